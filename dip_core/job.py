@@ -1,0 +1,195 @@
+"""What is asked of the worker: a *job*, validated once, to and from JSON.
+
+A job is plain data: paths, names and numbers, no open files and no arrays. Each kind of work has one
+frozen dataclass; `to_json` and `from_json` carry it across the process boundary.
+
+Standard library only: the QGIS side builds jobs with this very module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Dict, Optional, Tuple, Type, Union
+
+from .errors import InvalidJob
+
+GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
+MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
+NETWORK_INPUTS = ("noise", "meshgrid")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where to write; a path that is None is not wanted."""
+
+    output: Optional[str] = None
+    uncertainty: Optional[str] = None
+    filled: Optional[str] = None
+    mask: Optional[str] = None
+    report: Optional[str] = None
+    metrics: Optional[str] = None
+
+    def wanted(self) -> Dict[str, str]:
+        """The paths that are wanted, by output name in capital letters."""
+        return {name.upper(): path for name, path in asdict(self).items() if path}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How to compute: device, seed, seconds to spend (None: no limit), tiles in pixels (0: automatic).
+
+    ``scheduler`` is the address of a Dask scheduler, None for this machine alone; ``threads`` 0 leaves
+    one core free where there are more than two.
+    """
+
+    device: str = "auto"
+    seed: int = 0
+    time_budget: Optional[float] = None
+    tile_size: int = 0
+    overlap: int = 0
+    scheduler: Optional[str] = None
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _need(_DEVICE.fullmatch(self.device), f"DEVICE '{self.device}' is unknown: use auto, cpu, cuda:N or mps.")
+        _need(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
+        _need(
+            self.time_budget is None or self.time_budget > 0,
+            f"TIME_BUDGET is {self.time_budget} s: give a positive number of seconds, or leave it empty.",
+        )
+        _need(
+            self.tile_size == 0 or self.tile_size >= 64,
+            f"TILE_SIZE is {self.tile_size}: give at least 64 pixels, or 0 for automatic.",
+        )
+        _need(self.overlap >= 0, f"OVERLAP is {self.overlap}: give 0 (automatic) or a positive number of pixels.")
+        _need(
+            self.tile_size == 0 or 2 * self.overlap < self.tile_size,
+            f"OVERLAP {self.overlap} is too large for TILE_SIZE {self.tile_size}: give less than half of it.",
+        )
+
+
+@dataclass(frozen=True)
+class GapFillJob:
+    """Fill the gaps of one scene.
+
+    ``inputs``: the scene (all its bands), then further single-band rasters of the same scene.
+    ``gap_masks``: none (nodata, else 0, marks gaps), one for all bands, or one a band.
+    ``guide``: a raster of another date or sensor on an overlapping grid.
+    """
+
+    task: ClassVar[str] = "gap_fill"
+
+    inputs: Tuple[str, ...]
+    outputs: Outputs
+    gap_masks: Tuple[str, ...] = ()
+    mask_polarity: str = "auto"
+    guide: Optional[str] = None
+    fill_exterior: bool = False
+    method: str = "best"
+    network_input: str = "noise"
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        _need(self.inputs, "No INPUT raster was given: choose one.")
+        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
+        _one_of("METHOD", self.method, GAP_METHODS)
+        _one_of("MASK_POLARITY", self.mask_polarity, MASK_POLARITIES)
+        _one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
+        _apart(self.outputs, (*self.inputs, *self.gap_masks, *((self.guide,) if self.guide else ())))
+
+
+@dataclass(frozen=True)
+class SimulateGapsJob:
+    """Cut SLC-off gaps into a gap-free scene.
+
+    The place in the swath is given by ``swath_from`` and ``swath_to`` (0 and 1: the edges, 0.5: the
+    gap-free centre) or by ``percentage`` (missing pixels in percent, 0 < percentage <= 60).
+    ``outputs.output`` receives the scene with gaps, ``outputs.mask`` the mask (0 missing, 1 observed).
+    """
+
+    task: ClassVar[str] = "simulate_gaps"
+
+    input: str
+    outputs: Outputs
+    swath_from: float = 0.0
+    swath_to: float = 0.25
+    percentage: Optional[float] = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _need(self.outputs.output or self.outputs.mask, "Neither OUTPUT nor MASK was given: choose at least one.")
+        for name, value in (("SWATH_FROM", self.swath_from), ("SWATH_TO", self.swath_to)):
+            _need(0.0 <= value <= 1.0, f"{name} is {value}: give a position between 0 (west edge) and 1 (east edge).")
+        _need(
+            self.percentage is None or 0.0 < self.percentage <= 60.0,
+            f"PERCENTAGE is {self.percentage}: give more than 0 and at most 60.",
+        )
+        _need(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
+        _apart(self.outputs, (self.input,))
+
+
+@dataclass(frozen=True)
+class AssessJob:
+    """Compare a restored raster with its reference, everywhere and inside and outside a mask.
+
+    ``mask``: pixels that are not 0 are inside (the FILLED output of a restorer fits).
+    """
+
+    task: ClassVar[str] = "assess"
+
+    restored: str
+    reference: str
+    outputs: Outputs
+    mask: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
+
+
+Job = Union[GapFillJob, SimulateGapsJob, AssessJob]
+_JOBS: Dict[str, Type[Any]] = {kind.task: kind for kind in (GapFillJob, SimulateGapsJob, AssessJob)}
+
+
+def to_json(job: Job) -> str:
+    """The job as JSON text."""
+    return json.dumps({"task": job.task, **asdict(job)}, indent=1)
+
+
+def from_json(text: str) -> Job:
+    """The job in a JSON text; raises InvalidJob with one sentence where it is not one."""
+    try:
+        record = json.loads(text)
+        kind = _JOBS[record.pop("task")]
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InvalidJob(reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(_JOBS)}.") from error
+    try:
+        for name, part in (("outputs", Outputs), ("compute", Compute)):
+            if name in record:
+                record[name] = part(**record[name])
+        for name, value in record.items():
+            if isinstance(value, list):
+                record[name] = tuple(value)
+        return kind(**record)
+    except TypeError as error:
+        raise InvalidJob(reason=f"The job file has a wrong or missing entry: {error}.") from error
+
+
+def _need(condition: object, reason: str) -> None:
+    if not condition:
+        raise InvalidJob(reason=reason)
+
+
+def _one_of(name: str, value: str, allowed: Tuple[str, ...]) -> None:
+    _need(value in allowed, f"{name} '{value}' is unknown: use {', '.join(allowed)}.")
+
+
+def _apart(outputs: Outputs, inputs: Tuple[str, ...]) -> None:
+    """No output may overwrite an input or another output."""
+    wanted = list(outputs.wanted().items())
+    for place, (name, path) in enumerate(wanted):
+        _need(path not in inputs, f"{name} would overwrite the input '{path}': choose another file.")
+        twin = next((other for other, same in wanted[:place] if same == path), None)
+        _need(twin is None, f"{name} and {twin} are the same file '{path}': choose two.")
