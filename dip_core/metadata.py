@@ -1,0 +1,150 @@
+"""What is known of a scene beside its pixels, carried into a result.
+
+*Wavelengths* are written in the three places where readers look for them: band items ``wavelength`` and
+``wavelength_units``, the ``ENVI`` domain, and ``IMAGERY:CENTRAL_WAVELENGTH_UM`` (GDAL 3.10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import rasterio
+
+from .scene import Scene
+
+_TO_MICROMETRES = {
+    "um": 1.0,
+    "µm": 1.0,
+    "micrometers": 1.0,
+    "micrometres": 1.0,
+    "microns": 1.0,
+    "nm": 1e-3,
+    "nanometers": 1e-3,
+    "nanometres": 1e-3,
+}
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """A band's centre and width in micrometres, and whether it is good; None where unknown."""
+
+    wavelength: float | None = None
+    fwhm: float | None = None
+    good: bool | None = None
+
+
+def spectral(scene: Scene) -> list[Spectral]:
+    """Wavelength, FWHM and bad-band flag of every band, from band items, IMAGERY or the ENVI domain."""
+    envi = scene.tags().get("ENVI", {})
+    lists = {name: _envi_list(envi.get(name)) for name in ("wavelength", "fwhm", "bbl")}
+    envi_unit = envi.get("wavelength_units", "")
+    found = []
+    for place, band in enumerate(scene.bands):
+        items = {key.lower(): value for key, value in band.tags.get("", {}).items()}
+        imagery = band.tags.get("IMAGERY", {})
+        unit = items.get("wavelength_units", envi_unit)
+        own = band.source == 0
+
+        def value(name: str, items=items, place=place, own=own) -> float | None:  # type: ignore[no-untyped-def]
+            listed = lists[name][place] if own and place < len(lists[name]) else None
+            return _number(items.get(name, listed))
+
+        wavelength = _number(imagery.get("CENTRAL_WAVELENGTH_UM"))
+        fwhm = _number(imagery.get("FWHM_UM"))
+        good = value("bbl")
+        found.append(
+            Spectral(
+                wavelength if wavelength is not None else _micrometres(value("wavelength"), unit),
+                fwhm if fwhm is not None else _micrometres(value("fwhm"), unit),
+                None if good is None else good != 0,
+            )
+        )
+    return found
+
+
+def write(
+    target: rasterio.io.DatasetWriter,
+    scene: Scene,
+    descriptions: Sequence[str] | None,
+    tags: dict[str, str],
+    *,
+    keep_values: bool,
+) -> None:
+    """Copy the scene's metadata to ``target`` and add ``tags`` (how the file was made).
+
+    ``keep_values`` False leaves out what describes the pixel values (scale, offset, units, colours).
+    """
+    for namespace, items in scene.tags().items():
+        if namespace:
+            target.update_tags(ns=namespace, **items)
+        else:
+            target.update_tags(**{key: value for key, value in items.items() if key != "AREA_OR_POINT" or value})
+    if tags:
+        target.update_tags(**tags)
+    bands = scene.bands[: target.count] if len(scene.bands) >= target.count else scene.bands
+    for number, (band, known) in enumerate(zip(bands, spectral(scene)), start=1):
+        text = descriptions[number - 1] if descriptions else band.description
+        if text:
+            target.set_band_description(number, text)
+        for namespace, items in band.tags.items():
+            kept = {key: value for key, value in items.items() if not key.startswith("STATISTICS_")}
+            if kept:
+                target.update_tags(number, ns=namespace or None, **kept)
+        if known.wavelength is not None:
+            target.update_tags(number, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{known.wavelength:.6g}")
+            if "wavelength" not in {key.lower() for key in band.tags.get("", {})}:
+                target.update_tags(number, wavelength=f"{known.wavelength:.6g}", wavelength_units="Micrometers")
+        if known.fwhm is not None:
+            target.update_tags(number, ns="IMAGERY", FWHM_UM=f"{known.fwhm:.6g}")
+            if "fwhm" not in {key.lower() for key in band.tags.get("", {})}:
+                target.update_tags(number, fwhm=f"{known.fwhm:.6g}")
+    if any(known.wavelength is not None for known in spectral(scene)):
+        _write_envi_lists(target, spectral(scene))
+    if not keep_values:
+        return
+    scales, offsets = [band.scale for band in bands], [band.offset for band in bands]
+    units = [band.units or "" for band in bands]
+    spare = target.count - len(bands)  # an alpha band behind the scene's own
+    if any(scale != 1.0 for scale in scales) or any(offset != 0.0 for offset in offsets):
+        target.scales = (*scales, *[1.0] * spare)
+        target.offsets = (*offsets, *[0.0] * spare)
+    if any(units):
+        target.units = (*units, *[""] * spare)
+    target.colorinterp = (*[band.colorinterp for band in bands], *list(target.colorinterp)[len(bands) :])
+    if target.count == 1 and scene.colormap(0):
+        target.write_colormap(1, scene.colormap(0))
+
+
+def _write_envi_lists(target: rasterio.io.DatasetWriter, known: Sequence[Spectral]) -> None:
+    lists = {"wavelength": [item.wavelength for item in known], "fwhm": [item.fwhm for item in known]}
+    items = {
+        name: "{" + ", ".join(f"{value:.6g}" for value in values if value is not None) + "}"
+        for name, values in lists.items()
+        if all(value is not None for value in values)
+    }
+    if items:
+        target.update_tags(ns="ENVI", wavelength_units="Micrometers", **items)
+    flags = [item.good for item in known]
+    if any(flag is not None for flag in flags):
+        target.update_tags(ns="ENVI", bbl="{" + ", ".join("0" if flag is False else "1" for flag in flags) + "}")
+
+
+def _envi_list(text: str | None) -> list[str]:
+    return [item.strip() for item in text.strip().strip("{}").split(",")] if text else []
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _micrometres(value: float | None, unit: str) -> float | None:
+    if value is None:
+        return None
+    factor = _TO_MICROMETRES.get(unit.strip().lower())
+    if factor is None:  # No unit: no optical band has a centre of 100 micrometres or more
+        factor = 1e-3 if value >= 100 else 1.0
+    return value * factor

@@ -1,0 +1,260 @@
+"""Rasters in: a *scene* is the stack of bands of one or more rasters on one *grid*.
+
+The first raster gives the grid and all its bands; further ones add theirs, as Landsat's band files do.
+An *alpha* band tells which pixels are valid and is no band of the scene. *Valid* pixels are those that
+nodata, masks, alpha and NaN do not rule out.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.windows import Window
+
+from .errors import GridMismatch, UnreadableRaster
+
+BLOCK_ROWS = 512
+_NAMESPACES_NOT_COPIED = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:VRT")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the pixels lie: size, CRS and transform, or ground control points, or RPCs."""
+
+    width: int
+    height: int
+    crs: object
+    transform: rasterio.Affine
+    gcps: tuple = ()
+    gcp_crs: object = None
+    rpcs: object = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    def difference(self, other: Grid) -> str | None:
+        """What sets the grids apart, in words; None when a pixel of one is the same pixel of the other."""
+        if self.shape != other.shape:
+            return f"{other.width} x {other.height} pixels instead of {self.width} x {self.height}"
+        if self.crs and other.crs and self.crs != other.crs:
+            return "another CRS"
+        pixel = math.hypot(self.transform.a, self.transform.d) or 1.0
+        georeferenced = not (self.transform.is_identity or other.transform.is_identity)
+        if georeferenced and not self.transform.almost_equals(other.transform, precision=pixel * 1e-3):
+            return "another position or pixel size"
+        return None
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band: where it is read, and what is known of it."""
+
+    source: int
+    index: int
+    dtype: str
+    nodata: float | None
+    scale: float
+    offset: float
+    units: str | None
+    description: str | None
+    colorinterp: ColorInterp
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    has_mask: bool = False
+
+    def name(self, number: int) -> str:
+        """The band's description, else ``Band n`` (counted from 1)."""
+        return self.description or f"Band {number}"
+
+
+class Scene:
+    """An open stack of bands; a context manager that closes its rasters.
+
+    Raises UnreadableRaster for what is no readable raster, GridMismatch for rasters on other grids.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = tuple(paths)
+        self._stack = ExitStack()
+        try:
+            self._sources = [self._stack.enter_context(open_raster(path)) for path in paths]
+            self.grid = grid_of(self._sources[0])
+            for path, source in zip(paths[1:], self._sources[1:]):
+                difference = self.grid.difference(grid_of(source))
+                if difference:
+                    raise GridMismatch(path=path, reference=paths[0], reason=difference)
+            self.bands = [band for number, source in enumerate(self._sources) for band in _bands(number, source)]
+            if not self.bands:
+                raise UnreadableRaster(path=paths[0], reason="it has no data band")
+        except BaseException:
+            self._stack.close()
+            raise
+        self.dtype = np.result_type(*(band.dtype for band in self.bands))
+        if self.dtype.kind not in "uif":
+            self._stack.close()
+            raise UnreadableRaster(path=paths[0], reason=f"its data type {self.dtype} is not supported")
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.bands)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows, columns."""
+        return self.count, self.grid.height, self.grid.width
+
+    @property
+    def nodata(self) -> float | None:
+        """The first band's nodata value."""
+        return self.bands[0].nodata
+
+    @property
+    def names(self) -> list[str]:
+        """The bands' names, as the report shows them."""
+        return [band.name(number) for number, band in enumerate(self.bands, start=1)]
+
+    def alpha(self) -> tuple[int, int] | None:
+        """Source and band index of the first raster's alpha band, if it has one."""
+        interps = self._sources[0].colorinterp
+        return (0, interps.index(ColorInterp.alpha) + 1) if ColorInterp.alpha in interps else None
+
+    def has_dataset_mask(self) -> bool:
+        """True where the first raster carries a mask band of its own."""
+        flags = self._sources[0].mask_flag_enums[0]
+        return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+    def tags(self) -> dict[str, dict[str, str]]:
+        """The first raster's metadata, by namespace ('' is the default one)."""
+        return _all_tags(self._sources[0], 0)
+
+    def colormap(self, number: int) -> dict | None:
+        """The colour table of band ``number`` (from 0), if it has one."""
+        band = self.bands[number]
+        try:
+            return self._sources[band.source].colormap(band.index)
+        except ValueError:
+            return None
+
+    def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray:
+        """Pixels as stored, ``(band, row, column)``, in the stack's common type."""
+        return self._gather(lambda source, index: source.read(index, window=window), window, bands, self.dtype)
+
+    def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """True where a pixel is valid, ``(band, row, column)``."""
+
+        def one(source: rasterio.DatasetReader, index: int) -> NDArray[np.bool_]:
+            valid = source.read_masks(index, window=window) > 0
+            if np.dtype(source.dtypes[index - 1]).kind == "f":
+                valid &= np.isfinite(source.read(index, window=window))
+            return valid
+
+        return self._gather(one, window, bands, np.dtype(bool))
+
+    def marks_missing(self) -> bool:
+        """True where any band has a nodata value, a mask or an alpha band."""
+        return any(band.has_mask for band in self.bands)
+
+    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Window]:
+        """Full-width windows from top to bottom."""
+        for top in range(0, self.grid.height, rows):
+            yield Window(0, top, self.grid.width, min(rows, self.grid.height - top))
+
+    def read_alpha(self, window: Window) -> NDArray | None:
+        """The alpha band's pixels, if there is one."""
+        place = self.alpha()
+        return None if place is None else self._read(0, lambda source: source.read(place[1], window=window))
+
+    def _gather(self, read, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype) -> NDArray:  # type: ignore[no-untyped-def]
+        chosen = range(self.count) if bands is None else bands
+        shape = self.grid.shape if window is None else (int(window.height), int(window.width))
+        out = np.empty((len(chosen), *shape), dtype)
+        for place, number in enumerate(chosen):
+            band = self.bands[number]
+            out[place] = self._read(band.source, lambda source, index=band.index: read(source, index))
+        return out
+
+    def _read(self, source: int, read) -> NDArray:  # type: ignore[no-untyped-def]
+        try:
+            return read(self._sources[source])
+        except (RasterioError, OSError) as error:
+            raise UnreadableRaster(path=self.paths[source], reason=_brief(error)) from error
+
+
+def open_raster(path: str) -> rasterio.DatasetReader:
+    """Open a raster for reading; ``.gz`` files are read in place. Raises UnreadableRaster."""
+    name = str(path)
+    if name.lower().endswith(".gz") and "/vsi" not in name:
+        name = f"/vsigzip/{os.path.abspath(name)}"
+    if not name.startswith("/vsi") and ":" not in name and not os.path.exists(name):
+        raise UnreadableRaster(path=path, reason="there is no such file")
+    try:
+        source = rasterio.open(name)
+    except (RasterioIOError, RasterioError, OSError) as error:
+        raise UnreadableRaster(path=path, reason=_brief(error)) from error
+    except IndexError as error:  # rasterio's answer to a container without a raster band of its own
+        raise UnreadableRaster(path=path, reason="it holds no raster, or several: choose one subdataset") from error
+    if source.count == 0:
+        reason = "it holds several rasters: choose one subdataset" if source.subdatasets else "it has no band"
+        source.close()
+        raise UnreadableRaster(path=path, reason=reason)
+    return source
+
+
+def grid_of(source: rasterio.DatasetReader) -> Grid:
+    """The grid of an open raster."""
+    gcps, gcp_crs = source.gcps
+    return Grid(
+        source.width, source.height, source.crs, source.transform, tuple(gcps), gcp_crs, source.rpcs if source.rpcs else None
+    )
+
+
+def _bands(number: int, source: rasterio.DatasetReader) -> Iterator[Band]:
+    for index in source.indexes:
+        if source.colorinterp[index - 1] == ColorInterp.alpha:
+            continue
+        yield Band(
+            source=number,
+            index=index,
+            dtype=source.dtypes[index - 1],
+            nodata=source.nodatavals[index - 1],
+            scale=source.scales[index - 1],
+            offset=source.offsets[index - 1],
+            units=source.units[index - 1],
+            description=source.descriptions[index - 1] or (_stem(source.name) if number else None),
+            colorinterp=source.colorinterp[index - 1],
+            tags=_all_tags(source, index),
+            has_mask=MaskFlags.all_valid not in source.mask_flag_enums[index - 1],
+        )
+
+
+def _all_tags(source: rasterio.DatasetReader, index: int) -> dict[str, dict[str, str]]:
+    names = ["", *(name for name in source.tag_namespaces(index) if name and name not in _NAMESPACES_NOT_COPIED)]
+    found = {name: source.tags(index, ns=name) if name else source.tags(index) for name in names}
+    return {name: tags for name, tags in found.items() if tags}
+
+
+def _stem(name: str) -> str:
+    return os.path.basename(name).split(".")[0]
+
+
+def _brief(error: BaseException) -> str:
+    """The library's message on one line, short, without the path that the sentence names already."""
+    text = " ".join(str(error.__cause__ or error).split())
+    return (text[:157] + "...") if len(text) > 160 else (text.rstrip(".") or type(error).__name__)

@@ -1,0 +1,140 @@
+"""Rasters out: GeoTIFFs that keep what is known of the scene, and that appear only when whole.
+
+Each file is written to its partial (see `partial`), block by block, closed, read back once, and renamed
+by `partial.commit` when the whole run has succeeded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from . import metadata, partial
+from .errors import DiskFull, UnwritableOutput
+from .scene import Scene
+
+# A file deflates to less than this share of its raw size only when it is all but empty.
+_BEST_COMPRESSION = 0.02
+_PREDICTOR = {"f": 3, "u": 2, "i": 2}
+
+
+class RasterWriter:
+    """A GeoTIFF on the scene's grid, written by windows; a context manager.
+
+    ``like`` gives grid, metadata and (unless told otherwise) bands, type and nodata. Raises
+    UnwritableOutput and DiskFull.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        like: Scene,
+        *,
+        dtype: np.dtype | str | None = None,
+        nodata: float | None | str = "scene",
+        count: int | None = None,
+        descriptions: Sequence[str] | None = None,
+        tags: dict[str, str] | None = None,
+        keep_values: bool = True,
+    ) -> None:
+        self.path = path
+        self.dtype = np.dtype(dtype or like.dtype)
+        self.count = count or like.count
+        self.nodata = like.nodata if isinstance(nodata, str) else nodata
+        self._like = like
+        self._alpha = keep_values and like.alpha() is not None
+        self._mask = keep_values and like.has_dataset_mask()
+        self._partial = partial.partial_path(path)
+        grid = like.grid
+        size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height
+        partial.need_space(path, int(size * _BEST_COMPRESSION) + 65536)
+        tiled = grid.width >= 256 and grid.height >= 256
+        profile: dict = {
+            "driver": "GTiff",
+            "width": grid.width,
+            "height": grid.height,
+            "count": self.count + self._alpha,
+            "dtype": self.dtype.name,
+            "nodata": self.nodata if _holds(self.dtype, self.nodata) else None,
+            "compress": "deflate",
+            "predictor": _PREDICTOR[self.dtype.kind],
+            "bigtiff": "if_safer",
+            "interleave": "band" if self.count > 8 else "pixel",
+        }
+        if tiled:
+            profile.update(tiled=True, blockxsize=256, blockysize=256)
+        if grid.gcps:
+            profile.update(gcps=list(grid.gcps), crs=grid.gcp_crs or grid.crs)
+        else:
+            profile.update(crs=grid.crs, transform=grid.transform)
+        with self._guard():
+            self._file = rasterio.open(self._partial, "w", **profile)
+            if grid.rpcs:
+                self._file.rpcs = grid.rpcs
+            metadata.write(self._file, like, descriptions, tags or {}, keep_values=keep_values)
+            if self._alpha:
+                interps = list(self._file.colorinterp)
+                interps[-1] = ColorInterp.alpha
+                self._file.colorinterp = interps
+
+    def __enter__(self) -> RasterWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            with contextlib.suppress(RasterioError, OSError):
+                self._file.close()
+            return
+        with self._guard():
+            self._file.close()
+            with rasterio.open(self._partial) as written:
+                for top in range(0, written.height, 512):
+                    written.read(window=Window(0, top, written.width, min(512, written.height - top)))
+
+    def write(self, pixels: NDArray, window: Window, changed: NDArray[np.bool_] | None = None) -> None:
+        """Write ``(band, row, column)`` pixels; ``changed`` pixels become opaque and unmasked."""
+        with self._guard():
+            for number in range(self.count):
+                self._file.write(pixels[number].astype(self.dtype, copy=False), number + 1, window=window)
+            opened = None if changed is None else changed.all(axis=0)
+            if self._alpha:
+                alpha = self._like.read_alpha(window)
+                if alpha is not None and opened is not None:
+                    alpha = np.where(opened, np.iinfo(self.dtype).max if self.dtype.kind != "f" else 1, alpha)
+                self._file.write(alpha, self.count + 1, window=window)
+            if self._mask:
+                mask = self._like.valid(window).any(axis=0)
+                if opened is not None:
+                    mask |= opened
+                self._file.write_mask(mask, window=window)
+
+    @contextlib.contextmanager
+    def _guard(self):  # type: ignore[no-untyped-def]
+        try:
+            # An internal mask: a .msk file beside the partial would miss the rename.
+            with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+                yield
+        except (RasterioError, OSError) as error:
+            text = " ".join(str(error.__cause__ or error).split())
+            with contextlib.suppress(OSError):
+                partial.need_space(self.path, 1 << 20)
+            if "No space" in text or "ENOSPC" in text:
+                raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
+            raise UnwritableOutput(path=self.path, reason=text[:160] or type(error).__name__) from error
+
+
+def _holds(dtype: np.dtype, value: float | None) -> bool:
+    """True where a pixel of this type can hold the nodata value."""
+    if value is None:
+        return True
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return float(value).is_integer() and limits.min <= value <= limits.max
