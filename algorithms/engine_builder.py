@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable
 
 from .environment import (
     OLDEST_PYTHON,
@@ -262,7 +262,7 @@ def _follow(
                 if book:
                     book.write(line + "\n")
                     book.flush()
-                if line.startswith(("Collecting", "Downloading", "Installing", "Successfully", "WARNING", "ERROR")):
+                if line.startswith(("Collecting", "Downloading", "Installing", "Successfully", "ERROR")):
                     say(line)
             code = process.wait()
         finally:

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "dip_core" / "requirements.txt"
