@@ -1,0 +1,75 @@
+# Deep Prior: set-up, demo, tests, checks and packaging. `make help` lists the targets.
+#
+# Three Python environments, all made with the system's Python (never one from PATH: QGIS's embedded Python
+# would adopt it):
+#   .venv-engine  the worker's: torch, numpy, rasterio...; no QGIS. Built by the very code of the plugin.
+#   .venv-host    QGIS's own Python modules, with pytest; no torch. The two prove the process boundary.
+#   .venv-tools   linters.
+# Each holds a stamp that is newer than the files it was made from; where it is, set-up does nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON := /usr/bin/python3
+ENGINE := .venv-engine/.ready
+HOST := .venv-host/.ready
+TOOLS := .venv-tools/.ready
+PYTEST_ARGS ?=
+
+.PHONY: help setup system demo test test-core test-qgis check format install package clean distclean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
+
+setup: system $(ENGINE) $(HOST) $(TOOLS) ## install all that the other targets need (nothing when done)
+
+system:
+	@tools/setup-system
+
+$(ENGINE): dip_core/requirements.txt tools/requirements-engine.txt tools/constraints.txt tools/build-engine | system
+	$(PYTHON) tools/build-engine .venv-engine
+	touch $@
+
+$(HOST): tools/requirements-host.txt tools/build-host | system
+	tools/build-host .venv-host
+	touch $@
+
+$(TOOLS): tools/requirements-tools.txt | system
+	$(PYTHON) -m venv --clear .venv-tools
+	.venv-tools/bin/python -m pip install --quiet -r tools/requirements-tools.txt
+	touch $@
+
+demo: system $(ENGINE) ## fill the gaps of a small scene by qgis_process; results in demo-results/
+	tools/demo.sh demo-results
+
+test: system $(ENGINE) $(HOST) ## run all tests: the core's without QGIS, QGIS's without torch
+	tools/run-tests core qgis -- $(PYTEST_ARGS)
+
+test-core: system $(ENGINE) ## run the core's tests only
+	tools/run-tests core -- $(PYTEST_ARGS)
+
+test-qgis: system $(ENGINE) $(HOST) ## run the QGIS tests only
+	tools/run-tests qgis -- $(PYTEST_ARGS)
+
+check: system $(ENGINE) $(TOOLS) ## lint, check types, and scan as the plugin repository does on upload
+	tools/check
+
+format: system $(TOOLS) ## format the code
+	.venv-tools/bin/ruff check --fix-only --quiet .
+	.venv-tools/bin/ruff format .
+
+install: ## link this checkout into the user's QGIS profile (QGIS_PROFILE_DIR: another profile)
+	tools/install-plugin
+
+package: ## make the zip for the plugin repository in build/
+	tools/build-package build
+
+clean: ## remove results and caches
+	rm -rf build demo-results .cache .mypy_cache .pytest_cache .ruff_cache .qgis-settings
+	find . -name __pycache__ -type d -not -path './.venv-*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the Python environments too
+	rm -rf .venv-engine .venv-host .venv-tools
