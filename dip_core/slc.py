@@ -107,9 +107,7 @@ class Pattern:
     def _jitters(self) -> tuple[int, NDArray[np.float64]]:
         """The number of the first scan over this raster, and the jitter of each scan from there."""
         reach = abs(self.band_shift) * self.bands
-        corners = self._along_track(
-            np.array([[0.0], [float(self.rows)]]), np.array([[-reach, self.columns + reach]])
-        )
+        corners = self._along_track(np.array([[0.0], [float(self.rows)]]), np.array([[-reach, self.columns + reach]]))
         first = int(corners.min() // LINES_PER_SCAN) - 3
         last = int(corners.max() // LINES_PER_SCAN) + 3
         generator = np.random.default_rng([self.seed, 1])
