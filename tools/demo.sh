@@ -1,0 +1,63 @@
+#!/bin/bash
+# The main job by the real qgis_process: cut SLC-off gaps into a scene, fill them, compare with the truth.
+# Usage: demo.sh FOLDER. Fails where a step fails or an output is missing.
+set -euo pipefail
+tools=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+folder=$1
+engine=$tools/../.venv-engine/bin/python
+
+results=(scene.tif scene_with_gaps.tif gap_mask.tif filled.tif uncertainty.tif filled_pixels.tif report.html
+    metrics.csv assessment.html assessment.csv)
+log=$folder/demo.log
+mkdir -p -- "$folder"
+# Results of an earlier run must not pass for those of this one.
+rm -f -- "$log" "${results[@]/#/$folder/}"
+
+step() { # step ALGORITHM PARAMETER=VALUE...
+    echo
+    echo "== deepprior:$1"
+    "$tools/qgis-process" run "deepprior:$1" -- "${@:2}" 2>&1 | tee -a "$log"
+}
+
+number() { # number NAME: the last value that qgis_process printed for an output
+    sed -n "s/^$1:[[:space:]]*//p" "$log" | tail -n 1
+}
+
+echo "== The scene: six Landsat-like bands of the Indian Pines cube"
+"$engine" "$tools/make_demo_scene.py" "$folder/scene.tif"
+
+step simulategaps INPUT="$folder/scene.tif" SWATH_FROM=0 SWATH_TO=0.1 \
+    OUTPUT="$folder/scene_with_gaps.tif" MASK="$folder/gap_mask.tif"
+step gapfillslcoff INPUT="$folder/scene_with_gaps.tif" GAP_MASK="$folder/gap_mask.tif" METHOD=best \
+    OUTPUT="$folder/filled.tif" UNCERTAINTY="$folder/uncertainty.tif" FILLED="$folder/filled_pixels.tif" \
+    REPORT="$folder/report.html" METRICS="$folder/metrics.csv"
+step assessrestoration RESTORED="$folder/filled.tif" REFERENCE="$folder/scene.tif" \
+    MASK="$folder/filled_pixels.tif" REPORT="$folder/assessment.html" METRICS="$folder/assessment.csv"
+
+for name in "${results[@]}"; do
+    if [ ! -s "$folder/$name" ]; then
+        echo "The demo failed: $folder/$name was not written. See $log." >&2
+        exit 1
+    fi
+done
+for name in HELDOUT_RMSE BASELINE_RMSE PIXELS_CHANGED PIXELS_LEFT; do
+    if [ -z "$(number "$name")" ]; then
+        echo "The demo failed: no $name was reported. See $log." >&2
+        exit 1
+    fi
+done
+
+cat <<END
+
+== Done
+Pixels filled: $(number PIXELS_CHANGED); left: $(number PIXELS_LEFT)
+RMSE on pixels hidden on purpose: $(number HELDOUT_RMSE); of GDAL's fill-nodata on the same pixels: $(number BASELINE_RMSE)
+
+Open in QGIS (bands 4, 3, 2 as red, green, blue show fields well):
+    $folder/scene_with_gaps.tif   the damaged scene
+    $folder/filled.tif            the result
+    $folder/uncertainty.tif       one standard deviation, band by band
+Open in a browser:
+    $folder/report.html           how good the filling is, by pixels hidden on purpose
+    $folder/assessment.html       how good it is against the true scene
+END
