@@ -114,6 +114,7 @@ def _has_module(name: str) -> bool:
 
 
 def is_program(path: str) -> bool:
+    """Whether ``path`` is a file that may be run."""
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
@@ -160,7 +161,7 @@ def hidden_window() -> dict[str, Any]:
 def end_group(process: subprocess.Popen, grace: float = 2.0) -> None:
     """End a process that was started with ``hidden_window`` and all its children."""
     if sys.platform == "win32":
-        taskkill = os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "taskkill.exe")
+        taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
         subprocess.run([taskkill, "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)  # nosec B603
         process.wait()
         return
