@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Optional, Union
+from typing import Any, Union
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Progress:
 
     fraction: float
     step: str = ""
-    remaining: Optional[float] = None
+    remaining: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Message:
 class Result:
     """Paths of the files that were written, by output name, and the output numbers, by name."""
 
-    outputs: Dict[str, str] = field(default_factory=dict)
-    numbers: Dict[str, Optional[float]] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Error:
 
     text: str
     kind: str
-    facts: Dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 Event = Union[Progress, Message, Result, Error]
-_KINDS: Dict[str, Any] = {"progress": Progress, "message": Message, "result": Result, "error": Error}
+_KINDS: dict[str, Any] = {"progress": Progress, "message": Message, "result": Result, "error": Error}
 
 
 def to_line(event: Event) -> str:
@@ -59,7 +59,7 @@ def to_line(event: Event) -> str:
     return json.dumps(_finite(record), ensure_ascii=True, allow_nan=False)
 
 
-def from_line(line: str) -> Optional[Event]:
+def from_line(line: str) -> Event | None:
     """The event in a line, or None for a line that is not one."""
     line = line.strip()
     if not line.startswith("{"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Dict, Optional, Tuple, Type, Union
+from typing import Any, ClassVar, Union
 
 from .errors import InvalidJob
 
@@ -25,14 +25,14 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 class Outputs:
     """Where to write; a path that is None is not wanted."""
 
-    output: Optional[str] = None
-    uncertainty: Optional[str] = None
-    filled: Optional[str] = None
-    mask: Optional[str] = None
-    report: Optional[str] = None
-    metrics: Optional[str] = None
+    output: str | None = None
+    uncertainty: str | None = None
+    filled: str | None = None
+    mask: str | None = None
+    report: str | None = None
+    metrics: str | None = None
 
-    def wanted(self) -> Dict[str, str]:
+    def wanted(self) -> dict[str, str]:
         """The paths that are wanted, by output name in capital letters."""
         return {name.upper(): path for name, path in asdict(self).items() if path}
 
@@ -47,10 +47,10 @@ class Compute:
 
     device: str = "auto"
     seed: int = 0
-    time_budget: Optional[float] = None
+    time_budget: float | None = None
     tile_size: int = 0
     overlap: int = 0
-    scheduler: Optional[str] = None
+    scheduler: str | None = None
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -82,11 +82,11 @@ class GapFillJob:
 
     task: ClassVar[str] = "gap_fill"
 
-    inputs: Tuple[str, ...]
+    inputs: tuple[str, ...]
     outputs: Outputs
-    gap_masks: Tuple[str, ...] = ()
+    gap_masks: tuple[str, ...] = ()
     mask_polarity: str = "auto"
-    guide: Optional[str] = None
+    guide: str | None = None
     fill_exterior: bool = False
     method: str = "best"
     network_input: str = "noise"
@@ -116,7 +116,7 @@ class SimulateGapsJob:
     outputs: Outputs
     swath_from: float = 0.0
     swath_to: float = 0.25
-    percentage: Optional[float] = None
+    percentage: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -143,14 +143,14 @@ class AssessJob:
     restored: str
     reference: str
     outputs: Outputs
-    mask: Optional[str] = None
+    mask: str | None = None
 
     def __post_init__(self) -> None:
         _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
 Job = Union[GapFillJob, SimulateGapsJob, AssessJob]
-_JOBS: Dict[str, Type[Any]] = {kind.task: kind for kind in (GapFillJob, SimulateGapsJob, AssessJob)}
+_JOBS: dict[str, type[Any]] = {kind.task: kind for kind in (GapFillJob, SimulateGapsJob, AssessJob)}
 
 
 def to_json(job: Job) -> str:
@@ -164,7 +164,9 @@ def from_json(text: str) -> Job:
         record = json.loads(text)
         kind = _JOBS[record.pop("task")]
     except (ValueError, KeyError, AttributeError) as error:
-        raise InvalidJob(reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(_JOBS)}.") from error
+        raise InvalidJob(
+            reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(_JOBS)}."
+        ) from error
     try:
         for name, part in (("outputs", Outputs), ("compute", Compute)):
             if name in record:
@@ -182,11 +184,11 @@ def _need(condition: object, reason: str) -> None:
         raise InvalidJob(reason=reason)
 
 
-def _one_of(name: str, value: str, allowed: Tuple[str, ...]) -> None:
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     _need(value in allowed, f"{name} '{value}' is unknown: use {', '.join(allowed)}.")
 
 
-def _apart(outputs: Outputs, inputs: Tuple[str, ...]) -> None:
+def _apart(outputs: Outputs, inputs: tuple[str, ...]) -> None:
     """No output may overwrite an input or another output."""
     wanted = list(outputs.wanted().items())
     for place, (name, path) in enumerate(wanted):
