@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.stats import norm
 from skimage.metrics import structural_similarity
 
 SSIM_HALO = 5  # the Gaussian of sigma 1.5 is cut to 11 x 11 pixels
@@ -141,6 +142,42 @@ def similarity_map(restored: NDArray, reference: NDArray, peaks: Sequence[float]
             )
             out[band] = np.where(complete, similarity, np.nan)
     return out
+
+
+def by_distance(
+    restored: NDArray, reference: NDArray, hidden: NDArray[np.bool_], observed: NDArray[np.bool_], fewest: int = 20
+) -> tuple[list[float], list[float]]:
+    """RMSE of hidden pixels against their distance from the gap edge: (distances in pixels, RMSE).
+
+    All arrays are (band, row, column). ``hidden``: pixels to count; ``observed``: pixels that the
+    restorer was shown. The distance is the Euclidean one to the nearest observed pixel of the same band,
+    rounded to whole pixels; distances of less than ``fewest`` pixels are left out, being mere noise.
+    """
+    squares, pixels = np.zeros(1), np.zeros(1, np.int64)
+    for band in range(reference.shape[0]):
+        error = restored[band].astype(np.float64) - reference[band]
+        counted = hidden[band] & np.isfinite(error)
+        if not (counted.any() and observed[band].any()):
+            continue
+        distance = np.rint(distance_transform_edt(~observed[band])[counted]).astype(np.int64)
+        size = max(squares.size, int(distance.max()) + 1)
+        pixels = np.pad(pixels, (0, size - pixels.size)) + np.bincount(distance, minlength=size)
+        squares = np.pad(squares, (0, size - squares.size)) + np.bincount(distance, error[counted] ** 2, minlength=size)
+    distances = np.flatnonzero(pixels >= max(1, fewest))
+    rmse = np.sqrt(squares[distances] / pixels[distances])
+    return distances.astype(float).tolist(), rmse.tolist()
+
+
+def coverage(errors: NDArray, deviation: NDArray, nominal: Sequence[float]) -> list[float]:
+    """The share of errors inside the central interval of each ``nominal`` share, for the calibration plot.
+
+    ``deviation``: one predicted standard deviation an error. The interval of share p is +- z deviation,
+    z the normal quantile of (1 + p) / 2; a calibrated prediction has coverage p. NaN without errors.
+    """
+    usable = np.isfinite(errors) & np.isfinite(deviation)
+    size, sigma = np.abs(errors[usable].astype(np.float64)), deviation[usable].astype(np.float64)
+    inside = [int((size <= norm.ppf((1.0 + share) / 2.0) * sigma).sum()) for share in nominal]
+    return [_ratio(number, size.size) for number in inside]
 
 
 class Comparison:

@@ -209,3 +209,25 @@ def test_shapes_must_fit(pair):
         quality.compare(restored[:2], reference)
     with pytest.raises(ValueError, match="does not fit"):
         quality.compare(restored, reference, mask=np.ones((5, 5), bool))
+
+
+def test_error_by_distance_from_the_gap_edge():
+    """A gap of 5 rows has distances 1 2 3 2 1; the error is made equal to the distance."""
+    observed = np.ones((1, 25, 40), bool)
+    observed[0, 10:15] = False
+    restored = np.zeros(observed.shape)
+    restored[0, 10:15] = np.array([1, 2, 3, 2, 1])[:, None]
+    distances, rmse = quality.by_distance(restored, np.zeros(observed.shape), ~observed, observed)
+    assert distances == [1, 2, 3]
+    assert rmse == pytest.approx([1, 2, 3])
+    assert quality.by_distance(restored, restored, ~observed, observed, fewest=60)[0] == [1, 2]
+
+
+def test_coverage_of_normal_errors_is_nominal():
+    """20000 normal errors of unlike spread: the share inside has a standard error of 0.35 points."""
+    generator = np.random.default_rng(0)
+    deviation = generator.uniform(0.5, 2.0, 20_000)
+    errors = generator.normal(0, deviation)
+    assert quality.coverage(errors, deviation, [0.5, 0.68, 0.95]) == pytest.approx([0.5, 0.68, 0.95], abs=0.012)
+    assert quality.coverage(errors, deviation / 2, [0.68])[0] < 0.45
+    assert math.isnan(quality.coverage(np.zeros(0), np.zeros(0), [0.5])[0])
