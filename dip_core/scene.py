@@ -93,7 +93,8 @@ class Scene:
                 difference = self.grid.difference(grid_of(source))
                 if difference:
                     raise GridMismatch(path=path, reference=paths[0], reason=difference)
-            self.bands = [band for number, source in enumerate(self._sources) for band in _bands(number, source)]
+            stacked = len(paths) > 1
+            self.bands = [band for number, src in enumerate(self._sources) for band in _bands(number, src, stacked)]
             if not self.bands:
                 raise UnreadableRaster(path=paths[0], reason="it has no data band")
         except BaseException:
@@ -225,7 +226,7 @@ def grid_of(source: rasterio.DatasetReader) -> Grid:
     )
 
 
-def _bands(number: int, source: rasterio.DatasetReader) -> Iterator[Band]:
+def _bands(number: int, source: rasterio.DatasetReader, stacked: bool) -> Iterator[Band]:
     for index in source.indexes:
         if source.colorinterp[index - 1] == ColorInterp.alpha:
             continue
@@ -237,7 +238,7 @@ def _bands(number: int, source: rasterio.DatasetReader) -> Iterator[Band]:
             scale=source.scales[index - 1],
             offset=source.offsets[index - 1],
             units=source.units[index - 1],
-            description=source.descriptions[index - 1] or (_stem(source.name) if number else None),
+            description=source.descriptions[index - 1] or (_stem(source.name) if stacked and source.count == 1 else None),
             colorinterp=source.colorinterp[index - 1],
             tags=_all_tags(source, index),
             has_mask=MaskFlags.all_valid not in source.mask_flag_enums[index - 1],

@@ -1,0 +1,59 @@
+"""The compute device and the threads: what the machine has, and what a run takes of it."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from .errors import DeviceUnavailable
+
+
+def resolve(name: str) -> torch.device:
+    """The device called ``auto``, ``cpu``, ``cuda:N`` or ``mps``; auto takes the first accelerator.
+
+    Raises DeviceUnavailable with what is there instead.
+    """
+    present = [entry["id"] for entry in available()]
+    if name == "auto":
+        return torch.device(present[-1] if present[-1] == "mps" else ("cuda:0" if "cuda:0" in present else "cpu"))
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in present:
+        raise DeviceUnavailable(device=name, reason=f"this machine has {', '.join(present)}")
+    return torch.device(wanted)
+
+
+def available() -> list[dict[str, str]]:
+    """The devices of this machine, the CPU first, each with ``id`` and ``name``."""
+    found = [{"id": "cpu", "name": f"CPU, {os.cpu_count()} cores"}]
+    if torch.cuda.is_available():
+        found += [{"id": f"cuda:{n}", "name": torch.cuda.get_device_name(n)} for n in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append({"id": "mps", "name": "Apple GPU"})
+    return found
+
+
+def describe(device: torch.device) -> str:
+    """The device's name for the report."""
+    return next((entry["name"] for entry in available() if entry["id"] == str(device)), str(device))
+
+
+def set_threads(wanted: int = 0) -> int:
+    """Use ``wanted`` threads; 0 leaves one core to QGIS where there are more than two. Returns the number."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    number = min(wanted, cores) if wanted else max(1, cores - 1 if cores > 2 else cores)
+    torch.set_num_threads(number)
+    return number
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """True where bfloat16 convolutions are faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None) or getattr(torch.cpu, "_is_amx_tile_supported", None)
+        return bool(supported and supported())
+    return False

@@ -1,0 +1,51 @@
+"""The experts: one restorer a file, all with one signature.
+
+An *expert* takes an observation and returns an estimate of the same shape ``(band, row, column)``, with
+observed pixels as they are and every target pixel filled. The classical ones need no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from ..observation import Cube, Observation
+from .kriging import kriging
+from .laplace import biharmonic, harmonic
+from .linear import linear
+
+Expert = Callable[[Observation], Cube]
+
+CLASSICAL: dict[str, Expert] = {
+    "linear": linear,
+    "harmonic": harmonic,
+    "biharmonic": biharmonic,
+    "kriging": kriging,
+}
+
+
+def expert(
+    name: str,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    network_input: str = "noise",
+    iterations: int | None = None,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> Expert:
+    """The expert called ``name``; the keywords matter to those with a network only."""
+    if name in CLASSICAL:
+        return CLASSICAL[name]
+    from .deep_prior import deep_prior  # torch.nn is slow to load and the classical experts do without
+
+    return partial(
+        deep_prior,
+        name=name,
+        seed=seed,
+        device=device,
+        network_input=network_input,
+        iterations=iterations,
+        follow=follow,
+    )

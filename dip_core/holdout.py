@@ -1,0 +1,96 @@
+"""*Hold-outs*: observed pixels hidden on purpose, in the shape of the scene's own gaps.
+
+The gap pattern of a window is shifted onto observed pixels and hidden in blocks, all bands as the shifted
+pattern has them, so that hold-outs have the width, the tilt and the band offsets of the real gaps. What a
+method scores on them is what it will score in the gaps. Only some blocks are hidden at a time: hiding a
+whole second pattern would leave less to work with than the real task does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from rasterio.windows import Window
+
+from .gaps import Gaps
+from .observation import Mask
+
+BLOCK = 64
+SHARE = 0.12  # of the observed pixels, at most, in one draw
+_TRIES = 12
+
+
+def draw(observed: Mask, pattern: Mask, rng: np.random.Generator, share: float = SHARE) -> Mask:
+    """Pixels to hide, ``(band, row, column)``; never more than ``share`` of the observed ones.
+
+    ``pattern``: the target pixels of this window, or of another of the same shape with more gaps.
+    """
+    most = share * np.count_nonzero(observed)
+    hidden = np.zeros(observed.shape, bool)
+    for _ in range(4):
+        blocks = _blocks_of(_best_shift(observed & ~hidden, pattern, rng) & observed, rng)
+        for block in blocks:
+            if np.count_nonzero(hidden) + np.count_nonzero(block) > most:
+                return hidden
+            hidden |= block
+    return hidden
+
+
+def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) -> list[Window]:
+    """Windows to validate on: the whole scene where it is small, else ``count`` windows with gaps.
+
+    Windows start on a grid of half their size and are drawn with probability in proportion to their
+    target pixels, among those with at least a quarter of their pixels observed.
+    """
+    height, width = gaps.observed.shape[1:]
+    if height * width <= 1.5 * size * size:
+        return [Window(0, 0, width, height)]
+    tall, wide = min(size, height), min(size, width)
+    tops = np.unique(np.linspace(0, height - tall, max(1, int(np.ceil((height - tall) / (size / 2))) + 1)).astype(int))
+    lefts = np.unique(np.linspace(0, width - wide, max(1, int(np.ceil((width - wide) / (size / 2))) + 1)).astype(int))
+    windows, weights = [], []
+    target, observed = gaps.target_any, gaps.observed[0]
+    for top in tops:
+        for left in lefts:
+            cut = (slice(top, top + tall), slice(left, left + wide))
+            missing = np.count_nonzero(target[cut])
+            if missing and np.mean(observed[cut]) >= 0.25:
+                windows.append(Window(int(left), int(top), wide, tall))
+                weights.append(missing)
+    if not windows:
+        rows, columns = np.nonzero(target)
+        middle = len(rows) // 2
+        top = int(np.clip(rows[middle] - tall // 2, 0, height - tall))
+        left = int(np.clip(columns[middle] - wide // 2, 0, width - wide))
+        return [Window(left, top, wide, tall)]
+    share = np.array(weights) / np.sum(weights)
+    chosen = rng.choice(len(windows), min(count, len(windows)), replace=False, p=share)
+    return [windows[place] for place in sorted(chosen)]
+
+
+def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask:
+    """Of some random shifts of the pattern, the one that falls most on observed pixels."""
+    rows, columns = pattern.shape[1:]
+    best, most = pattern, -1
+    for _ in range(_TRIES):
+        shift = int(rng.integers(1, max(2, rows))), int(rng.integers(1, max(2, columns)))
+        shifted = np.roll(pattern, shift, axis=(1, 2))
+        count = int(np.count_nonzero(shifted & observed))
+        if count > most:
+            best, most = shifted, count
+    return best
+
+
+def _blocks_of(mask: Mask, rng: np.random.Generator) -> list[Mask]:
+    """The mask cut into blocks, in random order; blocks without any pixel are left out."""
+    rows, columns = mask.shape[1:]
+    tops, lefts = range(-(BLOCK // 2), rows, BLOCK), range(-(BLOCK // 2), columns, BLOCK)
+    corners = [(top, left) for top in tops for left in lefts]
+    found = []
+    for place in rng.permutation(len(corners)):
+        top, left = corners[place]
+        cut = (slice(None), slice(max(top, 0), top + BLOCK), slice(max(left, 0), left + BLOCK))
+        if mask[cut].any():
+            block = np.zeros(mask.shape, bool)
+            block[cut] = mask[cut]
+            found.append(block)
+    return found

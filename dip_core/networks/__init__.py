@@ -1,0 +1,1 @@
+"""The networks: untrained, fitted to the one image."""

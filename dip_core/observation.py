@@ -1,0 +1,96 @@
+"""The *observation*: what was seen of a window, the starting point of every expert.
+
+``y = M x``: a pixel of band *b* is either observed or missing. Values are *standardised*: each band has
+mean 0 and standard deviation 1 over the scene's observed pixels, so that bands weigh alike and one set of
+tolerances serves reflectance and digital numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Mask = NDArray[np.bool_]
+Cube = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The scene's mean and standard deviation per band, ``(band,)``, in the data's units."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def apply(self, pixels: NDArray, observed: Mask) -> Cube:
+        """Standardised pixels, 0 where not observed; ``(band, row, column)``."""
+        safe = np.where(observed, pixels, self.mean[:, None, None])
+        return ((safe - self.mean[:, None, None]) / self.deviation[:, None, None]).astype(np.float32)
+
+    def undo(self, values: NDArray) -> NDArray[np.float64]:
+        """Values in the data's units."""
+        return values * self.deviation[:, None, None] + self.mean[:, None, None]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A window: standardised values (0 where missing), observed pixels, pixels to fill.
+
+    All are ``(band, row, column)``. Pixels that are neither observed nor target (the scene's exterior)
+    take no part: an expert leaves them at 0.
+    """
+
+    values: Cube
+    observed: Mask
+    target: Mask
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows, columns."""
+        return self.values.shape  # type: ignore[return-value]
+
+    def hide(self, hidden: Mask) -> Observation:
+        """The same window with further pixels hidden and to be filled; values of hidden pixels are gone."""
+        observed = self.observed & ~hidden
+        return replace(
+            self,
+            values=np.where(observed, self.values, np.float32(0)),
+            observed=observed,
+            target=self.target | (hidden & self.observed),
+        )
+
+    def keep_observed(self, estimate: NDArray) -> Cube:
+        """The estimate with observed pixels put back and zeros outside observed and target pixels."""
+        known = np.where(self.observed, self.values, estimate)
+        return np.where(self.observed | self.target, known, 0).astype(np.float32)
+
+    def distance(self) -> Cube:
+        """Distance of each pixel to the nearest observed pixel of its band, in pixels."""
+        return per_mask(self.observed, lambda mask: ndimage.distance_transform_edt(~mask) if mask.any() else np.full(
+            mask.shape, np.hypot(*mask.shape)
+        ))
+
+    def groups(self) -> list[tuple[list[int], Mask, Mask]]:
+        """Bands that share one mask: band numbers, observed and target pixels ``(row, column)``."""
+        found: list[tuple[list[int], Mask, Mask]] = []
+        for band in range(len(self.values)):
+            for numbers, observed, target in found:
+                if np.array_equal(observed, self.observed[band]) and np.array_equal(target, self.target[band]):
+                    numbers.append(band)
+                    break
+            else:
+                found.append(([band], self.observed[band], self.target[band]))
+        return found
+
+
+def per_mask(masks: Mask, compute) -> Cube:  # type: ignore[no-untyped-def]
+    """``compute(mask)`` of every band's mask, computed once for bands in a row with equal masks."""
+    out = np.empty(masks.shape, np.float32)
+    for band in range(len(masks)):
+        if band and np.array_equal(masks[band], masks[band - 1]):
+            out[band] = out[band - 1]
+        else:
+            out[band] = compute(masks[band])
+    return out
