@@ -40,7 +40,7 @@ for name in "${results[@]}"; do
         exit 1
     fi
 done
-for name in HELDOUT_RMSE BASELINE_RMSE PIXELS_CHANGED PIXELS_LEFT; do
+for name in HELDOUT_RMSE BASELINE_RMSE PIXELS_CHANGED PIXELS_LEFT RMSE; do
     if [ -z "$(number "$name")" ]; then
         echo "The demo failed: no $name was reported. See $log." >&2
         exit 1
@@ -52,6 +52,7 @@ cat <<END
 == Done
 Pixels filled: $(number PIXELS_CHANGED); left: $(number PIXELS_LEFT)
 RMSE on pixels hidden on purpose: $(number HELDOUT_RMSE); of GDAL's fill-nodata on the same pixels: $(number BASELINE_RMSE)
+RMSE of the filled pixels against the true scene: $(number RMSE)
 
 Open in QGIS (bands 4, 3, 2 as red, green, blue show fields well):
     $folder/scene_with_gaps.tif   the damaged scene
