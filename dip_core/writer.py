@@ -28,8 +28,9 @@ _PREDICTOR = {"f": 3, "u": 2, "i": 2}
 class RasterWriter:
     """A GeoTIFF on the scene's grid, written by windows; a context manager.
 
-    ``like`` gives grid, metadata and (unless told otherwise) bands, type and nodata. Raises
-    UnwritableOutput and DiskFull.
+    ``like`` gives grid, metadata and (unless told otherwise) bands, type and nodata. ``keep_values``
+    False: the pixels are no longer the scene's quantity, so scale, units, colours, alpha and mask are left
+    out; ``keep_mask`` False leaves out alpha and mask alone. Raises UnwritableOutput and DiskFull.
     """
 
     def __init__(
@@ -43,14 +44,15 @@ class RasterWriter:
         descriptions: Sequence[str] | None = None,
         tags: dict[str, str] | None = None,
         keep_values: bool = True,
+        keep_mask: bool = True,
     ) -> None:
         self.path = path
         self.dtype = np.dtype(dtype or like.dtype)
         self.count = count or like.count
         self.nodata = like.nodata if isinstance(nodata, str) else nodata
         self._like = like
-        self._alpha = keep_values and like.alpha() is not None
-        self._mask = keep_values and like.has_dataset_mask()
+        self._alpha = keep_values and keep_mask and like.alpha() is not None
+        self._mask = keep_values and keep_mask and like.has_dataset_mask()
         self._partial = partial.partial_path(path)
         grid = like.grid
         size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height
@@ -78,7 +80,7 @@ class RasterWriter:
             self._file = rasterio.open(self._partial, "w", **profile)
             if grid.rpcs:
                 self._file.rpcs = grid.rpcs
-            metadata.write(self._file, like, descriptions, tags or {}, keep_values=keep_values)
+            metadata.write(self._file, like, descriptions, tags or {}, kind)
             if self._alpha:
                 interps = list(self._file.colorinterp)
                 interps[-1] = ColorInterp.alpha
