@@ -68,12 +68,11 @@ def write(
     scene: Scene,
     descriptions: Sequence[str] | None,
     tags: dict[str, str],
-    *,
-    keep_values: bool,
+    kind: str = "values",
 ) -> None:
     """Copy the scene's metadata to ``target`` and add ``tags`` (how the file was made).
 
-    ``keep_values`` False leaves out what describes the pixel values (scale, offset, units, colours).
+    ``kind`` tells which of scale, offset, units and colours still hold; see `writer.RasterWriter`.
     """
     for namespace, items in scene.tags().items():
         if namespace:
@@ -101,9 +100,10 @@ def write(
                 target.update_tags(number, fwhm=f"{known.fwhm:.6g}")
     if any(known.wavelength is not None for known in spectral(scene)):
         _write_envi_lists(target, spectral(scene))
-    if not keep_values:
+    if kind == "mask":
         return
-    scales, offsets = [band.scale for band in bands], [band.offset for band in bands]
+    scales = [band.scale for band in bands]
+    offsets = [band.offset if kind == "values" else 0.0 for band in bands]
     units = [band.units or "" for band in bands]
     spare = target.count - len(bands)  # an alpha band behind the scene's own
     if any(scale != 1.0 for scale in scales) or any(offset != 0.0 for offset in offsets):
@@ -111,6 +111,8 @@ def write(
         target.offsets = (*offsets, *[0.0] * spare)
     if any(units):
         target.units = (*units, *[""] * spare)
+    if kind != "values":
+        return
     target.colorinterp = (*[band.colorinterp for band in bands], *list(target.colorinterp)[len(bands) :])
     if target.count == 1 and scene.colormap(0):
         target.write_colormap(1, scene.colormap(0))

@@ -24,12 +24,12 @@ def partial_path(target: str) -> str:
     Raises UnwritableOutput where the folder is missing or cannot be written.
     """
     target = os.path.abspath(target)
-    folder, name = os.path.split(target)
+    folder, _ = os.path.split(target)
     if not os.path.isdir(folder):
         raise UnwritableOutput(path=target, reason=f"the folder '{folder}' does not exist")
     if os.path.isdir(target):
         raise UnwritableOutput(path=target, reason="it is a folder")
-    partial = os.path.join(folder, f".{name}.{_token}.part")
+    partial = partial_path_of(target)
     _targets[partial] = target
     try:
         with open(partial, "wb"):
@@ -37,6 +37,12 @@ def partial_path(target: str) -> str:
     except OSError as error:
         raise UnwritableOutput(path=target, reason=os.strerror(error.errno or errno.EIO).lower()) from error
     return partial
+
+
+def partial_path_of(target: str) -> str:
+    """Where `partial_path` puts the partial of ``target``; touches nothing."""
+    folder, name = os.path.split(os.path.abspath(target))
+    return os.path.join(folder, f".{name}.{_token}.part")
 
 
 def commit() -> None:

@@ -97,7 +97,7 @@ def _write(job: SimulateGapsJob, scene: Scene, gaps: Gaps, pattern: slc.Pattern,
         if job.outputs.mask:
             names = [f"{name}: 0 missing, 1 observed" for name in scene.names]
             mask = RasterWriter(
-                job.outputs.mask, scene, dtype="uint8", nodata=None, descriptions=names, keep_values=False
+                job.outputs.mask, scene, dtype="uint8", nodata=None, descriptions=names, kind="mask"
             )
             files.enter_context(mask)
         for window in scene.blocks():

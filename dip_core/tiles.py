@@ -30,7 +30,7 @@ class Tile:
 
 
 def split(rows: int, columns: int, size: int, overlap: int) -> list[list[Tile]]:
-    """Rows of tiles of ``size`` pixels (smaller rasters: one tile) that overlap by ``overlap`` pixels."""
+    """Rows of tiles of at most ``size`` pixels (smaller rasters: one tile) that overlap by ``overlap`` pixels."""
     spans_down, spans_right = _spans(rows, size, overlap), _spans(columns, size, overlap)
     return [
         [
@@ -82,10 +82,12 @@ def _spans(length: int, size: int, overlap: int) -> list[tuple[int, int, int, in
     if length <= size:
         return [(0, length, 0, 0)]
     count = int(np.ceil((length - overlap) / (size - overlap)))
-    starts = np.round(np.linspace(0, length - size, count)).astype(int)
-    ends = starts + size
-    shared = [0, *(int(end - start) for end, start in zip(ends[:-1], starts[1:])), 0]
-    return [(int(starts[n]), int(ends[n]), shared[n], shared[n + 1]) for n in range(count)]
+    even = int(np.ceil((length + (count - 1) * overlap) / count))
+    starts = [number * (even - overlap) for number in range(count)]
+    return [
+        (start, min(start + even, length), overlap if start else 0, overlap if start + even < length else 0)
+        for start in starts
+    ]
 
 
 def _ramp(length: int, before: int, after: int) -> NDArray[np.float32]:

@@ -28,9 +28,9 @@ _PREDICTOR = {"f": 3, "u": 2, "i": 2}
 class RasterWriter:
     """A GeoTIFF on the scene's grid, written by windows; a context manager.
 
-    ``like`` gives grid, metadata and (unless told otherwise) bands, type and nodata. ``keep_values``
-    False: the pixels are no longer the scene's quantity, so scale, units, colours, alpha and mask are left
-    out; ``keep_mask`` False leaves out alpha and mask alone. Raises UnwritableOutput and DiskFull.
+    ``like`` gives grid, metadata and (unless told otherwise) bands, type and nodata. ``kind``: ``values``
+    (the scene's own), ``deviation`` (of its values: same scale, no offset) or ``mask``. ``keep_mask`` False
+    leaves out the scene's alpha and mask. Raises UnwritableOutput and DiskFull.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class RasterWriter:
         count: int | None = None,
         descriptions: Sequence[str] | None = None,
         tags: dict[str, str] | None = None,
-        keep_values: bool = True,
+        kind: str = "values",
         keep_mask: bool = True,
     ) -> None:
         self.path = path
@@ -51,8 +51,8 @@ class RasterWriter:
         self.count = count or like.count
         self.nodata = like.nodata if isinstance(nodata, str) else nodata
         self._like = like
-        self._alpha = keep_values and keep_mask and like.alpha() is not None
-        self._mask = keep_values and keep_mask and like.has_dataset_mask()
+        self._alpha = kind == "values" and keep_mask and like.alpha() is not None
+        self._mask = kind == "values" and keep_mask and like.has_dataset_mask()
         self._partial = partial.partial_path(path)
         grid = like.grid
         size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height

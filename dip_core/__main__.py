@@ -1,0 +1,144 @@
+"""The worker, and the command line: ``python -m dip_core job.json``.
+
+Events go to standard output, one JSON object a line; whatever libraries print goes to standard error.
+Exit code 0 with a result, 1 with an error, 130 when cancelled. With ``--supervised`` the worker obeys its
+standard input: the line ``cancel`` or its end (the parent is gone) stops the run at once, and no partial
+file is left behind. ``--probe`` tells what the environment holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from . import __version__, errors, events, job, partial
+from .context import Context
+
+CANCELLED = 130
+_LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib")
+_out_of_memory_words = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one job, or probe the environment; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dip_core", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("job", nargs="?", help="a job file (JSON), see dip_core/job.py")
+    parser.add_argument("--supervised", action="store_true", help="stop at the end of standard input")
+    parser.add_argument("--probe", action="store_true", help="print versions and devices as JSON")
+    parser.add_argument("--version", action="version", version=__version__)
+    chosen = parser.parse_args(arguments)
+    if chosen.probe:
+        return probe()
+    if not chosen.job:
+        parser.error("name a job file")
+    tell = _events_only()
+    if chosen.supervised:
+        threading.Thread(target=_watch_input, daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _on_signal)
+    code = run_file(chosen.job, tell)
+    sys.stderr.flush()
+    return code
+
+
+def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
+    """Run the job in a file and tell its events; returns the exit code. Leaves no partial file."""
+    try:
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except OSError as error:
+            raise errors.InvalidJob(reason=f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}.") from error
+        wanted = job.from_json(text)
+        budget = wanted.compute.time_budget if isinstance(wanted, job.GapFillJob) else None
+        result = _task(wanted.task)(wanted, Context(tell, budget))
+        partial.commit()
+        tell(result)
+        return 0
+    except errors.Cancelled as error:
+        tell(events.Error(str(error), error.kind))
+        return CANCELLED
+    except errors.DeepPriorError as error:
+        tell(events.Error(str(error), error.kind, {name: str(value) for name, value in error.facts.items()}))
+        return 1
+    except ImportError as error:
+        missing = errors.MissingLibrary(reason=str(error))
+        tell(events.Error(str(missing), missing.kind, {"reason": str(error)}))
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(word in str(error).lower() for word in _out_of_memory_words):
+            raise
+        full = errors.OutOfMemory(reason=str(error).split("\n")[0][:120] or "the machine's memory is used up")
+        tell(events.Error(str(full), full.kind))
+        return 1
+    finally:
+        partial.discard()
+
+
+def probe() -> int:
+    """Print versions and devices as one JSON object, or the missing libraries and exit code 1."""
+    versions, missing = {}, []
+    for name in _LIBRARIES:
+        try:
+            versions[name] = str(importlib.import_module(name).__version__)
+        except ImportError as error:
+            missing.append(f"{name} ({error})")
+    if missing:
+        print(json.dumps({"missing": missing}))  # noqa: T201
+        return 1
+    from .devices import available
+
+    found = {"python": sys.version.split()[0], "core": __version__, "versions": versions, "devices": available()}
+    print(json.dumps(found))  # noqa: T201
+    return 0
+
+
+def _task(name: str):  # type: ignore[no-untyped-def]
+    module = {"gap_fill": "gapfill", "simulate_gaps": "simulate", "assess": "assess"}[name]
+    return importlib.import_module(f".{module}", __package__).run
+
+
+def _events_only() -> Callable[[events.Event], None]:
+    """Keep standard output for events: prints of libraries, C code included, go to standard error."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+
+    def tell(event: events.Event) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            stream.write(events.to_line(event) + "\n")
+            stream.flush()
+
+    return tell
+
+
+def _watch_input() -> None:
+    for line in sys.stdin:
+        if line.strip() == "cancel":
+            break
+    _stop()
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    _stop()
+
+
+def _stop() -> None:
+    """Leave at once and leave nothing behind: a computation in C code cannot be interrupted otherwise."""
+    partial.discard()
+    os._exit(CANCELLED)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # The interpreter's own exit takes up to a second after torch; everything is written and closed.
+    os._exit(code)

@@ -1,0 +1,105 @@
+"""Where tiles run: on this machine, or on a Dask cluster.
+
+Both executors offer ``results(recipe, tasks)``: the tiles' results in the order of the tasks. Tasks are
+made one by one, and only as many as the workers need are alive at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from .context import Context
+from .errors import SchedulerUnavailable
+from .observation import Cube
+from .restore import Recipe, TileTask, restore_tile
+
+Results = Iterator[tuple[Cube, Cube]]
+
+
+def executor(scheduler: str | None, context: Context) -> LocalExecutor | DaskExecutor:
+    """The executor for a scheduler address, or for this machine when there is none."""
+    return DaskExecutor(scheduler, context) if scheduler else LocalExecutor(context)
+
+
+class LocalExecutor:
+    """Runs tile after tile in this process; torch and BLAS use the cores."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def results(self, recipe: Recipe, tasks: Iterable[TileTask], count: int) -> Results:
+        """Results of ``count`` tasks, with progress within each tile."""
+        for place, task in enumerate(tasks):
+            yield restore_tile(recipe, task, self._follow(place, count))
+
+    def _follow(self, place: int, count: int) -> Callable[[float], bool]:
+        def follow(fraction: float) -> bool:
+            self._context.progress((place + fraction) / count, f"Filling tile {place + 1} of {count}")
+            return self._context.seconds_left > 0
+
+        return follow
+
+
+class DaskExecutor:
+    """Sends tiles to the workers of a Dask cluster. The core's code travels along as a zip file.
+
+    Raises SchedulerUnavailable where the scheduler does not answer or has no worker.
+    """
+
+    def __init__(self, address: str, context: Context) -> None:
+        self._context = context
+        self._address = address
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise SchedulerUnavailable(address=address, reason="the library 'distributed' is not installed") from error
+        try:
+            self._client = Client(address, timeout=10, set_as_default=False)
+            workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        except (OSError, TimeoutError, ValueError) as error:
+            raise SchedulerUnavailable(address=address, reason=str(error).split("\n")[0] or "no answer") from error
+        if not workers:
+            raise SchedulerUnavailable(address=address, reason="it has no worker")
+        self._workers = workers
+        context.info(f"Tiles run on {workers} Dask workers at {address}.")
+        self._send_code()
+
+    def results(self, recipe: Recipe, tasks: Iterable[TileTask], count: int) -> Results:
+        """Results of ``count`` tasks in order; two tiles a worker are under way at a time."""
+        shared = self._client.scatter(recipe, broadcast=True)
+        waiting: deque[Any] = deque()
+        source = iter(tasks)
+        done = 0
+        while True:
+            while len(waiting) < 2 * self._workers and (task := next(source, None)) is not None:
+                waiting.append(self._client.submit(restore_tile, shared, self._client.scatter(task), pure=False))
+            if not waiting:
+                self._client.close()
+                return
+            try:
+                result = waiting.popleft().result()
+            except Exception as error:  # a worker's error can be of any type, and arrives as it was raised there
+                raise SchedulerUnavailable(
+                    address=self._address, reason=f"a tile failed on a worker with '{type(error).__name__}: {error}'"
+                ) from error
+            done += 1
+            self._context.progress(done / count, f"Filling tile {done} of {count}")
+            yield result
+
+    def _send_code(self) -> None:
+        """Make `dip_core` importable on the workers, in this very version."""
+        package = os.path.dirname(os.path.abspath(__file__))
+        with tempfile.TemporaryDirectory() as folder:
+            archive = os.path.join(folder, "dip_core.zip")
+            with zipfile.ZipFile(archive, "w") as file:
+                for place, _, names in os.walk(package):
+                    for name in names:
+                        if name.endswith(".py"):
+                            path = os.path.join(place, name)
+                            file.write(path, os.path.join("dip_core", os.path.relpath(path, package)))
+            self._client.upload_file(archive)

@@ -1,0 +1,279 @@
+"""Gap filling, from a job to its outputs.
+
+First the gaps are told from the exterior and the experts are validated on hold-outs; then the scene is
+filled tile by tile, written, and reported. Observed pixels are copied as they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from . import __version__, gapfill_report, holdout
+from .context import Context
+from .events import Result
+from .executors import executor
+from .experts import CLASSICAL
+from .gaps import Gaps, find_gaps
+from .job import GapFillJob
+from .mixture import Mixture, Samples, elect
+from .observation import Standard
+from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
+from .scene import Scene
+from .tiles import Mosaic, Tile, split
+from .validation import collect, observe
+from .writer import RasterWriter
+
+# Multiply-adds that the deep prior may cost within METHOD best before it is left out: about a minute on
+# two cores, and the same on a GPU.
+_AFFORDABLE = {"cpu": 6e12, "cuda": 3e15, "mps": 3e14}
+_VALIDATION_WINDOW = 384
+_NETWORK_TILE = 256
+_CLASSICAL_TILE = 512
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which experts stand for election, how they are validated, and the tiles."""
+
+    names: tuple[str, ...]
+    windows: list[Window]
+    rounds: int
+    tile_size: int
+    overlap: int
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of each band's observed pixels, in the data's units, ``(band,)``: what standardises and what limits."""
+
+    standard: Standard
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def run(job: GapFillJob, context: Context) -> Result:
+    """Fill the gaps of a scene; writes the outputs that the job wants and returns the numbers."""
+    with Scene(job.inputs) as scene:
+        context.progress(0.0, "Reading the scene")
+        gaps = find_gaps(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
+        statistics = measure(scene, gaps)
+        context.info(
+            f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
+            f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene (by {gaps.origin})."
+        )
+        if not gaps.target_pixels:
+            context.warn("The scene has no gaps: the output is a copy of the input.")
+        options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
+        planned = plan(job, scene, gaps, context)
+        mixture, samples = None, None
+        if gaps.target_pixels:
+            with context.part(0.02, 0.45):
+                samples = collect(
+                    scene,
+                    gaps,
+                    statistics.standard,
+                    planned.names,
+                    planned.windows,
+                    planned.rounds,
+                    options,
+                    job.compute.seed,
+                    context,
+                )
+                mixture = choose(job, samples, scene.count, context)
+        with context.part(0.45, 0.95):
+            left = fill(job, scene, gaps, statistics, planned, mixture, options, context)
+        context.progress(0.96, "Writing the report")
+        outcome = gapfill_report.Outcome(job, scene, gaps, statistics.standard, planned, mixture, samples, left)
+        gapfill_report.write(outcome, context)
+        return Result(job.outputs.wanted(), gapfill_report.numbers(outcome))
+
+
+def measure(scene: Scene, gaps: Gaps) -> Statistics:
+    """Mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0."""
+    count = np.zeros(scene.count)
+    total, squares = np.zeros(scene.count), np.zeros(scene.count)
+    low, high = np.full(scene.count, np.inf), np.full(scene.count, -np.inf)
+    shift: NDArray[np.float64] | None = None
+    for window in scene.blocks():
+        observed, _ = gaps.window(window)
+        pixels = scene.read(window).astype(np.float64)
+        if shift is None or not count.all():
+            first = np.where(observed, pixels, 0.0).sum(axis=(1, 2)) / np.maximum(observed.sum(axis=(1, 2)), 1)
+            shift = first if shift is None else np.where(count > 0, shift, first)
+        moved = np.where(observed, pixels - shift[:, None, None], 0.0)
+        count += observed.sum(axis=(1, 2))
+        total += moved.sum(axis=(1, 2))
+        squares += np.square(moved).sum(axis=(1, 2))
+        low = np.minimum(low, np.where(observed, pixels, np.inf).min(axis=(1, 2)))
+        high = np.maximum(high, np.where(observed, pixels, -np.inf).max(axis=(1, 2)))
+    number = np.maximum(count, 1.0)
+    variance = np.maximum(squares / number - np.square(total / number), 0.0)
+    deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
+    mean = np.where(count > 0, total / number + (shift if shift is not None else 0.0), 0.0)
+    seen = count > 0
+    return Statistics(Standard(mean, deviation), np.where(seen, low, 0.0), np.where(seen, high, 0.0))
+
+
+def plan(job: GapFillJob, scene: Scene, gaps: Gaps, context: Context) -> Plan:
+    """Experts, hold-outs and tiles for a job. It depends on sizes and device only, never on the clock."""
+    rng = np.random.default_rng([job.compute.seed, 0])
+    with_network = job.method not in ("fast", "best")
+    size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
+    overlap = job.compute.overlap or min(64, size // 4)
+    few = job.method == "fast" or with_network
+    windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, 1 if with_network else (4 if few else 6), rng)
+    rounds = 1 if with_network else ((3 if few else 4) if len(windows) == 1 else (1 if few else 2))
+    names: tuple[str, ...] = tuple(CLASSICAL)
+    skipped: dict[str, str] = {}
+    if with_network:
+        names = (job.method,)
+    elif job.method == "best" and gaps.target_pixels:
+        from .devices import resolve
+        from .experts.deep_prior import cost
+
+        area = sum(int(window.width * window.height) for window in windows) * rounds
+        area += scene.grid.width * scene.grid.height
+        wanted = cost("deep_prior", area, scene.count)
+        if wanted <= _AFFORDABLE[resolve(job.compute.device).type]:
+            names = (*names, "deep_prior")
+        else:
+            skipped["deep_prior"] = (
+                f"about {wanted / _AFFORDABLE['cpu']:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
+            )
+    return Plan(names, windows, rounds, size, overlap, skipped)
+
+
+def choose(job: GapFillJob, samples: Samples, bands: int, context: Context) -> Mixture:
+    """Elect the mixture; without enough samples, harmonic alone, and a warning."""
+    rng = np.random.default_rng([job.compute.seed, 2])
+    if len(samples) < 30:
+        context.warn("Too few observed pixels to validate on: the fill is not validated.")
+    mixture = elect(samples, bands, rng, mix=job.method == "best")
+    context.info(
+        f"Chosen on {len(samples)} hidden pixels: {mixture.rule.name} "
+        f"({', '.join(mixture.names[number] for number in mixture.used)})."
+    )
+    return mixture
+
+
+def fill(
+    job: GapFillJob,
+    scene: Scene,
+    gaps: Gaps,
+    statistics: Statistics,
+    planned: Plan,
+    mixture: Mixture | None,
+    options: Options,
+    context: Context,
+) -> int:
+    """Write OUTPUT, UNCERTAINTY and FILLED; returns the number of target pixels left unfilled."""
+    tags = provenance(job, mixture)
+    writers: dict[str, RasterWriter] = {}
+    left = 0
+    try:
+        writers["output"] = RasterWriter(job.outputs.output or "", scene, tags=tags)
+        if job.outputs.uncertainty:
+            writers["uncertainty"] = RasterWriter(
+                job.outputs.uncertainty,
+                scene,
+                dtype="float32",
+                nodata=float("nan"),
+                descriptions=[f"{name}, one standard deviation" for name in scene.names],
+                tags=tags,
+                kind="deviation",
+            )
+        if job.outputs.filled:
+            writers["filled"] = RasterWriter(
+                job.outputs.filled,
+                scene,
+                dtype="uint8",
+                nodata=None,
+                descriptions=[f"{name}, 1 = filled" for name in scene.names],
+                tags=tags,
+                kind="mask",
+            )
+        for window, layers in _blended(job, scene, gaps, statistics, planned, mixture, options, context):
+            observed, target = gaps.window(window)
+            pixels = scene.read(window)
+            estimate = statistics.standard.undo(layers[0])
+            fresh = as_pixels(estimate, scene.dtype, statistics.low, statistics.high, _forbidden(scene, gaps))
+            writable = target & np.isfinite(layers[0])
+            left += int(np.count_nonzero((target & ~writable).any(axis=0)))
+            writers["output"].write(np.where(writable, fresh, pixels), window, writable | observed)
+            if "uncertainty" in writers:
+                deviation = layers[1] * statistics.standard.deviation[:, None, None]
+                writers["uncertainty"].write(np.where(observed, 0.0, np.where(writable, deviation, np.nan)), window)
+            if "filled" in writers:
+                writers["filled"].write(writable.astype(np.uint8), window)
+    except BaseException as error:
+        for writer in writers.values():
+            writer.__exit__(type(error))
+        raise
+    for writer in writers.values():
+        writer.__exit__(None)
+    return left
+
+
+def _blended(
+    job: GapFillJob,
+    scene: Scene,
+    gaps: Gaps,
+    statistics: Statistics,
+    planned: Plan,
+    mixture: Mixture | None,
+    options: Options,
+    context: Context,
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
+    if mixture is None:
+        for window in scene.blocks():
+            yield window, np.zeros((2, scene.count, int(window.height), scene.grid.width), np.float32)
+        return
+    rows = split(*scene.grid.shape, planned.tile_size, planned.overlap)
+    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
+
+    def tasks() -> Iterator[TileTask]:
+        for number, place, tile in flat:
+            observation = observe(scene, gaps, statistics.standard, tile.window)
+            seed = tile_seed(job.compute.seed, number, place)
+            yield TileTask(observation.values, observation.observed, observation.target, seed)
+
+    mosaic = Mosaic(scene.count, scene.grid.width, 2)
+    results = executor(job.compute.scheduler, context).results(Recipe(mixture, options), tasks(), len(flat))
+    for (number, place, tile), layers in zip(flat, results):
+        mosaic.add(tile, *layers)
+        if place == len(rows[number]) - 1:
+            yield from mosaic.take(_finished(rows, number, scene.grid.height))
+
+
+def _finished(rows: list[list[Tile]], number: int, height: int) -> int:
+    """The first row that the next row of tiles still adds to."""
+    return height if number + 1 == len(rows) else int(rows[number + 1][0].window.row_off)
+
+
+def _forbidden(scene: Scene, gaps: Gaps) -> float | None:
+    """The value that a filled pixel must not take: it would read as missing."""
+    return 0.0 if gaps.origin == "fill value 0" else scene.nodata
+
+
+def provenance(job: GapFillJob, mixture: Mixture | None) -> dict[str, str]:
+    """How the file was made, as metadata items."""
+    items = {
+        "DEEP_PRIOR_VERSION": __version__,
+        "DEEP_PRIOR_TASK": job.task,
+        "DEEP_PRIOR_METHOD": job.method,
+        "DEEP_PRIOR_SEED": str(job.compute.seed),
+        "DEEP_PRIOR_NUMPY": np.__version__,
+    }
+    if job.method.startswith("paper_"):
+        items["DEEP_PRIOR_NETWORK_INPUT"] = job.network_input
+    if mixture is not None:
+        items["DEEP_PRIOR_RULE"] = mixture.rule.name
+        items["DEEP_PRIOR_EXPERTS"] = ", ".join(mixture.names[number] for number in mixture.used)
+    return items

@@ -1,0 +1,326 @@
+"""What a gap-fill run tells of itself: the output numbers, the METRICS table and the REPORT page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from . import __version__, metadata, partial, plots, report
+from .context import Context
+from .gaps import Gaps
+from .job import GapFillJob
+from .mixture import Mixture, Samples
+from .observation import Standard
+from .quality import coverage
+from .scene import Scene
+
+if TYPE_CHECKING:
+    from .gapfill import Plan
+
+_DETAIL = 240  # rows and columns of the close-up
+_LABELS = {
+    "linear": "Linear",
+    "harmonic": "Harmonic",
+    "biharmonic": "Biharmonic",
+    "kriging": "Kriging",
+    "deep_prior": "Deep prior (lean)",
+    "paper_composite": "Deep image prior, composite (GAP paper)",
+    "paper_per_band": "Deep image prior, band by band (GAP paper)",
+    "one weight": "Mixture, one weight an expert",
+    "weights by distance": "Mixture, weights by distance",
+    "learned mixing": "Mixture, learned mixing",
+}
+BASELINE = "GDAL fill-nodata (baseline)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a finished run knows. ``mixture`` and ``samples`` are None for a scene without gaps."""
+
+    job: GapFillJob
+    scene: Scene
+    gaps: Gaps
+    standard: Standard
+    plan: Plan
+    mixture: Mixture | None
+    samples: Samples | None
+    left: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Hold-out scores of one band (or of all) in the data's units."""
+
+    pixels: int
+    rmse: float
+    bias: float
+    r2: float
+    pearson_r2: float
+    baseline_rmse: float
+    within_one: float
+    within_two: float
+
+
+def numbers(outcome: Outcome) -> dict[str, float | None]:
+    """The output numbers of the interface; the hold-out ones are None for a scene without gaps."""
+    scored = _band_scores(outcome)
+    overall = _overall(outcome)
+    r2 = [item.r2 for item in scored if np.isfinite(item.r2)]
+    return {
+        "HELDOUT_RMSE": overall.rmse if overall else None,
+        "HELDOUT_R2": float(np.mean(r2)) if r2 else None,
+        "BASELINE_RMSE": overall.baseline_rmse if overall else None,
+        "PIXELS_CHANGED": float(outcome.gaps.target_pixels - outcome.left),
+        "PIXELS_LEFT": float(outcome.left),
+    }
+
+
+def write(outcome: Outcome, context: Context) -> None:
+    """Write METRICS and REPORT where the job wants them."""
+    outputs = outcome.job.outputs
+    if outputs.metrics:
+        report.write_csv(_band_table(outcome, machine=True), outputs.metrics)
+    if outputs.report:
+        report.write_html(compose(outcome, context), outputs.report)
+
+
+def compose(outcome: Outcome, context: Context) -> report.Report:
+    """The report page."""
+    overall = _overall(outcome)
+    sections = []
+    if outcome.mixture is not None and overall is not None:
+        sections.append(_validation(outcome))
+        sections.append(_uncertainty(outcome, overall))
+    sections.append(_pictures(outcome))
+    figures = numbers(outcome)
+    keys = [report.KeyNumber("Pixels filled", int(figures["PIXELS_CHANGED"] or 0), "in at least one band")]
+    keys.append(report.KeyNumber("Pixels left", outcome.left, "inside the scene"))
+    if overall:
+        gain = 100.0 * (overall.rmse / overall.baseline_rmse - 1.0) if overall.baseline_rmse else float("nan")
+        keys.append(report.KeyNumber("Held-out RMSE", overall.rmse, f"{gain:+.1f} % against GDAL fill-nodata"))
+        keys.append(report.KeyNumber("Held-out R\u00b2", figures["HELDOUT_R2"], "mean over bands"))
+    return report.Report(
+        title="Gap-fill SLC-off",
+        summary=_summary(outcome, overall),
+        key_numbers=keys,
+        warnings=context.warnings,
+        sections=sections,
+        settings=_settings(outcome, context),
+        data={"numbers": figures, "scores": outcome.mixture.scores if outcome.mixture else {}},
+    )
+
+
+def _summary(outcome: Outcome, overall: Scores | None) -> str:
+    if overall is None or outcome.mixture is None:
+        return "The scene has no gaps; the output is a copy of the input."
+    used = ", ".join(_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used)
+    return (
+        f"{outcome.gaps.target_pixels - outcome.left:,} pixels were filled by {_label(outcome.mixture.rule.name).lower()}"
+        f" ({used}). On {overall.pixels:,} observed values that were hidden in the shape of the scene's own gaps,"
+        f" the error (RMSE) is {report.format_number(overall.rmse)}; GDAL's fill-nodata makes "
+        f"{report.format_number(overall.baseline_rmse)} on the very same ones."
+    )
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name)
+
+
+def _band_scores(outcome: Outcome) -> list[Scores]:
+    if outcome.mixture is None or outcome.samples is None:
+        return []
+    return [_scores(outcome, np.flatnonzero(outcome.samples.band == band)) for band in range(outcome.scene.count)]
+
+
+def _overall(outcome: Outcome) -> Scores | None:
+    if outcome.mixture is None or outcome.samples is None or not len(outcome.samples):
+        return None
+    return _scores(outcome, np.arange(len(outcome.samples)))
+
+
+def _scores(outcome: Outcome, places: NDArray[np.int64]) -> Scores:
+    samples, mixture = outcome.samples, outcome.mixture
+    nan = float("nan")
+    if samples is None or mixture is None or not len(places):
+        return Scores(0, nan, nan, nan, nan, nan, nan, nan)
+    scale = outcome.standard.deviation[samples.band[places]]
+    truth = samples.truth[places] * scale
+    estimate = mixture.heldout[places] * scale
+    error = estimate - truth
+    base = (samples.baseline[places] - samples.truth[places]) * scale
+    spread = float(np.square(truth - truth.mean()).sum())
+    ratio = np.abs(error) / np.maximum(mixture.deviation[places] * scale, 1e-12)
+    varied = np.std(truth) > 0 and np.std(estimate) > 0
+    return Scores(
+        len(places),
+        float(np.sqrt(np.mean(np.square(error)))),
+        float(error.mean()),
+        1.0 - float(np.square(error).sum()) / spread if spread > 0 else nan,
+        float(np.corrcoef(truth, estimate)[0, 1] ** 2) if varied else nan,
+        float(np.sqrt(np.mean(np.square(base)))),
+        float(np.mean(ratio <= 1.0)),
+        float(np.mean(ratio <= 2.0)),
+    )
+
+
+def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
+    columns = (
+        ("band", "name", "hidden", "rmse", "bias", "r2", "pearson_r2", "baseline_rmse", "within_1sd", "within_2sd")
+        if machine
+        else ("Band", "Name", "Hidden", "RMSE", "Bias", "R\u00b2", "Pearson r\u00b2", "Fill-nodata RMSE", "\u2264 1 sd", "\u2264 2 sd")
+    )
+    rows: list[tuple[object, ...]] = []
+    scored = _band_scores(outcome) or [_scores(outcome, np.zeros(0, np.int64))] * outcome.scene.count
+    for number, (name, item) in enumerate(zip(outcome.scene.names, scored), start=1):
+        share = (item.within_one, item.within_two) if machine else tuple(_percent(v) for v in (item.within_one, item.within_two))
+        rows.append(
+            (number, name, item.pixels, item.rmse, item.bias, item.r2, item.pearson_r2, item.baseline_rmse, *share)
+        )
+    return report.Table(columns, rows, "Errors on hidden pixels, in the data's units.")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %" if np.isfinite(value) else ""
+
+
+def _validation(outcome: Outcome) -> report.Section:
+    samples, mixture = outcome.samples, outcome.mixture
+    assert samples is not None and mixture is not None  # nosec B101: the caller has checked
+    baseline = float(np.sqrt(np.mean(np.square(samples.baseline - samples.truth))))
+    scores = {_label(name): value for name, value in mixture.scores.items()} | {BASELINE: baseline}
+    ordered = dict(sorted(scores.items(), key=lambda item: item[1]))
+    used = _label(mixture.rule.name)
+    estimates = {_label(name): samples.estimates[:, number] for number, name in enumerate(samples.names)}
+    estimates[used] = mixture.heldout
+    estimates[BASELINE] = samples.baseline
+    curves = {name: _curve(samples.distance, values - samples.truth) for name, values in estimates.items()}
+    weights = report.Table(
+        ("Distance to the gap's edge", *(_label(name) for name in mixture.names)),
+        [
+            (name, *(f"{100 * value:.0f} %" for value in row))
+            for name, row in zip(("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more"), mixture.rule.weights)
+        ],
+        "Weights of the experts.",
+    )
+    parts: list[str | report.Table | report.Figure | report.Gallery] = [
+        "Observed pixels were hidden in the shape of the scene's own gaps, and every method was run on them. "
+        "Mixtures are scored on parts of the scene that their weights were not fitted to.",
+        report.Figure(
+            plots.score_bars(ordered, used, "RMSE on hidden pixels, in standard deviations of the band"),
+            "Error of each method; shorter is better.",
+        ),
+        _band_table(outcome),
+        report.Figure(
+            plots.error_by_distance(curves, used, "standard deviations"), "Error by distance from the gap's edge."
+        ),
+        weights,
+    ]
+    for name, reason in outcome.plan.skipped.items():
+        parts.append(f"{_label(name)} did not stand for election: {reason}.")
+    return report.Section("How good is the fill?", parts)
+
+
+def _curve(distance: NDArray, error: NDArray) -> tuple[list[float], list[float]]:
+    rounded = np.rint(distance).astype(np.int64)
+    counts = np.bincount(rounded)
+    squares = np.bincount(rounded, np.square(error.astype(np.float64)))
+    kept = np.flatnonzero(counts >= 20)
+    return kept.astype(float).tolist(), np.sqrt(squares[kept] / counts[kept]).tolist()
+
+
+def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:
+    samples, mixture = outcome.samples, outcome.mixture
+    assert samples is not None and mixture is not None  # nosec B101: the caller has checked
+    nominal = np.linspace(0.05, 0.95, 19)
+    covered = coverage(mixture.heldout - samples.truth, mixture.deviation, nominal)
+    return report.Section(
+        "Can the uncertainty be trusted?",
+        [
+            f"One standard deviation covers {_percent(overall.within_one)} of the hidden pixels (68.3 % wanted), two cover "
+            f"{_percent(overall.within_two)} (95.4 % wanted). Each pixel was judged by a model fitted to other parts of the scene.",
+            report.Figure(plots.calibration(nominal, covered), "Share of hidden pixels inside the predicted interval."),
+        ],
+    )
+
+
+def _pictures(outcome: Outcome) -> report.Section:
+    scene, gaps = outcome.scene, outcome.gaps
+    known = [item.wavelength for item in metadata.spectral(scene)]
+    nanometres = [1000.0 * value for value in known if value is not None]
+    bands = plots.composite_bands(scene.count, nanometres if len(nanometres) == scene.count else None)
+    written = partial.partial_path_of(outcome.job.outputs.output or "")
+    parts: list[str | report.Table | report.Figure | report.Gallery] = []
+    step = plots.step_for(*scene.grid.shape)
+    stretch = None
+    for title, window in (("the whole scene", None), ("a close-up", _close_up(gaps))):
+        before, after, observed, inside = _views(scene, gaps, written, bands, window, step if window is None else 1)
+        stretch = stretch or plots.stretch_of(before, observed)
+        exterior = ~inside
+        parts.append(
+            report.Gallery(
+                [
+                    report.Figure(plots.picture(before, stretch, observed, exterior), f"Before: {title}; gaps in colour."),
+                    report.Figure(plots.picture(after, stretch, inside[None] | observed, exterior), f"After: {title}."),
+                ]
+            )
+        )
+    return report.Section("Before and after", parts)
+
+
+def _views(
+    scene: Scene, gaps: Gaps, written: str, bands: tuple[int, ...], window: Window | None, step: int
+) -> tuple[NDArray, NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Before, after, observed ``(band, row, column)`` and inside ``(row, column)``, every ``step``-th pixel."""
+    chosen = list(bands)
+    observed, target = (mask[chosen][:, ::step, ::step] for mask in gaps.window(window))
+    parts = [window] if window is not None else list(scene.blocks())
+
+    def thinned(read) -> NDArray:  # type: ignore[no-untyped-def]
+        rows = [read(part)[:, int(-part.row_off % step) if window is None else 0 :: step, ::step] for part in parts]
+        return np.concatenate(rows, axis=1).astype(np.float32)
+
+    before = thinned(lambda part: scene.read(part, chosen))
+    with rasterio.open(written) as file:
+        after = thinned(lambda part: file.read([number + 1 for number in chosen], window=part))
+    inside = (observed | target).any(axis=0)
+    return before, after, observed, inside
+
+
+def _close_up(gaps: Gaps) -> Window:
+    """The window with most target pixels among some, preferring those half of which are observed."""
+    target, observed = gaps.target_any, gaps.observed[0]
+    rows, columns = target.shape
+    tall, wide = min(_DETAIL, rows), min(_DETAIL, columns)
+    best, place = -1.0, (0, 0)
+    for top in np.unique(np.linspace(0, rows - tall, 9).astype(int)):
+        for left in np.unique(np.linspace(0, columns - wide, 9).astype(int)):
+            cut = (slice(top, top + tall), slice(left, left + wide))
+            share = float(target[cut].mean()) * (float(observed[cut].mean()) >= 0.5)
+            if share > best:
+                best, place = share, (int(top), int(left))
+    return Window(place[1], place[0], wide, tall)
+
+
+def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
+    job, scene, gaps = outcome.job, outcome.scene, outcome.gaps
+    settings: dict[str, object] = {
+        "Input": ", ".join(job.inputs),
+        "Size": f"{scene.grid.width} x {scene.grid.height} pixels, {scene.count} bands, {scene.dtype}",
+        "Gaps": f"{gaps.origin}; {gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene",
+        "Method": job.method,
+        "Device": job.compute.device,
+        "Seed": job.compute.seed,
+        "Time budget": f"{job.compute.time_budget:g} s" if job.compute.time_budget else "none",
+        "Tiles": f"{outcome.plan.tile_size} pixels, overlap {outcome.plan.overlap}",
+        "Hold-outs": f"{len(outcome.plan.windows)} windows, {outcome.plan.rounds} rounds",
+        "Time": f"{context.seconds_spent:.0f} s",
+        "Version": f"Deep Prior {__version__}, numpy {np.__version__}, rasterio {rasterio.__version__}",
+    }
+    if job.method.startswith("paper_"):
+        settings["Network input"] = job.network_input
+    return settings

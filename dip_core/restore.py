@@ -1,0 +1,117 @@
+"""Restoring one tile: a pure function of arrays, alike on this machine and on a cluster.
+
+A *recipe* is what validation has decided: the mixture, and how its experts run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .experts import CLASSICAL, expert
+from .experts.bands import borrow
+from .mixture import Mixture
+from .observation import Cube, Mask, Observation
+
+
+@dataclass(frozen=True)
+class Options:
+    """How experts with a network run; ``device`` as in a job."""
+
+    device: str = "auto"
+    network_input: str = "noise"
+    iterations: int | None = None
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The elected mixture, and the options of its experts."""
+
+    mixture: Mixture
+    options: Options
+
+
+@dataclass(frozen=True)
+class TileTask:
+    """One tile: standardised values, observed and target pixels ``(band, row, column)``, and its seed."""
+
+    values: Cube
+    observed: Mask
+    target: Mask
+    seed: int
+
+
+def restore_tile(
+    recipe: Recipe, task: TileTask, follow: Callable[[float], bool] = lambda fraction: True
+) -> tuple[Cube, Cube]:
+    """Estimate and one standard deviation, both ``(band, row, column)`` and standardised."""
+    observation = Observation(task.values, task.observed, task.target)
+    if not task.target.any():
+        return observation.keep_observed(task.values), np.zeros(task.values.shape, np.float32)
+    helped, borrowed = borrow(observation)
+    names = [recipe.mixture.names[number] for number in recipe.mixture.used]
+    estimates = run_experts(names, helped, recipe.options, task.seed, follow)
+    return recipe.mixture.combine(estimates, helped, borrowed)
+
+
+def run_experts(
+    names: Sequence[str],
+    observation: Observation,
+    options: Options,
+    seed: int,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> list[Cube]:
+    """The estimates of the experts called ``names``, in order."""
+    device = None
+    if any(name not in CLASSICAL for name in names):
+        from .devices import resolve, set_threads  # torch takes seconds to load, and classical fills need none
+
+        set_threads(options.threads)
+        device = resolve(options.device)
+    found = []
+    for place, name in enumerate(names):
+
+        def part(fraction: float, place: int = place) -> bool:
+            return follow((place + fraction) / len(names))
+
+        run = expert(
+            name,
+            seed=seed,
+            device=device,
+            network_input=options.network_input,
+            iterations=options.iterations,
+            follow=part,
+        )
+        found.append(run(observation))
+        follow((place + 1) / len(names))
+    return found
+
+
+def tile_seed(seed: int, row: int, column: int) -> int:
+    """A seed for the tile in a row and column, the same wherever the tile runs."""
+    return int(np.random.SeedSequence([seed, row, column]).generate_state(1)[0])
+
+
+def as_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: float | None) -> NDArray:
+    """Estimates in the data's units as pixels of ``dtype``: within each band's range, never nodata.
+
+    ``values``: ``(band, row, column)``; ``low``, ``high``: the lowest and highest observed value, ``(band,)``.
+    """
+    pixels = np.clip(values, low[:, None, None], high[:, None, None])
+    if dtype.kind != "f":
+        pixels = np.rint(pixels)
+    pixels = pixels.astype(dtype)
+    if nodata is not None and np.isfinite(nodata):
+        forbidden = pixels == np.asarray(nodata).astype(dtype)
+        if forbidden.any():
+            middle = ((low + high) / 2)[:, None, None]
+            if dtype.kind == "f":
+                beside = np.nextafter(pixels, middle.astype(dtype))
+            else:
+                beside = np.where(middle >= float(nodata), pixels + dtype.type(1), pixels - dtype.type(1))
+            pixels = np.where(forbidden, beside, pixels).astype(dtype)
+    return pixels

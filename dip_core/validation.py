@@ -1,0 +1,87 @@
+"""Validation: run the experts on hold-outs of the scene and collect the samples that the mixture needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rasterio.windows import Window
+
+from . import baseline, holdout
+from .context import Context
+from .experts.bands import borrow
+from .gaps import Gaps
+from .mixture import Samples, classes, roughness, thinned
+from .observation import Observation, Standard
+from .restore import Options, run_experts, tile_seed
+from .scene import Scene
+
+_FEWEST_PATTERN = 0.02
+
+
+def observe(scene: Scene, gaps: Gaps, standard: Standard, window: Window | None = None) -> Observation:
+    """The scene's observation in a window."""
+    observed, target = gaps.window(window)
+    return Observation(standard.apply(scene.read(window), observed), observed, target)
+
+
+def collect(
+    scene: Scene,
+    gaps: Gaps,
+    standard: Standard,
+    names: Sequence[str],
+    windows: Sequence[Window],
+    rounds: int,
+    options: Options,
+    seed: int,
+    context: Context,
+) -> Samples:
+    """Samples of all experts from ``rounds`` hold-outs in each window.
+
+    Folds are windows, or rounds where there is one window only. Stops early, after the first window, when
+    half of the time budget is spent.
+    """
+    rng = np.random.default_rng([seed, 1])
+    patterns = [gaps.window(window)[1] for window in windows]
+    richest = max(patterns, key=np.count_nonzero)
+    parts: dict[str, list[np.ndarray]] = {}
+    total = len(windows) * rounds
+    spent_before = context.seconds_spent
+    for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
+        if place and context.seconds_left < context.seconds_spent - spent_before:
+            context.warn(f"The time budget allowed {place} of {total} hold-out runs.")
+            break
+        observation = observe(scene, gaps, standard, window)
+        pattern = patterns[number]
+        if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
+            pattern = richest
+        hidden = holdout.draw(observation.observed, pattern, rng)
+        if not hidden.any():
+            continue
+
+        def follow(fraction: float, place: int = place) -> bool:
+            context.progress((place + fraction) / total, f"Validating on hidden pixels ({place + 1} of {total})")
+            return context.seconds_left > 0
+
+        held = observation.hide(hidden)
+        helped, borrowed = borrow(held)
+        estimates = run_experts(names, helped, options, tile_seed(seed, place, 0), follow)
+        found = {
+            "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
+            "truth": observation.values[hidden],
+            "baseline": baseline.fill_nodata(held)[hidden],
+            "band": np.nonzero(hidden)[0],
+            "kind": classes(helped, borrowed)[hidden],
+            "distance": held.distance()[hidden],
+            "roughness": roughness(helped)[hidden],
+            "fold": np.full(np.count_nonzero(hidden), number if len(windows) > 1 else place),
+        }
+        for name, values in found.items():
+            parts.setdefault(name, []).append(values)
+    experts = tuple(names)
+    if not parts:
+        none = np.zeros(0, np.float32)
+        whole = np.zeros(0, np.int64)
+        return Samples(experts, np.zeros((0, len(names)), np.float32), none, none, whole, whole, none, none, whole)
+    joined = {name: np.concatenate(values) for name, values in parts.items()}
+    return thinned(Samples(experts, **joined), rng)
