@@ -19,6 +19,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterRasterDestination,
@@ -37,6 +38,7 @@ from .task import RestorationTask
 ICON = str(environment.ROOT / "resources" / "icon.svg")
 HELP_PAGE = "https://github.com/deep-prior/deep-prior/blob/main/docs/user-guide.md"
 PYTHON_SETTING = "deep_prior/python"
+RASTER_KINDS = (QgsProcessingParameterRasterLayer, QgsProcessingParameterMultipleLayers)
 RASTER_SUFFIXES = (".tif", ".tiff")
 SECONDS_BETWEEN_NEWS = 20  # how often the remaining time is told within one step
 
@@ -182,15 +184,49 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         """The one raster of an input parameter, or None."""
         return next(iter(self.paths(name)), None)
 
+    def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        """As QGIS checks, but in words that help: QGIS says of a damaged file that it is not found."""
+        try:
+            self._read_sources(parameters, context)
+        except QgsProcessingException as problem:
+            return False, str(problem)
+        # Optional rasters are checked by now; QGIS would refuse GDAL's own names, such as /vsigzip/...
+        optional = QgsProcessingParameterDefinition.Flag.FlagOptional
+        settled = {
+            d.name() for d in self.parameterDefinitions() if isinstance(d, RASTER_KINDS) and d.flags() & optional
+        }
+        parameters = {name: value for name, value in parameters.items() if name not in settled}
+        good, message = super().checkParameterValues(parameters, context)
+        if not good:
+            message = next(
+                filter(None, (self._complaint(d, parameters, context) for d in self.parameterDefinitions())), message
+            )
+        return good, message
+
+    def _complaint(
+        self, definition: QgsProcessingParameterDefinition, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> str:
+        """What is wrong with one parameter's value; empty if nothing is."""
+        name = definition.name()
+        value = parameters.get(name)
+        if definition.checkValueIsAcceptable(value, context):
+            return ""
+        if not given(parameters, name):
+            return f"{name} is missing: give it a value."
+        if isinstance(definition, QgsProcessingParameterEnum):
+            return f"{name} '{value}' is unknown: use {', '.join(definition.options())}."
+        return f"{name} '{value}' cannot be used. {definition.help()}"
+
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
         """On the main thread: turn layers into plain data."""
-        for definition in self.parameterDefinitions():
-            if isinstance(definition, (QgsProcessingParameterRasterLayer, QgsProcessingParameterMultipleLayers)):
-                name = definition.name()
-                self.sources[name] = sources_of(name, parameters.get(name), context)
+        self.sources = self._read_sources(parameters, context)
         return True
+
+    def _read_sources(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, list[Source]]:
+        names = [d.name() for d in self.parameterDefinitions() if isinstance(d, RASTER_KINDS)]
+        return {name: sources_of(name, parameters.get(name), context) for name in names}
 
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -56,12 +56,23 @@ def sources_of(parameter: str, value: Any, context: QgsProcessingContext) -> lis
     if isinstance(layer, QgsRasterLayer) and layer.isValid():
         return [_from_layer(layer)]
     text = value.source() if isinstance(value, QgsMapLayer) else str(value)
+    if not os.path.exists(text) and _gdal_opens(text):
+        return [Source(_absolute(text), os.path.splitext(os.path.basename(text))[0])]
     if os.path.isfile(text):
-        # QGIS cannot open it, but the worker has drivers of its own; and its complaint is precise.
-        return [Source(os.path.abspath(text), os.path.splitext(os.path.basename(text))[0])]
-    raise QgsProcessingException(
-        f"{parameter} '{text}' is neither a raster file nor a raster layer: check the path or choose another layer."
-    )
+        reason = "is not a raster that can be read: it may be damaged, or of another kind. Choose another file."
+    elif os.path.isdir(text):
+        reason = "is a folder: choose a raster file in it."
+    else:
+        reason = "is neither a raster file nor a raster layer: check the path or choose another layer."
+    raise QgsProcessingException(f"{parameter} '{text}' {reason}")
+
+
+def _gdal_opens(text: str) -> bool:
+    """Whether it is one of GDAL's own names, such as /vsigzip/..., which QGIS takes for missing files."""
+    try:
+        return gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY) is not None
+    except RuntimeError:
+        return False
 
 
 def _find_layer(text: str, context: QgsProcessingContext) -> QgsMapLayer | None:

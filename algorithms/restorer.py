@@ -69,7 +69,7 @@ class Restorer(EngineAlgorithm):
                 optional=True,
                 minValue=1,
             ),
-            "Return the best result found within this time. Leave empty for no limit.",
+            "Return the best result found within this time, 1 s at least. Leave empty for no limit.",
         )
         self.add(
             QgsProcessingParameterNumber(self.SEED, self.tr("Random seed"), whole, 0, minValue=0, maxValue=2**31 - 1),

@@ -1,0 +1,276 @@
+"""RestorationTask against workers that succeed, fail, die, lie and hang."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.qgis
+
+
+@pytest.fixture
+def job(tmp_path):
+    from deep_prior.dip_core.job import GapFillJob, Outputs
+
+    outputs = Outputs(output=str(tmp_path / "out.tif"), report=str(tmp_path / "r.html"))
+    return GapFillJob(inputs=("in.tif",), outputs=outputs)
+
+
+@pytest.fixture
+def make_task(qgis_app, job):
+    from deep_prior.algorithms.task import RestorationTask
+
+    def make(python, **options):
+        return RestorationTask(job, python, **options)
+
+    return make
+
+
+def error_of(task):
+    from deep_prior.dip_core.errors import DeepPriorError
+
+    assert task.run() is False
+    with pytest.raises(DeepPriorError) as caught:
+        task.outcome()
+    return caught.value
+
+
+def run_folders():
+    return set(glob.glob(os.path.join(tempfile.gettempdir(), "deep_prior_*", "job.json")))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie that nobody has waited for would still answer.
+    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_success_passes_events_on_and_skips_foreign_lines(make_task, fake_engine, tmp_path):
+    python = fake_engine("""
+        print("a library says hello")
+        print('{"event": "no such event"}')
+        tell("progress", fraction=0.25, step="looking", remaining=12.0)
+        print("{half a line")
+        tell("message", text="a warning", level="warning")
+        open(job["outputs"]["output"], "w").write("done")
+        tell("result", outputs={"OUTPUT": job["outputs"]["output"]}, numbers={"HELDOUT_RMSE": 1.5})
+        """)
+    seen, said = [], []
+    task = make_task(python, on_progress=seen.append, on_message=said.append)
+    assert task.run() is True
+    assert task.outcome().numbers == {"HELDOUT_RMSE": 1.5}
+    assert [(event.fraction, event.step, event.remaining) for event in seen] == [(0.25, "looking", 12.0)]
+    assert [(event.text, event.level) for event in said] == [("a warning", "warning")]
+    assert task.worker.foreign == ["a library says hello", '{"event": "no such event"}', "{half a line"]
+    assert (tmp_path / "out.tif").read_text() == "done"
+    assert task.progress() == pytest.approx(25)
+
+
+def test_command_environment_and_folder(make_task, fake_engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    monkeypatch.setenv("GDAL_DATA", "/nowhere")
+    python = fake_engine("""
+        facts = {"argv": sys.argv[1:], "cwd": os.getcwd(), "home": os.environ.get("PYTHONHOME"),
+                 "gdal": os.environ.get("GDAL_DATA"), "path": os.environ["PYTHONPATH"],
+                 "spin": os.environ["OMP_WAIT_POLICY"], "tmp": os.environ["TMPDIR"]}
+        tell("message", text=json.dumps(facts))
+        tell("result", outputs={}, numbers={})
+        """)
+    import json
+
+    said = []
+    task = make_task(python, on_message=said.append)
+    assert task.run()
+    facts = json.loads(said[0].text)
+    assert facts["argv"][:3] == ["-m", "dip_core", "--supervised"] and facts["argv"][3].endswith("job.json")
+    assert facts["home"] is None and facts["gdal"] is None and facts["spin"] == "PASSIVE"
+    assert (Path(facts["path"]) / "dip_core" / "events.py").exists()
+    assert facts["cwd"] == facts["tmp"] and not os.path.exists(facts["cwd"])  # removed afterwards
+    assert not Path(facts["path"]).is_relative_to(facts["cwd"])
+
+
+def test_error_event_comes_back_as_its_class_with_its_sentence(make_task, fake_engine):
+    from deep_prior.dip_core.errors import GridMismatch
+
+    python = fake_engine("""
+        tell("error", text="The mask is elsewhere.", kind="GridMismatch", facts={"path": "m.tif"})
+        sys.exit(1)
+        """)
+    error = error_of(make_task(python))
+    assert type(error) is GridMismatch
+    assert str(error) == "The mask is elsewhere." and error.facts == {"path": "m.tif"}
+
+
+def test_unknown_error_kind_keeps_the_sentence(make_task, fake_engine):
+    python = fake_engine("""tell("error", text="Something new.", kind="os", facts={})""")
+    assert str(error_of(make_task(python))) == "Something new."
+
+
+def test_killed_worker_names_memory_and_leaves_no_partial_file(make_task, fake_engine, tmp_path):
+    python = fake_engine("""
+        for name in ("", ".aux.xml"):
+            open(partial(job["outputs"]["output"]) + name, "w").write("half")
+        print('{"event": "res', end="", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """)
+    strange = tmp_path / ".out.tif.anothertoken.part"
+    strange.write_text("another run's")
+    error = error_of(make_task(python))
+    assert "lack of memory" in str(error) and "TILE_SIZE" in str(error)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.tif.anothertoken.part", "engine"]
+
+
+@pytest.mark.parametrize(
+    "complaint, kind, words",
+    [
+        ("ModuleNotFoundError: No module named 'torch'", "MissingLibrary", "torch"),
+        ("ImportError: DLL load failed while importing _C", "MissingLibrary", "Visual C++"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried", "OutOfMemory", "TILE_SIZE"),
+        ("numpy._core._exceptions.MemoryError: Unable", "OutOfMemory", "TILE_SIZE"),
+        ("ValueError: something odd", "WorkerFailed", "something odd"),
+    ],
+)
+def test_stderr_of_a_dead_worker_becomes_one_sentence(make_task, fake_engine, complaint, kind, words):
+    python = fake_engine(f"""
+        print("Traceback ...", file=sys.stderr)
+        print({complaint!r}, file=sys.stderr)
+        sys.exit(3)
+        """)
+    error = error_of(make_task(python))
+    assert type(error).__name__ == kind
+    assert words in str(error) and "\n" not in str(error)
+
+
+def test_end_without_a_result_is_a_failure(make_task, fake_engine):
+    assert "exit code 0" in str(error_of(make_task(fake_engine("print('bye')"))))
+
+
+def test_result_of_a_worker_that_then_fails_does_not_count(make_task, fake_engine):
+    python = fake_engine("""
+        tell("result", outputs={}, numbers={})
+        sys.exit(5)
+        """)
+    assert "exit code 5" in str(error_of(make_task(python)))
+
+
+def test_python_that_cannot_be_started(make_task, tmp_path):
+    error = error_of(make_task(str(tmp_path / "no-python")))
+    assert "cannot be started" in str(error) and "Set up the restoration engine" in str(error)
+
+
+def test_a_broken_callback_does_not_escape_run(make_task, fake_engine):
+    """An exception out of run() would crash QGIS."""
+    python = fake_engine("""
+        tell("progress", fraction=0.5)
+        time.sleep(60)
+        """)
+    error = error_of(make_task(python, on_progress=lambda event: 1 / 0))
+    assert "ZeroDivisionError" in str(error)
+
+
+def test_cancel_is_asked_for_and_heeded(make_task, fake_engine, tmp_path):
+    python = fake_engine("""
+        tell("message", text=str(os.getpid()))
+        line = sys.stdin.readline()
+        tell("error", text="stopped on " + line.strip(), kind="Cancelled", facts={})
+        """)
+    said = []
+    task = make_task(python, on_message=said.append, is_cancelled=lambda: bool(said))
+    start = time.monotonic()
+    error = error_of(task)
+    assert type(error).__name__ == "Cancelled"
+    assert time.monotonic() - start < 2  # the promise to the user
+    assert not alive(int(said[0].text))
+
+
+def test_worker_that_ignores_cancel_is_terminated_then_killed(make_task, fake_engine, tmp_path):
+    python = fake_engine("""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        open(partial(job["outputs"]["output"]), "w").write("half")
+        tell("message", text=str(os.getpid()))
+        while True:
+            time.sleep(1)
+        """)
+    said = []
+    start = time.monotonic()
+    error = error_of(make_task(python, on_message=said.append, is_cancelled=lambda: bool(said)))
+    assert type(error).__name__ == "Cancelled"
+    assert 2 < time.monotonic() - start < 6  # 2 s to clean up, 1 s to terminate
+    assert not alive(int(said[0].text))
+    assert [path.name for path in tmp_path.iterdir()] == ["engine"]
+
+
+def test_worker_that_hangs_on_its_way_out_can_be_cancelled(make_task, fake_engine):
+    python = fake_engine("""
+        tell("message", text="closing")
+        os.close(1)
+        time.sleep(60)
+        """)
+    until = time.monotonic() + 0.5
+    start = time.monotonic()
+    error_of(make_task(python, is_cancelled=lambda: time.monotonic() > until))
+    assert time.monotonic() - start < 5
+
+
+def test_result_that_crosses_the_cancel_is_removed(make_task, fake_engine, tmp_path):
+    python = fake_engine("""
+        tell("message", text="nearly")
+        sys.stdin.readline()
+        open(job["outputs"]["output"], "w").write("done")
+        tell("result", outputs={"OUTPUT": job["outputs"]["output"]}, numbers={})
+        """)
+    said = []
+    error_of(make_task(python, on_message=said.append, is_cancelled=lambda: bool(said)))
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_no_run_folder_is_left(make_task, fake_engine):
+    before = run_folders()
+    make_task(fake_engine("sys.exit(1)")).run()
+    assert run_folders() == before
+
+
+def test_two_runs_at_once_do_not_share_names(make_task):
+    assert make_task("p").worker.token != make_task("p").worker.token
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_in_the_task_manager(make_task, fake_engine, qgis_app, cancel):
+    """The same class, run by QGIS in a background thread, with QGIS's own cancel button."""
+    python = fake_engine("""
+        tell("progress", fraction=0.5, step="half")
+        if not sys.stdin.readline():
+            sys.exit(9)
+        tell("result", outputs={}, numbers={})
+        """)
+    main = threading.get_ident()
+    threads = []
+    task = make_task(python, on_progress=lambda event: threads.append(threading.get_ident()))
+    manager = qgis_app.taskManager()
+    manager.addTask(task)
+    deadline = time.monotonic() + 10
+    while not threads and time.monotonic() < deadline:
+        qgis_app.processEvents()
+        time.sleep(0.01)
+    if cancel:
+        task.cancel()
+    else:
+        task.worker.process.stdin.write("go on\n")
+        task.worker.process.stdin.flush()
+    while task.isActive() and time.monotonic() < deadline:
+        qgis_app.processEvents()
+        time.sleep(0.01)
+    assert threads and main not in threads
+    assert (task.result is None) is cancel
+    assert (type(task.error).__name__ == "Cancelled") is cancel
+    assert sys.exc_info() == (None, None, None)
