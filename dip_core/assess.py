@@ -154,9 +154,12 @@ def _compare(rasters: _Rasters, peaks: list[float], context: Context) -> tuple[d
         similarity = quality.similarity_map(restored, reference, peaks)[inner]
         restored, reference = restored[inner], reference[inner]
         inside = rasters.inside(window)
-        masks = {EVERYWHERE: None, INSIDE: inside, OUTSIDE: None if inside is None else ~inside}
-        for name, comparison in regions.items():
-            comparison.add(restored, reference, masks[name], similarity)
+        regions[EVERYWHERE].add(restored, reference, None, similarity)
+        if inside is not None:
+            # A spectrum with any band inside is inside as a whole, else no spectrum of a stripe would be.
+            touched = inside if inside.ndim == 2 else np.logical_or.reduce(inside, axis=0)
+            regions[INSIDE].add(restored, reference, inside, similarity, touched)
+            regions[OUTSIDE].add(restored, reference, ~inside, similarity, ~touched)
         shown.add(restored, reference, inside, rasters.step)
     scores = {name: comparison.scores() for name, comparison in regions.items()}
     if not scores[EVERYWHERE].pixels:
@@ -205,13 +208,13 @@ def _report(
     warnings: list[str],
 ) -> Report:
     scores = regions[chosen]
-    where = {INSIDE: "inside the mask", EVERYWHERE: "everywhere"}[chosen]
+    where = {INSIDE: "Inside the mask", EVERYWHERE: "Over the whole raster"}[chosen]
     number = format_number
     summary = (
-        f"The restored raster differs from its reference by an RMSE of {number(scores.rmse)}, "
-        f"{where} ({number(scores.pixels)} values)."
+        f"{where}, the restored raster differs from its reference by an RMSE of {number(scores.rmse)} "
+        f"({number(scores.pixels)} values)."
         if scores.pixels
-        else f"No pixel could be compared {where}."
+        else f"{where}, no pixel could be compared."
     )
     labels = (
         "Region",
@@ -247,7 +250,8 @@ def _report(
                     Table(labels, rows, "All bands together", emphasis=list(regions).index(chosen)),
                     "PSNR and MPSNR are in decibels, with the reference's largest value as peak (MPSNR: each band's "
                     "own); SAM is in degrees; R\u00b2 punishes bias, Pearson's r\u00b2 does not. Values have scale and "
-                    "offset applied. PSNR is infinite where the rasters are equal.",
+                    "offset applied. PSNR is infinite where the rasters are equal. MSSIM looks at the 11 x 11 pixels "
+                    "around each one, so that pixels just outside the mask feel what is inside.",
                 ],
             ),
             Section("Scores by band", [Table(heads, table.rows)]),

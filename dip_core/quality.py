@@ -195,12 +195,13 @@ class Comparison:
         reference: NDArray,
         mask: NDArray[np.bool_] | None = None,
         similarity: NDArray[np.float64] | None = None,
+        spectra: NDArray[np.bool_] | None = None,
     ) -> None:
         """Count one window.
 
         ``similarity`` is the window's part of a `similarity_map`; the map must have been made with
-        `SSIM_HALO` more pixels around the window where the raster has them. In a mask a band at a time,
-        a spectrum counts for the spectral angle where any of its bands is counted.
+        `SSIM_HALO` more pixels around the window where the raster has them. ``spectra`` (row, column):
+        the pixels whose spectral angle counts; without it those with any counted band.
         """
         rows_columns = reference.shape[1:]
         product, square_x, square_y = (np.zeros(rows_columns) for _ in range(3))
@@ -217,7 +218,7 @@ class Comparison:
             product += np.where(finite, x * y, 0.0)
             square_x += np.where(finite, x * x, 0.0)
             square_y += np.where(finite, y * y, 0.0)
-        usable = whole & wanted & (square_x > 0) & (square_y > 0)
+        usable = whole & (wanted if spectra is None else spectra) & (square_x > 0) & (square_y > 0)
         cosine = product[usable] / np.sqrt(square_x[usable] * square_y[usable])
         self._angles += float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).sum())
         self._spectra += int(usable.sum())

@@ -133,7 +133,7 @@ def test_missing_pixels_are_not_counted_but_told(tmp_path, pair):
 def test_mask_a_band(tmp_path, pair):
     restored, reference, filled = pair
     mask = np.stack([filled, np.zeros_like(filled), filled]).astype(np.uint8)
-    numbers, rows, _, _ = assessed(
+    numbers, rows, record, _ = assessed(
         tmp_path,
         write(tmp_path / "y.tif", restored),
         write(tmp_path / "x.tif", reference),
@@ -142,6 +142,9 @@ def test_mask_a_band(tmp_path, pair):
     assert numbers["RMSE"] == pytest.approx(quality.compare(restored, reference, mask > 0).rmse, rel=1e-6)
     second = next(row for row in rows if row["region"] == "inside" and row["band"] == "2")
     assert second["pixels"] == "0" and second["rmse"] == ""
+    # The second band differs from its reference outside its own (empty) mask, but no untouched spectrum does.
+    assert record["data"]["scores"]["outside"]["rmse"] > 0
+    assert record["data"]["scores"]["outside"]["sam"] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_inverted_mask_is_noticed(tmp_path, pair):
