@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.ndimage import binary_erosion
 from scipy.stats import norm
 from skimage.metrics import structural_similarity
 
@@ -144,28 +144,18 @@ def similarity_map(restored: NDArray, reference: NDArray, peaks: Sequence[float]
     return out
 
 
-def by_distance(
-    restored: NDArray, reference: NDArray, hidden: NDArray[np.bool_], observed: NDArray[np.bool_], fewest: int = 20
-) -> tuple[list[float], list[float]]:
-    """RMSE of hidden pixels against their distance from the gap edge: (distances in pixels, RMSE).
+def rmse_by_distance(errors: NDArray, distances: NDArray, fewest: int = 20) -> tuple[list[float], list[float]]:
+    """RMSE against the distance from the gap edge, for the report's plot: (distances in pixels, RMSE).
 
-    All arrays are (band, row, column). ``hidden``: pixels to count; ``observed``: pixels that the
-    restorer was shown. The distance is the Euclidean one to the nearest observed pixel of the same band,
-    rounded to whole pixels; distances of less than ``fewest`` pixels are left out, being mere noise.
+    One error and one distance a hidden pixel; distances are rounded to whole pixels, and those of fewer
+    than ``fewest`` pixels are left out, being mere noise. Errors that are not finite do not count.
     """
-    squares, pixels = np.zeros(1), np.zeros(1, np.int64)
-    for band in range(reference.shape[0]):
-        error = restored[band].astype(np.float64) - reference[band]
-        counted = hidden[band] & np.isfinite(error)
-        if not (counted.any() and observed[band].any()):
-            continue
-        distance = np.rint(distance_transform_edt(~observed[band])[counted]).astype(np.int64)
-        size = max(squares.size, int(distance.max()) + 1)
-        pixels = np.pad(pixels, (0, size - pixels.size)) + np.bincount(distance, minlength=size)
-        squares = np.pad(squares, (0, size - squares.size)) + np.bincount(distance, error[counted] ** 2, minlength=size)
-    distances = np.flatnonzero(pixels >= max(1, fewest))
-    rmse = np.sqrt(squares[distances] / pixels[distances])
-    return distances.astype(float).tolist(), rmse.tolist()
+    usable = np.isfinite(errors)
+    rounded = np.rint(distances[usable]).astype(np.int64)
+    pixels = np.bincount(rounded)
+    squares = np.bincount(rounded, np.square(errors[usable].astype(np.float64)))
+    kept = np.flatnonzero(pixels >= max(1, fewest))
+    return kept.astype(float).tolist(), np.sqrt(squares[kept] / pixels[kept]).tolist()
 
 
 def coverage(errors: NDArray, deviation: NDArray, nominal: Sequence[float]) -> list[float]:

@@ -212,15 +212,15 @@ def test_shapes_must_fit(pair):
 
 
 def test_error_by_distance_from_the_gap_edge():
-    """A gap of 5 rows has distances 1 2 3 2 1; the error is made equal to the distance."""
-    observed = np.ones((1, 25, 40), bool)
-    observed[0, 10:15] = False
-    restored = np.zeros(observed.shape)
-    restored[0, 10:15] = np.array([1, 2, 3, 2, 1])[:, None]
-    distances, rmse = quality.by_distance(restored, np.zeros(observed.shape), ~observed, observed)
-    assert distances == [1, 2, 3]
-    assert rmse == pytest.approx([1, 2, 3])
-    assert quality.by_distance(restored, restored, ~observed, observed, fewest=60)[0] == [1, 2]
+    """30 pixels at 1, 20 at 2 and 19 at 3; the error is the distance, with either sign."""
+    distances = np.repeat([1.0, 2.2, 3.0], [30, 20, 20])
+    errors = np.rint(distances) * np.tile([1.0, -1.0], 35)
+    errors[-1] = np.nan
+    found, rmse = quality.rmse_by_distance(errors, distances)
+    assert found == [1, 2]
+    assert rmse == pytest.approx([1, 2])
+    assert quality.rmse_by_distance(errors, distances, fewest=5)[0] == [1, 2, 3]
+    assert quality.rmse_by_distance(np.zeros(0), np.zeros(0)) == ([], [])
 
 
 def test_coverage_of_normal_errors_is_nominal():
