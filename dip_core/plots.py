@@ -217,7 +217,7 @@ def score_bars(scores: Mapping[str, float], used: str, label: str) -> bytes:
         return _figure_png(figure)
 
 
-def calibration(nominal: Sequence[float], covered: Sequence[float]) -> bytes:
+def calibration(nominal: Sequence[float] | NDArray, covered: Sequence[float] | NDArray) -> bytes:
     """The share of true values inside the predicted interval against the interval's nominal share; PNG."""
     with rc_context(_STYLE):
         figure, axes = _plot(4.6, 4.1)

@@ -158,7 +158,7 @@ def rmse_by_distance(errors: NDArray, distances: NDArray, fewest: int = 20) -> t
     return kept.astype(float).tolist(), np.sqrt(squares[kept] / pixels[kept]).tolist()
 
 
-def coverage(errors: NDArray, deviation: NDArray, nominal: Sequence[float]) -> list[float]:
+def coverage(errors: NDArray, deviation: NDArray, nominal: Sequence[float] | NDArray) -> list[float]:
     """The share of errors inside the central interval of each ``nominal`` share, for the calibration plot.
 
     ``deviation``: one predicted standard deviation an error. The interval of share p is +- z deviation,
