@@ -26,7 +26,6 @@ class DeepPriorPlugin:
         provider = DeepPriorProvider()
         if QgsApplication.processingRegistry().addProvider(provider):
             self.provider = provider
-            provider.refreshAlgorithms()  # once more: models find their steps only now
 
     def initGui(self) -> None:
         """Register the provider, and add the menu."""

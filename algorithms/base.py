@@ -40,6 +40,7 @@ HELP_PAGE = "https://github.com/deep-prior/deep-prior/blob/main/docs/user-guide.
 PYTHON_SETTING = "deep_prior/python"
 RASTER_KINDS = (QgsProcessingParameterRasterLayer, QgsProcessingParameterMultipleLayers)
 RASTER_SUFFIXES = (".tif", ".tiff")
+WORTH_TELLING = 10  # seconds that remain, below which it is over before it is read
 SECONDS_BETWEEN_NEWS = 20  # how often the remaining time is told within one step
 
 
@@ -90,7 +91,8 @@ class DeepPriorAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         """The page beside the dialog."""
-        return f"<p>{self.tr(self.SUMMARY)}</p>{self.tr(self.HELP)}"
+        # On one line, because the dialog makes a paragraph of every line end.
+        return " ".join(f"<p>{self.tr(self.SUMMARY)}</p>{self.tr(self.HELP)}".split())
 
     def helpUrl(self) -> str:
         """The page behind the Help button."""
@@ -309,14 +311,15 @@ class _News:
     def progressed(self, event: events.Progress) -> None:
         self.feedback.setProgress(100.0 * event.fraction)
         remaining = event.remaining
-        due = remaining is not None and remaining < self.told - SECONDS_BETWEEN_NEWS
+        due = remaining is not None and WORTH_TELLING <= remaining < self.told - SECONDS_BETWEEN_NEWS
         if event.step == self.step and not due:
             return
         self.step = event.step
         text = event.step
         if remaining is not None:
             self.told = remaining
-            text += f" ({duration(remaining)} left)"
+            if remaining >= WORTH_TELLING:
+                text += f" ({duration(remaining)} left)"
         self.feedback.setProgressText(text)
 
     def said(self, event: events.Message) -> None:
@@ -329,7 +332,7 @@ class _News:
 def duration(seconds: float) -> str:
     """A time span for people."""
     if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
+        return f"about {round(seconds)} s"
     if seconds < 5400:
         return f"about {round(seconds / 60)} min"
     return f"about {seconds / 3600:.1f} h"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingProvider
+from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..dip_core import __version__
-from . import environment
 from .assessrestoration import AssessRestoration
 from .base import ICON, PYTHON_SETTING
 from .gapfillslcoff import GapFillSlcOff
@@ -14,7 +13,6 @@ from .setupengine import SetUpEngine
 from .simulategaps import SimulateGaps
 
 ALGORITHMS = (GapFillSlcOff, SimulateGaps, AssessRestoration, SetUpEngine)
-MODELS = environment.ROOT / "resources" / "models"
 
 
 class DeepPriorProvider(QgsProcessingProvider):
@@ -76,15 +74,9 @@ class DeepPriorProvider(QgsProcessingProvider):
             ProcessingConfig.removeSetting(PYTHON_SETTING)
 
     def loadAlgorithms(self) -> None:
-        """Add the algorithms; the example models too, once their steps can be found in the registry."""
+        """Add one new algorithm of each kind."""
         for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())
-        if QgsApplication.processingRegistry().providerById(self.id()) is None:
-            return
-        for path in sorted(MODELS.glob("*.model3")):
-            model = QgsProcessingModelAlgorithm()
-            if model.fromFile(str(path)):
-                self.addAlgorithm(model)
 
     def _add_setting(self) -> None:
         """The engine's Python, under Settings > Options > Processing > Providers > Deep Prior."""

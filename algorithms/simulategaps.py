@@ -22,7 +22,8 @@ class SimulateGaps(EngineAlgorithm):
     HELP = """
 <p>The gaps widen from the middle of the swath (none) to its edges. Say which part of the swath the scene shows: 0 is
 the western edge, 0.5 the middle, 1 the eastern edge. Or give a percentage of missing pixels instead.</p>
-<p>Fill the result with "Gap-fill SLC-off" and compare it with the whole scene by "Assess restoration".</p>
+<p>Fill the result with "Gap-fill SLC-off" and compare it with the whole scene by "Assess restoration".
+The model <code>resources/models/simulate_and_fill.model3</code> in the plugin's folder does all three.</p>
 """
     INPUT = "INPUT"
     SWATH_FROM = "SWATH_FROM"

@@ -46,3 +46,14 @@ def fake_engine(tmp_path):
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def provider(qgis_app, qgis_processing):
+    """The plugin's provider, registered as qgis_process does it."""
+    from deep_prior import classFactory
+
+    plugin = classFactory(None)
+    plugin.initProcessing()
+    yield plugin.provider
+    plugin.unload()
