@@ -24,6 +24,7 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
+    QgsProperty,
     QgsSettings,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -189,15 +190,18 @@ class EngineAlgorithm(DeepPriorAlgorithm):
     def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
         """As QGIS checks, but in words that help: QGIS says of a damaged file that it is not found."""
         try:
-            self._read_sources(parameters, context)
+            found = self._read_sources(parameters, context)
         except QgsProcessingException as problem:
             return False, str(problem)
-        # Optional rasters are checked by now; QGIS would refuse GDAL's own names, such as /vsigzip/...
+        # These are settled. QGIS would refuse GDAL's own names, such as /vsigzip/..., so it gets to see no value
+        # where none is needed, and elsewhere one that is yet to be computed.
         optional = QgsProcessingParameterDefinition.Flag.FlagOptional
-        settled = {
-            d.name() for d in self.parameterDefinitions() if isinstance(d, RASTER_KINDS) and d.flags() & optional
+        computed = {
+            name: QgsProperty.fromExpression("''")
+            for name, sources in found.items()
+            if sources and not self.parameterDefinition(name).flags() & optional
         }
-        parameters = {name: value for name, value in parameters.items() if name not in settled}
+        parameters = {**{name: value for name, value in parameters.items() if name not in found}, **computed}
         good, message = super().checkParameterValues(parameters, context)
         if not good:
             message = next(

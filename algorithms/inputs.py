@@ -26,6 +26,7 @@ from qgis.core import (
 
 _ARCHIVE = re.compile(r"^((?:/vsi(?:gzip|zip|tar|7z|rar)/)+)(.+)$")
 _OPEN_OPTION = "|option:"
+_MEMORY = "/vsimem/"
 
 
 @dataclass
@@ -57,7 +58,7 @@ def sources_of(parameter: str, value: Any, context: QgsProcessingContext) -> lis
         return [_from_layer(layer)]
     text = value.source() if isinstance(value, QgsMapLayer) else str(value)
     if not os.path.exists(text) and _gdal_opens(text):
-        return [Source(_absolute(text), os.path.splitext(os.path.basename(text))[0])]
+        return [Source(_absolute(text), os.path.splitext(os.path.basename(text))[0], text.startswith(_MEMORY))]
     if os.path.isfile(text):
         reason = "is not a raster that can be read: it may be damaged, or of another kind. Choose another file."
     elif os.path.isdir(text):
@@ -84,7 +85,7 @@ def _from_layer(layer: QgsRasterLayer) -> Source:
     if layer.providerType() != "gdal":
         return Source(layer.source(), layer.name(), True, layer.dataProvider().clone(), renderer)
     path, _, options = layer.source().partition(_OPEN_OPTION)
-    return Source(_absolute(path), layer.name(), bool(options) or path.startswith("/vsimem/"), None, renderer)
+    return Source(_absolute(path), layer.name(), bool(options) or path.startswith(_MEMORY), None, renderer)
 
 
 def _absolute(path: str) -> str:

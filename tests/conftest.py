@@ -57,3 +57,47 @@ def provider(qgis_app, qgis_processing):
     plugin.initProcessing()
     yield plugin.provider
     plugin.unload()
+
+
+@pytest.fixture
+def make_raster():
+    """Writes small GeoTIFFs with QGIS's own GDAL: ``bands`` is (band, row, column)."""
+    from osgeo import gdal, gdal_array, osr
+
+    def make(path, bands, nodata=0, **items: str) -> str:
+        kind = gdal_array.NumericTypeCodeToGDALTypeCode(bands.dtype)
+        raster = gdal.GetDriverByName("GTiff").Create(str(path), bands.shape[2], bands.shape[1], bands.shape[0], kind)
+        crs = osr.SpatialReference()
+        crs.ImportFromEPSG(32622)
+        raster.SetProjection(crs.ExportToWkt())
+        raster.SetGeoTransform((500000, 30, 0, 9000000, 0, -30))
+        for number, pixels in enumerate(bands, 1):
+            band = raster.GetRasterBand(number)
+            band.WriteArray(pixels)
+            if nodata is not None:
+                band.SetNoDataValue(nodata)
+            for key, value in items.items():
+                band.SetMetadataItem(key, value)
+        raster = None
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def whole_scene():
+    """A smooth scene of 3 bands, 96 x 120 pixels, without gaps."""
+    import numpy as np
+
+    y, x = np.mgrid[:96, :120]
+    return np.stack([110 + 50 * np.sin(x / 15 + k) + 30 * np.cos(y / 11) for k in range(3)]).clip(1, 255).astype("u1")
+
+
+@pytest.fixture
+def scene_with_gaps(whole_scene):
+    """The same with two slanting gaps of 5 rows, marked by 0."""
+    import numpy as np
+
+    y, x = np.mgrid[: whole_scene.shape[1], : whole_scene.shape[2]]
+    gap = (y + x // 12) % 40 < 5
+    return np.where(gap, 0, whole_scene).astype("u1")

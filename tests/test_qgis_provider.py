@@ -151,7 +151,7 @@ def test_loading_brings_in_only_the_contract_modules_of_the_core(provider):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "algorithms").glob("*.py")) + [ROOT / "plugin.py"], ids=lambda p: p.name
+    "path", [*sorted((ROOT / "algorithms").glob("*.py")), ROOT / "plugin.py"], ids=lambda p: p.name
 )
 def test_no_file_of_the_qgis_side_imports_the_engines_libraries(path):
     """Torch or rasterio inside QGIS can crash it, so this is read from the source: a lazy import would hide."""
