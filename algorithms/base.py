@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from qgis.core import (
     QgsProperty,
     QgsSettings,
 )
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QThread
 from qgis.PyQt.QtGui import QIcon
 
 from ..dip_core import errors, events
@@ -51,6 +52,22 @@ def find_engine() -> environment.Engine:
     if engine is None:
         raise environment.EngineProblem(f"The restoration engine is not set up. {environment.SETUP_HINT}")
     return engine
+
+
+def cancel_watch(feedback: QgsProcessingFeedback) -> Callable[[], bool]:
+    """Whether the user wants to stop, as a function to ask while waiting.
+
+    qgis_process runs algorithms on its main thread and turns Ctrl+C into a cancel in its event loop, so
+    that loop must get a turn while we wait. Clicks and keys are left out: nothing may start within a run.
+    """
+    application = QCoreApplication.instance()
+
+    def is_cancelled() -> bool:
+        if application is not None and QThread.currentThread() == application.thread():
+            application.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        return feedback.isCanceled()
+
+    return is_cancelled
 
 
 def given(parameters: dict[str, Any], name: str) -> bool:
@@ -296,7 +313,7 @@ class EngineAlgorithm(DeepPriorAlgorithm):
     def _run(self, job: Job, feedback: QgsProcessingFeedback) -> events.Result:
         news = _News(feedback)
         task = self.task = RestorationTask(
-            job, find_engine().python, self.displayName(), news.progressed, news.said, feedback.isCanceled
+            job, find_engine().python, self.displayName(), news.progressed, news.said, cancel_watch(feedback)
         )
         task.run()
         for line in task.worker.foreign:

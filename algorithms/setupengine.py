@@ -22,7 +22,7 @@ from qgis.core import (
 
 from ..dip_core import __version__
 from . import environment
-from .base import DeepPriorAlgorithm, find_engine, given
+from .base import DeepPriorAlgorithm, cancel_watch, find_engine, given
 
 ACTIONS = ("build", "test", "remove")
 COMPUTES = ("auto", "cpu", "cuda")
@@ -91,7 +91,7 @@ Providers &gt; Deep Prior, or in the environment variable <code>DEEP_PRIOR_PYTHO
                     proxy=qgis_proxy(),
                     say=feedback.pushInfo,
                     progress=lambda fraction: feedback.setProgress(100 * fraction),
-                    is_cancelled=feedback.isCanceled,
+                    is_cancelled=cancel_watch(feedback),
                     log=os.path.abspath(log) if log else None,
                 )
             elif action == "remove":

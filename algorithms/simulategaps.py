@@ -36,7 +36,11 @@ The model <code>resources/models/simulate_and_fill.model3</code> in the plugin's
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Declare parameters and outputs, in the order of the dialog."""
         number, kind = QgsProcessingParameterNumber, QgsProcessingParameterNumber.Type
-        self.add_raster(self.INPUT, "Whole scene", "A raster without gaps; all its bands get the same ones.")
+        self.add_raster(
+            self.INPUT,
+            "Whole scene",
+            "A raster without gaps. Each band gets its own, a little apart, as on the sensor.",
+        )
         for name, label, default in (
             (self.SWATH_FROM, "Position of the scene's left edge in the swath", 0.0),
             (self.SWATH_TO, "Position of the scene's right edge in the swath", 0.25),
