@@ -19,16 +19,20 @@ step() { # step ALGORITHM PARAMETER=VALUE...
     "$tools/qgis-process" run "deepprior:$1" -- "${@:2}" 2>&1 | tee -a "$log"
 }
 
-number() { # number NAME: the last value that qgis_process printed for an output
+number() { # number NAME: the last value that qgis_process printed for an output, or nothing
     sed -n "s/^$1:[[:space:]]*//p" "$log" | tail -n 1
+}
+
+rounded() { # rounded NAME: the same with one decimal; the point is a point in every language
+    LC_ALL=C printf '%.1f' "$(number "$1")"
 }
 
 echo "== The scene: six Landsat-like bands of the Indian Pines cube"
 "$engine" "$tools/make_demo_scene.py" "$folder/scene.tif"
 
-step simulategaps INPUT="$folder/scene.tif" SWATH_FROM=0 SWATH_TO=0.1 \
+step simulategaps INPUT="$folder/scene.tif" SWATH_FROM=0 SWATH_TO=0.3 \
     OUTPUT="$folder/scene_with_gaps.tif" MASK="$folder/gap_mask.tif"
-step gapfillslcoff INPUT="$folder/scene_with_gaps.tif" GAP_MASK="$folder/gap_mask.tif" METHOD=best \
+step gapfillslcoff INPUT="$folder/scene_with_gaps.tif" GAP_MASK="$folder/gap_mask.tif" METHOD=best TIME_BUDGET=120 \
     OUTPUT="$folder/filled.tif" UNCERTAINTY="$folder/uncertainty.tif" FILLED="$folder/filled_pixels.tif" \
     REPORT="$folder/report.html" METRICS="$folder/metrics.csv"
 step assessrestoration RESTORED="$folder/filled.tif" REFERENCE="$folder/scene.tif" \
@@ -51,8 +55,8 @@ cat <<END
 
 == Done
 Pixels filled: $(number PIXELS_CHANGED); left: $(number PIXELS_LEFT)
-RMSE on pixels hidden on purpose: $(number HELDOUT_RMSE); of GDAL's fill-nodata on the same pixels: $(number BASELINE_RMSE)
-RMSE of the filled pixels against the true scene: $(number RMSE)
+RMSE on pixels hidden on purpose: $(rounded HELDOUT_RMSE); of GDAL's fill-nodata on the same pixels: $(rounded BASELINE_RMSE)
+RMSE of the filled pixels against the true scene: $(rounded RMSE)
 
 Open in QGIS (bands 4, 3, 2 as red, green, blue show fields well):
     $folder/scene_with_gaps.tif   the damaged scene
