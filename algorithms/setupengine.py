@@ -84,7 +84,7 @@ Providers &gt; Deep Prior, or in the environment variable <code>DEEP_PRIOR_PYTHO
         folder = environment.managed_folder()
         try:
             if action == "build":
-                environment.build(
+                built = environment.build(
                     folder,
                     self.parameterAsFile(parameters, self.PYTHON, context) if given(parameters, self.PYTHON) else None,
                     self.parameterAsEnumString(parameters, self.COMPUTE, context),
@@ -98,6 +98,10 @@ Providers &gt; Deep Prior, or in the environment variable <code>DEEP_PRIOR_PYTHO
                 found = environment.remove(folder)
                 feedback.pushInfo(f"Removed {folder}" if found else f"There is no environment in {folder}")
             text, python = diagnostics(must_work=action == "test")
+            if action == "build" and python != built:
+                feedback.pushWarning(
+                    f"The new environment is not in use: the setting or the variable {environment.VARIABLE} names {python}"
+                )
         except environment.EngineProblem as problem:
             raise QgsProcessingException(str(problem)) from problem
         feedback.pushInfo(text)

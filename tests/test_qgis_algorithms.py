@@ -364,6 +364,20 @@ def test_build_passes_choices_proxy_and_cancel_on(provider, fake_engine, monkeyp
     assert asked["is_cancelled"]() is False and asked["log"] == str(tmp_path / "log.txt")
 
 
+def test_build_says_when_another_engine_goes_first(provider, fake_engine, monkeypatch, tmp_path):
+    from deep_prior.algorithms import environment
+    from qgis import processing
+    from qgis.core import QgsProcessingFeedback
+
+    other = fake_engine("""print('{"python": "3", "versions": {}, "devices": []}')""")
+    monkeypatch.setenv("DEEP_PRIOR_PYTHON", other)
+    monkeypatch.setattr(environment, "build", lambda *_, **__: "/managed/python")
+    feedback = QgsProcessingFeedback(False)
+    results = processing.run("deepprior:setupengine", {"ACTION": "build"}, feedback=feedback)
+    assert results["ENGINE_PYTHON"] == other
+    assert "The new environment is not in use" in feedback.textLog() and other in feedback.textLog()
+
+
 def test_remove_where_nothing_is(provider, monkeypatch, tmp_path):
     monkeypatch.setenv("DEEP_PRIOR_HOME", str(tmp_path))
     monkeypatch.delenv("DEEP_PRIOR_PYTHON", raising=False)
