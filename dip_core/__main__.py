@@ -56,7 +56,9 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
             with open(path, encoding="utf-8") as file:
                 text = file.read()
         except OSError as error:
-            raise errors.InvalidJob(reason=f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}.") from error
+            raise errors.InvalidJob(
+                reason=f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}."
+            ) from error
         wanted = job.from_json(text)
         budget = wanted.compute.time_budget if isinstance(wanted, job.GapFillJob) else None
         result = _task(wanted.task)(wanted, Context(tell, budget))

@@ -54,6 +54,8 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type == "cpu":
-        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None) or getattr(torch.cpu, "_is_amx_tile_supported", None)
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None) or getattr(
+            torch.cpu, "_is_amx_tile_supported", None
+        )
         return bool(supported and supported())
     return False

@@ -49,7 +49,7 @@ class Gaps:
     @property
     def target_any(self) -> Mask:
         """``(row, column)``: True where any band is to be filled."""
-        return self.target.any(axis=0)
+        return np.any(self.target, axis=0)
 
     @property
     def target_pixels(self) -> int:
@@ -94,7 +94,7 @@ def find_gaps(
     if fill_exterior:
         target = candidates.copy()
     else:
-        inside = footprint(observed.any(axis=0))
+        inside = footprint(np.any(observed, axis=0))
         target = candidates & inside
         exterior = int(np.count_nonzero(~inside))
     target[list(dead)] = False
@@ -170,9 +170,7 @@ def _detect_polarity(scene: Scene, zero: Mask, valid: Mask) -> str:
 
     Where the scene holds no fill at all, gaps are taken to be the smaller side (SLC-off: at most 42 %).
     """
-    fill = np.concatenate(
-        [~valid[:, w.toslices()[0]] | (scene.read(w) == 0) for w in scene.blocks()], axis=1
-    )
+    fill = np.concatenate([~valid[:, w.toslices()[0]] | (scene.read(w) == 0) for w in scene.blocks()], axis=1)
     share_zero = float(fill[np.broadcast_to(zero, fill.shape)].mean()) if zero.any() else 0.0
     share_other = float(fill[np.broadcast_to(~zero, fill.shape)].mean()) if not zero.all() else 0.0
     if abs(share_zero - share_other) > 0.05:

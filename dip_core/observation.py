@@ -49,7 +49,7 @@ class Observation:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Bands, rows, columns."""
-        return self.values.shape  # type: ignore[return-value]
+        return self.values.shape
 
     def hide(self, hidden: Mask) -> Observation:
         """The same window with further pixels hidden and to be filled; values of hidden pixels are gone."""
@@ -68,9 +68,12 @@ class Observation:
 
     def distance(self) -> Cube:
         """Distance of each pixel to the nearest observed pixel of its band, in pixels."""
-        return per_mask(self.observed, lambda mask: ndimage.distance_transform_edt(~mask) if mask.any() else np.full(
-            mask.shape, np.hypot(*mask.shape)
-        ))
+        return per_mask(
+            self.observed,
+            lambda mask: (
+                ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.hypot(*mask.shape))
+            ),
+        )
 
     def groups(self) -> list[tuple[list[int], Mask, Mask]]:
         """Bands that share one mask: band numbers, observed and target pixels ``(row, column)``."""

@@ -222,7 +222,13 @@ def grid_of(source: rasterio.DatasetReader) -> Grid:
     """The grid of an open raster."""
     gcps, gcp_crs = source.gcps
     return Grid(
-        source.width, source.height, source.crs, source.transform, tuple(gcps), gcp_crs, source.rpcs if source.rpcs else None
+        source.width,
+        source.height,
+        source.crs,
+        source.transform,
+        tuple(gcps),
+        gcp_crs,
+        source.rpcs if source.rpcs else None,
     )
 
 
@@ -238,7 +244,8 @@ def _bands(number: int, source: rasterio.DatasetReader, stacked: bool) -> Iterat
             scale=source.scales[index - 1],
             offset=source.offsets[index - 1],
             units=source.units[index - 1],
-            description=source.descriptions[index - 1] or (_stem(source.name) if stacked and source.count == 1 else None),
+            description=source.descriptions[index - 1]
+            or (_stem(source.name) if stacked and source.count == 1 else None),
             colorinterp=source.colorinterp[index - 1],
             tags=_all_tags(source, index),
             has_mask=MaskFlags.all_valid not in source.mask_flag_enums[index - 1],

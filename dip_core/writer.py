@@ -39,7 +39,7 @@ class RasterWriter:
         like: Scene,
         *,
         dtype: np.dtype | str | None = None,
-        nodata: float | None | str = "scene",
+        nodata: float | str | None = "scene",
         count: int | None = None,
         descriptions: Sequence[str] | None = None,
         tags: dict[str, str] | None = None,

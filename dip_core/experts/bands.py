@@ -31,10 +31,12 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
         return observation, borrowed
     values = observation.values.astype(np.float64)
     likeness = _likeness(observation)
-    for band in np.flatnonzero(missing.any(axis=(1, 2))):
-        predictors = [int(other) for other in np.argsort(-likeness[band]) if other != band and likeness[band, other] > 0]
+    for band in map(int, np.flatnonzero(missing.any(axis=(1, 2)))):
+        predictors = [
+            int(other) for other in np.argsort(-likeness[band]) if other != band and likeness[band, other] > 0
+        ]
         for chosen, where in _patterns(observation, missing[band], predictors[:MOST_PREDICTORS]):
-            complete = observation.observed[[band, *chosen]].all(axis=0)
+            complete = np.all(observation.observed[[band, *chosen]], axis=0)
             if np.count_nonzero(complete) < _FEWEST_SAMPLES:
                 continue
             weights = _regression(observation, band, chosen, complete)

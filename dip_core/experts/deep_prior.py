@@ -87,7 +87,7 @@ def _fit_group(
         noise = _network_input(network_input, preset.inputs, values.shape[-2:], generator).to(device)
         network = Hourglass(noise.shape[1], len(scaled), preset.architecture).to(device)
         if device.type == "cpu":
-            network = network.to(memory_format=torch.channels_last)
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
             noise = noise.contiguous(memory_format=torch.channels_last)
         fitted = fit(
             network,
