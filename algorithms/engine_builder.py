@@ -41,7 +41,7 @@ from .environment import (
 )
 
 TORCH_INDEX = "https://download.pytorch.org/whl/"
-"""PyTorch's own wheels; ``cpu``, ``cu126`` or ``cu128`` follows. Only torch and what it needs come from there."""
+"""PyTorch's own wheels; ``cpu``, ``cu126`` or ``cu128`` follows. Only torch itself comes from there."""
 
 OLDEST_CUDA_DRIVER = 525  # the first driver that runs CUDA 12 programs
 ROOM = {"cpu": 1.5e9, "cuda": 7e9}  # bytes on disk that an environment takes
@@ -156,11 +156,14 @@ def torch_requirement() -> str:
 
 
 def pip_commands(python: str, variant: str, constraints: str | None = None) -> list[list[str]]:
-    """The installations to run, in order: torch alone, then the rest (which finds torch satisfied)."""
+    """The installations to run, in order: torch alone, then the rest, with what torch needs.
+
+    From its own index, torch comes without dependencies: that index holds old copies of common libraries.
+    """
     pip = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     if constraints:
         pip += ["-c", constraints]
-    index = [] if constraints or variant == "default" else ["--index-url", TORCH_INDEX + variant]
+    index = [] if constraints or variant == "default" else ["--no-deps", "--index-url", TORCH_INDEX + variant]
     rest = ["-r", str(REQUIREMENTS)]
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         rest.append("numpy<2")  # the last torch for Intel Macs was built against numpy 1
@@ -203,8 +206,8 @@ def _install(
             "WARNING: PyTorch's own package index did not deliver; taking the default index, where torch may be larger."
         )
         _check_room(folder, "cuda")
-        place = torch.index("--index-url")
-        run(torch[:place] + torch[place + 2 :])
+        place = torch.index("--no-deps")
+        run(torch[:place] + torch[place + 3 :])
     say("Installing the other libraries")
     progress(0.65)
     run(rest)

@@ -100,7 +100,7 @@ Providers &gt; Deep Prior, or in the environment variable <code>DEEP_PRIOR_PYTHO
             text, python = diagnostics(must_work=action == "test")
             if action == "build" and python != built:
                 feedback.pushWarning(
-                    f"The new environment is not in use: the setting or the variable {environment.VARIABLE} names {python}"
+                    f"The new environment is not in use: the setting or variable {environment.VARIABLE} names {python}"
                 )
         except environment.EngineProblem as problem:
             raise QgsProcessingException(str(problem)) from problem

@@ -209,7 +209,12 @@ def test_torch_comes_first_and_alone_from_its_own_index():
     assert torch[:4] == ["py", "-m", "pip", "install"]
     assert torch[-1].startswith("torch>=") and ",<" in torch[-1]
     assert torch[torch.index("--index-url") + 1].endswith("/cpu")
-    assert "--index-url" not in rest and rest[rest.index("-r") + 1].endswith("requirements.txt")
+    assert "--no-deps" in torch  # that index holds old copies of common libraries
+    assert (
+        "--index-url" not in rest
+        and "--no-deps" not in rest
+        and rest[rest.index("-r") + 1].endswith("requirements.txt")
+    )
     text = " ".join(torch + rest)
     assert "trusted-host" not in text  # certificates are always checked
 
@@ -232,19 +237,19 @@ def test_unreachable_torch_index_falls_back_with_a_warning(tmp_path, monkeypatch
     folder = str(tmp_path / "e")
     engine_builder._install(folder, "base", "cpu", None, said.append, lambda f: None, lambda: False, None, None)
     assert [engine_builder.torch_requirement() in command for command in ran] == [False, True, True, False]
-    assert "--index-url" not in ran[2]
+    assert not {"--index-url", "--no-deps"} & set(ran[2])
     assert any("WARNING" in line for line in said)
 
 
 # ---------------------------------------------------------------- building
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
-    """A library with one empty module: the smallest thing that pip installs."""
+def wheel(folder: Path, name: str, version: str, needs: str = "") -> None:
+    """A library with one small module: the least that pip installs."""
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
         file.writestr(f"{name}.py", f"__version__ = {version!r}\n")
-        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -256,7 +261,8 @@ def offline(home, tmp_path, monkeypatch):
     """pip without a network, two tiny libraries to install, and a worker that only imports them."""
     links = tmp_path / "links"
     links.mkdir()
-    wheel(links, "torch", "2.5.0")
+    wheel(links, "torch", "2.5.0", "Requires-Dist: torchneeds\n")
+    wheel(links, "torchneeds", "1.0")
     wheel(links, "other", "1.0")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("torch>=2.2,<2.14\nother<2\n")
@@ -264,7 +270,7 @@ def offline(home, tmp_path, monkeypatch):
     core.mkdir(parents=True)
     (core / "__init__.py").touch()
     (core / "__main__.py").write_text(
-        "import json, torch, other\n"
+        "import json, torch, torchneeds, other\n"
         "print(json.dumps({'python': '3', 'versions': {'torch': torch.__version__}, 'devices': []}))\n"
     )
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(links), "CONFIG_FILE": os.devnull}.items():
