@@ -111,8 +111,10 @@ def _stage_provider(source: Source, target: str, context: QgsProcessingContext) 
     provider = source.provider
     if provider is None or provider.xSize() < 1 or provider.ySize() < 1:
         return False  # a picture service without pixels of its own
+    # The pipe owns it from here on. Not a clone of our clone: of virtual rasters, those give zeros.
+    source.provider = None
     pipe = QgsRasterPipe()
-    if not pipe.set(provider.clone()):
+    if not pipe.set(provider):
         return False
     writer = QgsRasterFileWriter(target)
     writer.setOutputFormat("GTiff")

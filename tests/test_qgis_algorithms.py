@@ -141,6 +141,28 @@ def test_memory_raster_is_staged(fill, make_raster, scene_with_gaps, tmp_path):
     gdal.Unlink("/vsimem/scene.tif")
 
 
+def test_layer_of_another_provider_is_staged(fill, qgis_new_project, scene, tmp_path):
+    """GDAL does not know QGIS's own virtual rasters, nor its WCS layers: their pixels come from QGIS."""
+    from osgeo import gdal
+    from qgis.core import QgsProject, QgsRasterLayer
+
+    source = QgsRasterLayer(scene, "b")
+    QgsProject.instance().addMapLayer(source)
+    extent = source.extent()
+    corners = f"{extent.xMinimum()},{extent.yMinimum()},{extent.xMaximum()},{extent.yMaximum()}"
+    uri = (
+        f'?crs=EPSG:32622&extent={corners}&width={source.width()}&height={source.height()}&formula="b@1" + 1'
+        f"&b:uri={scene}&b:provider=gdal"
+    )
+    layer = QgsRasterLayer(uri, "computed", "virtualraster")
+    assert layer.isValid()
+    _, job, _ = fill({"INPUT": layer})
+    assert job["inputs"][0].endswith(".tif")
+    computed = gdal.Open(str(tmp_path / "out" / "o.tif")).ReadAsArray()
+    original = gdal.Open(scene).ReadAsArray()[0]
+    assert (computed[original > 0] == original[original > 0] + 1.0).all()
+
+
 def test_raster_that_the_worker_cannot_open_is_staged_and_tried_again(fill, make_raster, scene_with_gaps, tmp_path):
     from osgeo import gdal
 
