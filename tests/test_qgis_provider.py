@@ -96,6 +96,17 @@ def test_texts_help(provider, name):
 
 
 @pytest.mark.parametrize("name", CONTRACT)
+def test_help_button_leads_to_a_section_that_explains_everything(provider, name):
+    found = algorithm(name)
+    page, anchor = found.helpUrl().split("#")
+    guide = (ROOT / "docs" / page.rsplit("/", 1)[1]).read_text(encoding="utf-8")
+    sections = {text.split("\n")[0].lower().replace(" ", "-"): text for text in guide.split("\n## ")[1:]}
+    inputs, outputs = CONTRACT[name]
+    missing = [word for word in (*inputs, *outputs) if f"`{word}`" not in sections[anchor]]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", CONTRACT)
 def test_batch_and_cancel_are_possible_off_the_main_thread(provider, name):
     from qgis.core import QgsProcessingAlgorithm
 
