@@ -72,4 +72,4 @@ clean: ## remove results and caches
 	find . -name __pycache__ -type d -not -path './.venv-*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the Python environments too
-	rm -rf .venv-engine .venv-host .venv-tools
+	rm -rf .venv-engine .venv-engine.lock .venv-host .venv-tools
