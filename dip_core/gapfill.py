@@ -32,6 +32,7 @@ from .writer import RasterWriter
 # two cores, and the same on a GPU.
 _AFFORDABLE = {"cpu": 6e12, "cuda": 3e15, "mps": 3e14}
 _VALIDATION_WINDOW = 384
+_FEWEST_SAMPLES = 30
 _NETWORK_TILE = 256
 _CLASSICAL_TILE = 512
 
@@ -71,9 +72,9 @@ def run(job: GapFillJob, context: Context) -> Result:
             context.warn("The scene has no gaps: the output is a copy of the input.")
         options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
         planned = plan(job, scene, gaps, context)
-        mixture, samples = None, None
+        mixture = None
         if gaps.target_pixels:
-            with context.part(0.02, 0.45):
+            with context.part(0.02, 0.4):
                 samples = collect(
                     scene,
                     gaps,
@@ -85,11 +86,11 @@ def run(job: GapFillJob, context: Context) -> Result:
                     job.compute.seed,
                     context,
                 )
-                mixture = choose(job, samples, scene.count, context)
-        with context.part(0.45, 0.95):
+            mixture = choose(job, samples, scene.count, context)
+        with context.part(0.4, 0.95):
             left = fill(job, scene, gaps, statistics, planned, mixture, options, context)
         context.progress(0.96, "Writing the report")
-        outcome = gapfill_report.Outcome(job, scene, gaps, statistics.standard, planned, mixture, samples, left)
+        outcome = gapfill_report.Outcome(job, scene, gaps, statistics.standard, planned, mixture, left)
         gapfill_report.write(outcome, context)
         return Result(job.outputs.wanted(), gapfill_report.numbers(outcome))
 
@@ -127,7 +128,9 @@ def plan(job: GapFillJob, scene: Scene, gaps: Gaps, context: Context) -> Plan:
     size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
     overlap = job.compute.overlap or min(64, size // 4)
     few = job.method == "fast" or with_network
-    windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, 1 if with_network else (4 if few else 6), rng)
+    windows = holdout.sample_windows(
+        gaps, size if with_network else _VALIDATION_WINDOW, 1 if with_network else (4 if few else 6), rng
+    )
     rounds = 1 if with_network else ((3 if few else 4) if len(windows) == 1 else (1 if few else 2))
     names: tuple[str, ...] = tuple(CLASSICAL)
     skipped: dict[str, str] = {}
@@ -150,13 +153,13 @@ def plan(job: GapFillJob, scene: Scene, gaps: Gaps, context: Context) -> Plan:
 
 
 def choose(job: GapFillJob, samples: Samples, bands: int, context: Context) -> Mixture:
-    """Elect the mixture; without enough samples, harmonic alone, and a warning."""
+    """Elect a mixture of the experts, or the best single one where METHOD is not best."""
     rng = np.random.default_rng([job.compute.seed, 2])
-    if len(samples) < 30:
+    if len(samples) < _FEWEST_SAMPLES:
         context.warn("Too few observed pixels to validate on: the fill is not validated.")
-    mixture = elect(samples, bands, rng, mix=job.method == "best")
+    mixture = elect(samples, bands, rng, job.method == "best")
     context.info(
-        f"Chosen on {len(samples)} hidden pixels: {mixture.rule.name} "
+        f"Chosen on {len(samples)} hidden values: {mixture.rule.name} "
         f"({', '.join(mixture.names[number] for number in mixture.used)})."
     )
     return mixture

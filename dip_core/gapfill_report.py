@@ -16,7 +16,7 @@ from .gaps import Gaps
 from .job import GapFillJob
 from .mixture import Mixture, Samples
 from .observation import Standard
-from .quality import coverage
+from .quality import coverage, rmse_by_distance
 from .scene import Scene
 
 if TYPE_CHECKING:
@@ -33,14 +33,13 @@ _LABELS = {
     "paper_per_band": "Deep image prior, band by band (GAP paper)",
     "one weight": "Mixture, one weight an expert",
     "weights by distance": "Mixture, weights by distance",
-    "learned mixing": "Mixture, learned mixing",
 }
 BASELINE = "GDAL fill-nodata (baseline)"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a finished run knows. ``mixture`` and ``samples`` are None for a scene without gaps."""
+    """All that a finished run knows. ``mixture`` is None for a scene without gaps."""
 
     job: GapFillJob
     scene: Scene
@@ -48,8 +47,12 @@ class Outcome:
     standard: Standard
     plan: Plan
     mixture: Mixture | None
-    samples: Samples | None
     left: int
+
+    @property
+    def samples(self) -> Samples | None:
+        """The hidden pixels that the mixture was chosen on."""
+        return self.mixture.samples if self.mixture else None
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,9 @@ def _summary(outcome: Outcome, overall: Scores | None) -> str:
         return "The scene has no gaps; the output is a copy of the input."
     used = ", ".join(_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used)
     return (
-        f"{outcome.gaps.target_pixels - outcome.left:,} pixels were filled by {_label(outcome.mixture.rule.name).lower()}"
-        f" ({used}). On {overall.pixels:,} observed values that were hidden in the shape of the scene's own gaps,"
+        f"{outcome.gaps.target_pixels - outcome.left:,} pixels were filled by "
+        f"{_label(outcome.mixture.rule.name).lower()} ({used}). On {overall.pixels:,} observed values that were "
+        "hidden in the shape of the scene's own gaps,"
         f" the error (RMSE) is {report.format_number(overall.rmse)}; GDAL's fill-nodata makes "
         f"{report.format_number(overall.baseline_rmse)} on the very same ones."
     )
@@ -172,12 +176,27 @@ def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
     columns = (
         ("band", "name", "hidden", "rmse", "bias", "r2", "pearson_r2", "baseline_rmse", "within_1sd", "within_2sd")
         if machine
-        else ("Band", "Name", "Hidden", "RMSE", "Bias", "R\u00b2", "Pearson r\u00b2", "Fill-nodata RMSE", "\u2264 1 sd", "\u2264 2 sd")
+        else (
+            "Band",
+            "Name",
+            "Hidden",
+            "RMSE",
+            "Bias",
+            "R\u00b2",
+            "Pearson r\u00b2",
+            "Fill-nodata RMSE",
+            "\u2264 1 sd",
+            "\u2264 2 sd",
+        )
     )
     rows: list[tuple[object, ...]] = []
     scored = _band_scores(outcome) or [_scores(outcome, np.zeros(0, np.int64))] * outcome.scene.count
     for number, (name, item) in enumerate(zip(outcome.scene.names, scored), start=1):
-        share = (item.within_one, item.within_two) if machine else tuple(_percent(v) for v in (item.within_one, item.within_two))
+        share = (
+            (item.within_one, item.within_two)
+            if machine
+            else tuple(_percent(v) for v in (item.within_one, item.within_two))
+        )
         rows.append(
             (number, name, item.pixels, item.rmse, item.bias, item.r2, item.pearson_r2, item.baseline_rmse, *share)
         )
@@ -195,15 +214,19 @@ def _validation(outcome: Outcome) -> report.Section:
     scores = {_label(name): value for name, value in mixture.scores.items()} | {BASELINE: baseline}
     ordered = dict(sorted(scores.items(), key=lambda item: item[1]))
     used = _label(mixture.rule.name)
-    estimates = {_label(name): samples.estimates[:, number] for number, name in enumerate(samples.names)}
+    estimates: dict[str, NDArray] = {
+        _label(name): samples.estimates[:, number] for number, name in enumerate(samples.names)
+    }
     estimates[used] = mixture.heldout
     estimates[BASELINE] = samples.baseline
-    curves = {name: _curve(samples.distance, values - samples.truth) for name, values in estimates.items()}
+    curves = {name: rmse_by_distance(values - samples.truth, samples.distance) for name, values in estimates.items()}
     weights = report.Table(
         ("Distance to the gap's edge", *(_label(name) for name in mixture.names)),
         [
             (name, *(f"{100 * value:.0f} %" for value in row))
-            for name, row in zip(("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more"), mixture.rule.weights)
+            for name, row in zip(
+                ("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more"), mixture.rule.weights
+            )
         ],
         "Weights of the experts.",
     )
@@ -225,14 +248,6 @@ def _validation(outcome: Outcome) -> report.Section:
     return report.Section("How good is the fill?", parts)
 
 
-def _curve(distance: NDArray, error: NDArray) -> tuple[list[float], list[float]]:
-    rounded = np.rint(distance).astype(np.int64)
-    counts = np.bincount(rounded)
-    squares = np.bincount(rounded, np.square(error.astype(np.float64)))
-    kept = np.flatnonzero(counts >= 20)
-    return kept.astype(float).tolist(), np.sqrt(squares[kept] / counts[kept]).tolist()
-
-
 def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:
     samples, mixture = outcome.samples, outcome.mixture
     assert samples is not None and mixture is not None  # nosec B101: the caller has checked
@@ -241,8 +256,9 @@ def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:
     return report.Section(
         "Can the uncertainty be trusted?",
         [
-            f"One standard deviation covers {_percent(overall.within_one)} of the hidden pixels (68.3 % wanted), two cover "
-            f"{_percent(overall.within_two)} (95.4 % wanted). Each pixel was judged by a model fitted to other parts of the scene.",
+            f"One standard deviation covers {_percent(overall.within_one)} of the hidden pixels (68.3 % wanted), "
+            f"two cover {_percent(overall.within_two)} (95.4 % wanted). Each pixel was judged by a model fitted to "
+            "other parts of the scene.",
             report.Figure(plots.calibration(nominal, covered), "Share of hidden pixels inside the predicted interval."),
         ],
     )
@@ -264,7 +280,9 @@ def _pictures(outcome: Outcome) -> report.Section:
         parts.append(
             report.Gallery(
                 [
-                    report.Figure(plots.picture(before, stretch, observed, exterior), f"Before: {title}; gaps in colour."),
+                    report.Figure(
+                        plots.picture(before, stretch, observed, exterior), f"Before: {title}; gaps in colour."
+                    ),
                     report.Figure(plots.picture(after, stretch, inside[None] | observed, exterior), f"After: {title}."),
                 ]
             )
@@ -287,7 +305,7 @@ def _views(
     before = thinned(lambda part: scene.read(part, chosen))
     with rasterio.open(written) as file:
         after = thinned(lambda part: file.read([number + 1 for number in chosen], window=part))
-    inside = (observed | target).any(axis=0)
+    inside: NDArray[np.bool_] = np.any(observed | target, axis=0)
     return before, after, observed, inside
 
 

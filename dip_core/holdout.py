@@ -38,15 +38,15 @@ def draw(observed: Mask, pattern: Mask, rng: np.random.Generator, share: float =
 def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) -> list[Window]:
     """Windows to validate on: the whole scene where it is small, else ``count`` windows with gaps.
 
-    Windows start on a grid of half their size and are drawn with probability in proportion to their
+    Windows do not overlap. They are drawn with probability in proportion to their
     target pixels, among those with at least a quarter of their pixels observed.
     """
     height, width = gaps.observed.shape[1:]
     if height * width <= 1.5 * size * size:
         return [Window(0, 0, width, height)]
     tall, wide = min(size, height), min(size, width)
-    tops = np.unique(np.linspace(0, height - tall, max(1, int(np.ceil((height - tall) / (size / 2))) + 1)).astype(int))
-    lefts = np.unique(np.linspace(0, width - wide, max(1, int(np.ceil((width - wide) / (size / 2))) + 1)).astype(int))
+    tops = np.unique(np.linspace(0, height - tall, max(1, int((height - tall) // size) + 1)).astype(int))
+    lefts = np.unique(np.linspace(0, width - wide, max(1, int((width - wide) // size) + 1)).astype(int))
     windows, weights = [], []
     target, observed = gaps.target_any, gaps.observed[0]
     for top in tops:

@@ -7,7 +7,8 @@ cross-validated error wins, so that the mixture is never worse on the hold-outs 
 
 The uncertainty of a filled pixel is ``sqrt(a + b spread + c roughness)``: a, b, c by class are fitted to
 the squared errors, ``spread`` is the variance among the experts, ``roughness`` the variance of the observed
-pixels around, and a factor a band makes one standard deviation cover 68 % of the hidden pixels.
+pixels around. A factor a band makes one standard deviation cover 68 % of the hidden pixels and two cover 95 %; as
+errors have longer tails than the normal distribution, it is the geometric mean of the two factors.
 
 Source: stacking by Breiman, Stacked regressions (1996); the calibration is our own.
 """
@@ -15,7 +16,7 @@ Source: stacking by Breiman, Stacked regressions (1996); the calibration is our 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from .observation import Cube, Mask, Observation
 # Upper ends of the distance classes in pixels; class 0 is kept for pixels that other bands see.
 DISTANCES = (1.5, 3.5, 6.5, np.inf)
 CLASSES = len(DISTANCES) + 1
-ONE_SIGMA = 0.6827
+ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
 _ROUGHNESS_WINDOW = 15
 _SHRINKAGE = 2000  # samples of the pooled weights that a class's own weights must outvote
 _MOST_SAMPLES = 400_000
@@ -82,6 +83,7 @@ class Mixture:
     scores: dict[str, float]
     heldout: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    samples: Samples
 
     @property
     def used(self) -> list[int]:
@@ -141,34 +143,35 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
     heldout: dict[str, NDArray[np.float64]] = {
         name: samples.estimates[:, number].astype(np.float64) for number, name in enumerate(samples.names)
     }
-    rules = {name: Rule(name, np.tile(np.eye(experts)[number], (CLASSES, 1))) for number, name in enumerate(samples.names)}
+    single = np.eye(experts)
+    rules = {name: Rule(name, np.tile(single[number], (CLASSES, 1))) for number, name in enumerate(samples.names)}
     if mix and experts > 1:
-        folds = np.unique(samples.fold)
         for name, by_class in (("one weight", False), ("weights by distance", True)):
             rules[name] = Rule(name, _weights(errors, samples.kind, by_class))
-            crossed = np.empty(len(samples))
-            for fold in folds:
-                out = samples.fold == fold
-                rest = ~out if len(folds) > 1 else out
-                weights = _weights(errors[rest], samples.kind[rest], by_class)
-                crossed[out] = (samples.estimates[out] * weights[samples.kind[out]]).sum(axis=1)
-            heldout[name] = crossed
+            heldout[name] = _crossed(samples, errors, by_class)
     scores = {name: float(np.sqrt(np.mean(np.square(value - samples.truth)))) for name, value in heldout.items()}
     winner = min(scores, key=scores.__getitem__)
     rule, crossed = rules[winner], heldout[winner]
     spread, deviation = _calibrate(samples, rule, crossed, bands)
-    return Mixture(samples.names, rule, spread, scores, crossed, deviation)
+    return Mixture(samples.names, rule, spread, scores, crossed, deviation, samples)
 
 
-def thinned(samples: Samples, rng: np.random.Generator) -> Samples:
-    """At most 400 000 samples, drawn at random."""
-    return _thin(samples, rng) if len(samples) > _MOST_SAMPLES else samples
+def _crossed(samples: Samples, errors: NDArray[np.float64], by_class: bool) -> NDArray[np.float64]:
+    """Each sample's mixture by the weights of the other folds."""
+    folds = np.unique(samples.fold)
+    crossed = np.empty(len(samples))
+    for fold in folds:
+        out = samples.fold == fold
+        rest = ~out if len(folds) > 1 else out
+        weights = _weights(errors[rest], samples.kind[rest], by_class)
+        crossed[out] = (samples.estimates[out] * weights[samples.kind[out]]).sum(axis=1)
+    return crossed
 
 
 def _thin(samples: Samples, rng: np.random.Generator) -> Samples:
     kept = np.sort(rng.choice(len(samples), _MOST_SAMPLES, replace=False))
-    fields = ("estimates", "truth", "baseline", "band", "kind", "distance", "roughness", "fold")
-    return Samples(samples.names, *(getattr(samples, name)[kept] for name in fields))
+    parts = {item.name: getattr(samples, item.name)[kept] for item in fields(samples) if item.name != "names"}
+    return replace(samples, **parts)
 
 
 def _weights(errors: NDArray[np.float64], kind: NDArray[np.int64], by_class: bool) -> NDArray[np.float64]:
@@ -216,12 +219,12 @@ def _calibrate(
         raw = Spread(coefficients, np.ones(bands))
         deviation = raw.deviation(kind, samples.band[chosen], scatter[chosen], samples.roughness[chosen])
         ratio = np.sqrt(error) / deviation
-        common = float(np.quantile(ratio, ONE_SIGMA)) if len(ratio) else 1.0
+        common = _factor(ratio) if len(ratio) else 1.0
         factors = np.full(bands, common)
         for band in range(bands):
             own = samples.band[chosen] == band
             if np.count_nonzero(own) >= 200:
-                factors[band] = np.quantile(ratio[own], ONE_SIGMA)
+                factors[band] = _factor(ratio[own])
         return Spread(coefficients, factors)
 
     everything = np.ones(len(samples), bool)
@@ -233,3 +236,9 @@ def _calibrate(
         fitted = model(~out) if len(folds) > 1 else spread
         deviation[out] = fitted.deviation(samples.kind[out], samples.band[out], scatter[out], samples.roughness[out])
     return spread, deviation
+
+
+def _factor(ratio: NDArray[np.float64]) -> float:
+    """What deviations must be multiplied by, from the ratios of error and deviation."""
+    one, two = np.quantile(ratio, (ONE_SIGMA, TWO_SIGMA))
+    return float(np.sqrt(max(one * two / 2.0, 1e-12)))

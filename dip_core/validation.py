@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from . import baseline, holdout
 from .context import Context
 from .experts.bands import borrow
 from .gaps import Gaps
-from .mixture import Samples, classes, roughness, thinned
+from .mixture import Samples, classes, roughness
 from .observation import Observation, Standard
 from .restore import Options, run_experts, tile_seed
 from .scene import Scene
@@ -38,13 +39,13 @@ def collect(
 ) -> Samples:
     """Samples of all experts from ``rounds`` hold-outs in each window.
 
-    Folds are windows, or rounds where there is one window only. Stops early, after the first window, when
+    Folds are windows, or quadrants where there is one window only. Stops early, after the first window, when
     half of the time budget is spent.
     """
     rng = np.random.default_rng([seed, 1])
     patterns = [gaps.window(window)[1] for window in windows]
     richest = max(patterns, key=np.count_nonzero)
-    parts: dict[str, list[np.ndarray]] = {}
+    parts: dict[str, list[NDArray]] = {}
     total = len(windows) * rounds
     spent_before = context.seconds_spent
     for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
@@ -66,7 +67,8 @@ def collect(
         held = observation.hide(hidden)
         helped, borrowed = borrow(held)
         estimates = run_experts(names, helped, options, tile_seed(seed, place, 0), follow)
-        found = {
+        fold = np.full(hidden.shape[1:], number) if len(windows) > 1 else _quadrants(hidden.shape[1:])
+        found: dict[str, NDArray] = {
             "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
             "truth": observation.values[hidden],
             "baseline": baseline.fill_nodata(held)[hidden],
@@ -74,7 +76,7 @@ def collect(
             "kind": classes(helped, borrowed)[hidden],
             "distance": held.distance()[hidden],
             "roughness": roughness(helped)[hidden],
-            "fold": np.full(np.count_nonzero(hidden), number if len(windows) > 1 else place),
+            "fold": np.broadcast_to(fold, hidden.shape)[hidden],
         }
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
@@ -82,6 +84,14 @@ def collect(
     if not parts:
         none = np.zeros(0, np.float32)
         whole = np.zeros(0, np.int64)
-        return Samples(experts, np.zeros((0, len(names)), np.float32), none, none, whole, whole, none, none, whole)
+        empty = np.zeros((0, len(names)), np.float32)
+        return Samples(experts, empty, none, none, whole, whole, none, none, whole)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return thinned(Samples(experts, **joined), rng)
+    return Samples(experts, **joined)
+
+
+def _quadrants(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """The quadrant, 0 to 3, of each pixel, ``(row, column)``."""
+    below = (np.arange(shape[0]) >= shape[0] // 2).astype(np.int64)[:, None]
+    right = (np.arange(shape[1]) >= shape[1] // 2).astype(np.int64)[None]
+    return 2 * below + right
