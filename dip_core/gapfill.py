@@ -7,6 +7,7 @@ filled tile by tile, written, and reported. Observed pixels are copied as they a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,17 +16,20 @@ from rasterio.windows import Window
 
 from . import __version__, gapfill_report, holdout
 from .context import Context
+from .devices import resolve
 from .events import Result
 from .executors import executor
-from .experts import CLASSICAL
+from .experts import CLASSICAL, GUIDED
+from .experts.deep_prior import cost
 from .gaps import Gaps, find_gaps
+from .guide import Guide
 from .job import GapFillJob
-from .mixture import Mixture, Samples, elect
-from .observation import Standard
+from .mixture import Mixture, Samples, elect, unvalidated
 from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
 from .scene import Scene
+from .survey import Survey, survey
 from .tiles import Mosaic, Tile, split
-from .validation import collect, observe
+from .validation import collect
 from .writer import RasterWriter
 
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: about a minute on
@@ -49,36 +53,25 @@ class Plan:
     skipped: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Of each band's observed pixels, in the data's units, ``(band,)``: what standardises and what limits."""
-
-    standard: Standard
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-
 def run(job: GapFillJob, context: Context) -> Result:
     """Fill the gaps of a scene; writes the outputs that the job wants and returns the numbers."""
-    with Scene(job.inputs) as scene:
+    with ExitStack() as opened:
         context.progress(0.0, "Reading the scene")
+        scene = opened.enter_context(Scene(job.inputs))
         gaps = find_gaps(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
-        statistics = measure(scene, gaps)
+        guide = _guide(job, scene, context)
+        known = survey(scene, gaps, opened.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
             f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene (by {gaps.origin})."
         )
-        if not gaps.target_pixels:
-            context.warn("The scene has no gaps: the output is a copy of the input.")
         options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
-        planned = plan(job, scene, gaps, context)
+        planned = plan(job, known)
         mixture = None
         if gaps.target_pixels:
             with context.part(0.02, 0.4):
                 samples = collect(
-                    scene,
-                    gaps,
-                    statistics.standard,
+                    known,
                     planned.names,
                     planned.windows,
                     planned.rounds,
@@ -87,42 +80,35 @@ def run(job: GapFillJob, context: Context) -> Result:
                     context,
                 )
             mixture = choose(job, samples, scene.count, context)
+        else:
+            context.warn("The scene has no gaps: the output is a copy of the input.")
         with context.part(0.4, 0.95):
-            left = fill(job, scene, gaps, statistics, planned, mixture, options, context)
+            left = fill(job, known, planned, mixture, options, context)
         context.progress(0.96, "Writing the report")
-        outcome = gapfill_report.Outcome(job, scene, gaps, statistics.standard, planned, mixture, left)
+        outcome = gapfill_report.Outcome(job, known, planned, mixture, left)
         gapfill_report.write(outcome, context)
         return Result(job.outputs.wanted(), gapfill_report.numbers(outcome))
 
 
-def measure(scene: Scene, gaps: Gaps) -> Statistics:
-    """Mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0."""
-    count = np.zeros(scene.count)
-    total, squares = np.zeros(scene.count), np.zeros(scene.count)
-    low, high = np.full(scene.count, np.inf), np.full(scene.count, -np.inf)
-    shift: NDArray[np.float64] | None = None
-    for window in scene.blocks():
-        observed, _ = gaps.window(window)
-        pixels = scene.read(window).astype(np.float64)
-        if shift is None or not count.all():
-            first = np.where(observed, pixels, 0.0).sum(axis=(1, 2)) / np.maximum(observed.sum(axis=(1, 2)), 1)
-            shift = first if shift is None else np.where(count > 0, shift, first)
-        moved = np.where(observed, pixels - shift[:, None, None], 0.0)
-        count += observed.sum(axis=(1, 2))
-        total += moved.sum(axis=(1, 2))
-        squares += np.square(moved).sum(axis=(1, 2))
-        low = np.minimum(low, np.where(observed, pixels, np.inf).min(axis=(1, 2)))
-        high = np.maximum(high, np.where(observed, pixels, -np.inf).max(axis=(1, 2)))
-    number = np.maximum(count, 1.0)
-    variance = np.maximum(squares / number - np.square(total / number), 0.0)
-    deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
-    mean = np.where(count > 0, total / number + (shift if shift is not None else 0.0), 0.0)
-    seen = count > 0
-    return Statistics(Standard(mean, deviation), np.where(seen, low, 0.0), np.where(seen, high, 0.0))
+def _guide(job: GapFillJob, scene: Scene, context: Context) -> Guide | None:
+    """The job's guide, where its method uses one and it covers a part of the scene."""
+    if not job.guide:
+        return None
+    if job.method not in ("fast", "best"):
+        context.warn(f"METHOD {job.method} uses no guide: GUIDE has no effect.")
+        return None
+    guide = Guide(job.guide, scene)
+    if not guide.coverage:
+        context.warn(f"GUIDE '{job.guide}' does not overlap the scene and is not used.")
+        guide.__exit__()
+        return None
+    context.info(f"The guide covers {100 * guide.coverage:.0f} % of the raster.")
+    return guide
 
 
-def plan(job: GapFillJob, scene: Scene, gaps: Gaps, context: Context) -> Plan:
+def plan(job: GapFillJob, known: Survey) -> Plan:
     """Experts, hold-outs and tiles for a job. It depends on sizes and device only, never on the clock."""
+    scene, gaps = known.scene, known.gaps
     rng = np.random.default_rng([job.compute.seed, 0])
     with_network = job.method not in ("fast", "best")
     size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
@@ -132,18 +118,16 @@ def plan(job: GapFillJob, scene: Scene, gaps: Gaps, context: Context) -> Plan:
         gaps, size if with_network else _VALIDATION_WINDOW, 1 if with_network else (4 if few else 6), rng
     )
     rounds = 1 if with_network else ((3 if few else 4) if len(windows) == 1 else (1 if few else 2))
-    names: tuple[str, ...] = tuple(CLASSICAL)
+    names: tuple[str, ...] = (*CLASSICAL, *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
+    device = resolve(job.compute.device)
     if with_network:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:
-        from .devices import resolve
-        from .experts.deep_prior import cost
-
         area = sum(int(window.width * window.height) for window in windows) * rounds
         area += scene.grid.width * scene.grid.height
         wanted = cost("deep_prior", area, scene.count)
-        if wanted <= _AFFORDABLE[resolve(job.compute.device).type]:
+        if wanted <= _AFFORDABLE[device.type]:
             names = (*names, "deep_prior")
         else:
             skipped["deep_prior"] = (
@@ -157,6 +141,7 @@ def choose(job: GapFillJob, samples: Samples, bands: int, context: Context) -> M
     rng = np.random.default_rng([job.compute.seed, 2])
     if len(samples) < _FEWEST_SAMPLES:
         context.warn("Too few observed pixels to validate on: the fill is not validated.")
+        return unvalidated(samples, bands)
     mixture = elect(samples, bands, rng, job.method == "best")
     context.info(
         f"Chosen on {len(samples)} hidden values: {mixture.rule.name} "
@@ -167,15 +152,14 @@ def choose(job: GapFillJob, samples: Samples, bands: int, context: Context) -> M
 
 def fill(
     job: GapFillJob,
-    scene: Scene,
-    gaps: Gaps,
-    statistics: Statistics,
+    known: Survey,
     planned: Plan,
     mixture: Mixture | None,
     options: Options,
     context: Context,
 ) -> int:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the number of target pixels left unfilled."""
+    scene, gaps = known.scene, known.gaps
     tags = provenance(job, mixture)
     writers: dict[str, RasterWriter] = {}
     left = 0
@@ -201,16 +185,16 @@ def fill(
                 tags=tags,
                 kind="mask",
             )
-        for window, layers in _blended(job, scene, gaps, statistics, planned, mixture, options, context):
+        for window, layers in _blended(job, known, planned, mixture, options, context):
             observed, target = gaps.window(window)
             pixels = scene.read(window)
-            estimate = statistics.standard.undo(layers[0])
-            fresh = as_pixels(estimate, scene.dtype, statistics.low, statistics.high, _forbidden(scene, gaps))
+            estimate = known.standard.undo(layers[0])
+            fresh = as_pixels(estimate, scene.dtype, known.low, known.high, _forbidden(scene, gaps))
             writable = target & np.isfinite(layers[0])
             left += int(np.count_nonzero((target & ~writable).any(axis=0)))
             writers["output"].write(np.where(writable, fresh, pixels), window, writable | observed)
             if "uncertainty" in writers:
-                deviation = layers[1] * statistics.standard.deviation[:, None, None]
+                deviation = layers[1] * known.standard.deviation[:, None, None]
                 writers["uncertainty"].write(np.where(observed, 0.0, np.where(writable, deviation, np.nan)), window)
             if "filled" in writers:
                 writers["filled"].write(writable.astype(np.uint8), window)
@@ -225,15 +209,14 @@ def fill(
 
 def _blended(
     job: GapFillJob,
-    scene: Scene,
-    gaps: Gaps,
-    statistics: Statistics,
+    known: Survey,
     planned: Plan,
     mixture: Mixture | None,
     options: Options,
     context: Context,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
+    scene = known.scene
     if mixture is None:
         for window in scene.blocks():
             yield window, np.zeros((2, scene.count, int(window.height), scene.grid.width), np.float32)
@@ -243,9 +226,9 @@ def _blended(
 
     def tasks() -> Iterator[TileTask]:
         for number, place, tile in flat:
-            observation = observe(scene, gaps, statistics.standard, tile.window)
+            observation = known.observe(tile.window)
             seed = tile_seed(job.compute.seed, number, place)
-            yield TileTask(observation.values, observation.observed, observation.target, seed)
+            yield TileTask(observation.values, observation.observed, observation.target, seed, observation.guide)
 
     mosaic = Mosaic(scene.count, scene.grid.width, 2)
     results = executor(job.compute.scheduler, context).results(Recipe(mixture, options), tasks(), len(flat))

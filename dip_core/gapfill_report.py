@@ -15,9 +15,9 @@ from .context import Context
 from .gaps import Gaps
 from .job import GapFillJob
 from .mixture import Mixture, Samples
-from .observation import Standard
 from .quality import coverage, rmse_by_distance
 from .scene import Scene
+from .survey import Survey
 
 if TYPE_CHECKING:
     from .gapfill import Plan
@@ -28,6 +28,7 @@ _LABELS = {
     "harmonic": "Harmonic",
     "biharmonic": "Biharmonic",
     "kriging": "Kriging",
+    "guided": "Guided (regression on the guide, kriged residual)",
     "deep_prior": "Deep prior (lean)",
     "paper_composite": "Deep image prior, composite (GAP paper)",
     "paper_per_band": "Deep image prior, band by band (GAP paper)",
@@ -42,9 +43,7 @@ class Outcome:
     """All that a finished run knows. ``mixture`` is None for a scene without gaps."""
 
     job: GapFillJob
-    scene: Scene
-    gaps: Gaps
-    standard: Standard
+    survey: Survey
     plan: Plan
     mixture: Mixture | None
     left: int
@@ -78,7 +77,7 @@ def numbers(outcome: Outcome) -> dict[str, float | None]:
         "HELDOUT_RMSE": overall.rmse if overall else None,
         "HELDOUT_R2": float(np.mean(r2)) if r2 else None,
         "BASELINE_RMSE": overall.baseline_rmse if overall else None,
-        "PIXELS_CHANGED": float(outcome.gaps.target_pixels - outcome.left),
+        "PIXELS_CHANGED": float(outcome.survey.gaps.target_pixels - outcome.left),
         "PIXELS_LEFT": float(outcome.left),
     }
 
@@ -123,7 +122,7 @@ def _summary(outcome: Outcome, overall: Scores | None) -> str:
         return "The scene has no gaps; the output is a copy of the input."
     used = ", ".join(_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used)
     return (
-        f"{outcome.gaps.target_pixels - outcome.left:,} pixels were filled by "
+        f"{outcome.survey.gaps.target_pixels - outcome.left:,} pixels were filled by "
         f"{_label(outcome.mixture.rule.name).lower()} ({used}). On {overall.pixels:,} observed values that were "
         "hidden in the shape of the scene's own gaps,"
         f" the error (RMSE) is {report.format_number(overall.rmse)}; GDAL's fill-nodata makes "
@@ -138,7 +137,9 @@ def _label(name: str) -> str:
 def _band_scores(outcome: Outcome) -> list[Scores]:
     if outcome.mixture is None or outcome.samples is None:
         return []
-    return [_scores(outcome, np.flatnonzero(outcome.samples.band == band)) for band in range(outcome.scene.count)]
+    return [
+        _scores(outcome, np.flatnonzero(outcome.samples.band == band)) for band in range(outcome.survey.scene.count)
+    ]
 
 
 def _overall(outcome: Outcome) -> Scores | None:
@@ -152,7 +153,7 @@ def _scores(outcome: Outcome, places: NDArray[np.int64]) -> Scores:
     nan = float("nan")
     if samples is None or mixture is None or not len(places):
         return Scores(0, nan, nan, nan, nan, nan, nan, nan)
-    scale = outcome.standard.deviation[samples.band[places]]
+    scale = outcome.survey.standard.deviation[samples.band[places]]
     truth = samples.truth[places] * scale
     estimate = mixture.heldout[places] * scale
     error = estimate - truth
@@ -190,8 +191,8 @@ def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
         )
     )
     rows: list[tuple[object, ...]] = []
-    scored = _band_scores(outcome) or [_scores(outcome, np.zeros(0, np.int64))] * outcome.scene.count
-    for number, (name, item) in enumerate(zip(outcome.scene.names, scored), start=1):
+    scored = _band_scores(outcome) or [_scores(outcome, np.zeros(0, np.int64))] * outcome.survey.scene.count
+    for number, (name, item) in enumerate(zip(outcome.survey.scene.names, scored), start=1):
         share = (
             (item.within_one, item.within_two)
             if machine
@@ -265,7 +266,7 @@ def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:
 
 
 def _pictures(outcome: Outcome) -> report.Section:
-    scene, gaps = outcome.scene, outcome.gaps
+    scene, gaps = outcome.survey.scene, outcome.survey.gaps
     known = [item.wavelength for item in metadata.spectral(scene)]
     nanometres = [1000.0 * value for value in known if value is not None]
     bands = plots.composite_bands(scene.count, nanometres if len(nanometres) == scene.count else None)
@@ -325,7 +326,7 @@ def _close_up(gaps: Gaps) -> Window:
 
 
 def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
-    job, scene, gaps = outcome.job, outcome.scene, outcome.gaps
+    job, scene, gaps = outcome.job, outcome.survey.scene, outcome.survey.gaps
     settings: dict[str, object] = {
         "Input": ", ".join(job.inputs),
         "Size": f"{scene.grid.width} x {scene.grid.height} pixels, {scene.count} bands, {scene.dtype}",
@@ -339,6 +340,8 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
         "Time": f"{context.seconds_spent:.0f} s",
         "Version": f"Deep Prior {__version__}, numpy {np.__version__}, rasterio {rasterio.__version__}",
     }
+    if outcome.survey.guide is not None:
+        settings["Guide"] = f"{job.guide}, covers {100 * outcome.survey.guide.coverage:.0f} % of the raster"
     if job.method.startswith("paper_"):
         settings["Network input"] = job.network_input
     return settings

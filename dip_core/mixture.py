@@ -137,7 +137,7 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
     ``mix`` False elects among single experts only.
     """
     if len(samples) > _MOST_SAMPLES:
-        samples = _thin(samples, rng)
+        samples = _thin(samples, np.sort(rng.choice(len(samples), _MOST_SAMPLES, replace=False)))
     experts = len(samples.names)
     errors = samples.estimates.astype(np.float64) - samples.truth[:, None]
     heldout: dict[str, NDArray[np.float64]] = {
@@ -156,6 +156,16 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
     return Mixture(samples.names, rule, spread, scores, crossed, deviation, samples)
 
 
+def unvalidated(samples: Samples, bands: int) -> Mixture:
+    """For a scene that leaves nothing to validate on: harmonic if it can be, and the roughness as variance."""
+    number = samples.names.index("harmonic") if "harmonic" in samples.names else 0
+    name = samples.names[number]
+    rule = Rule(name, np.tile(np.eye(len(samples.names))[number], (CLASSES, 1)))
+    spread = Spread(np.tile([0.0, 0.0, 1.0], (CLASSES, 1)), np.ones(bands))
+    nothing = np.zeros(0)
+    return Mixture(samples.names, rule, spread, {}, nothing, nothing, _thin(samples, np.zeros(0, np.int64)))
+
+
 def _crossed(samples: Samples, errors: NDArray[np.float64], by_class: bool) -> NDArray[np.float64]:
     """Each sample's mixture by the weights of the other folds."""
     folds = np.unique(samples.fold)
@@ -168,8 +178,7 @@ def _crossed(samples: Samples, errors: NDArray[np.float64], by_class: bool) -> N
     return crossed
 
 
-def _thin(samples: Samples, rng: np.random.Generator) -> Samples:
-    kept = np.sort(rng.choice(len(samples), _MOST_SAMPLES, replace=False))
+def _thin(samples: Samples, kept: NDArray[np.int64]) -> Samples:
     parts = {item.name: getattr(samples, item.name)[kept] for item in fields(samples) if item.name != "names"}
     return replace(samples, **parts)
 

@@ -39,12 +39,14 @@ class Observation:
     """A window: standardised values (0 where missing), observed pixels, pixels to fill.
 
     All are ``(band, row, column)``. Pixels that are neither observed nor target (the scene's exterior)
-    take no part: an expert leaves them at 0.
+    take no part: an expert leaves them at 0. ``guide``: standardised bands of another date or sensor
+    ``(guide band, row, column)``, NaN where it holds nothing.
     """
 
     values: Cube
     observed: Mask
     target: Mask
+    guide: Cube | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

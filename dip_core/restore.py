@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .experts import CLASSICAL, expert
+from .experts import CLASSICAL, GUIDED, expert
 from .experts.bands import borrow
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
@@ -43,13 +43,14 @@ class TileTask:
     observed: Mask
     target: Mask
     seed: int
+    guide: Cube | None = None
 
 
 def restore_tile(
     recipe: Recipe, task: TileTask, follow: Callable[[float], bool] = lambda fraction: True
 ) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation, both ``(band, row, column)`` and standardised."""
-    observation = Observation(task.values, task.observed, task.target)
+    observation = Observation(task.values, task.observed, task.target, task.guide)
     if not task.target.any():
         return observation.keep_observed(task.values), np.zeros(task.values.shape, np.float32)
     helped, borrowed = borrow(observation)
@@ -67,7 +68,7 @@ def run_experts(
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, in order."""
     device = None
-    if any(name not in CLASSICAL for name in names):
+    if any(name not in CLASSICAL and name not in GUIDED for name in names):
         from .devices import resolve, set_threads  # torch takes seconds to load, and classical fills need none
 
         set_threads(options.threads)

@@ -11,25 +11,15 @@ from rasterio.windows import Window
 from . import baseline, holdout
 from .context import Context
 from .experts.bands import borrow
-from .gaps import Gaps
 from .mixture import Samples, classes, roughness
-from .observation import Observation, Standard
 from .restore import Options, run_experts, tile_seed
-from .scene import Scene
+from .survey import Survey
 
 _FEWEST_PATTERN = 0.02
 
 
-def observe(scene: Scene, gaps: Gaps, standard: Standard, window: Window | None = None) -> Observation:
-    """The scene's observation in a window."""
-    observed, target = gaps.window(window)
-    return Observation(standard.apply(scene.read(window), observed), observed, target)
-
-
 def collect(
-    scene: Scene,
-    gaps: Gaps,
-    standard: Standard,
+    known: Survey,
     names: Sequence[str],
     windows: Sequence[Window],
     rounds: int,
@@ -43,7 +33,7 @@ def collect(
     half of the time budget is spent.
     """
     rng = np.random.default_rng([seed, 1])
-    patterns = [gaps.window(window)[1] for window in windows]
+    patterns = [known.gaps.window(window)[1] for window in windows]
     richest = max(patterns, key=np.count_nonzero)
     parts: dict[str, list[NDArray]] = {}
     total = len(windows) * rounds
@@ -52,7 +42,7 @@ def collect(
         if place and context.seconds_left < context.seconds_spent - spent_before:
             context.warn(f"The time budget allowed {place} of {total} hold-out runs.")
             break
-        observation = observe(scene, gaps, standard, window)
+        observation = known.observe(window)
         pattern = patterns[number]
         if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
             pattern = richest

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from ..observation import Cube, Observation
+from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
@@ -24,6 +25,8 @@ CLASSICAL: dict[str, Expert] = {
     "biharmonic": biharmonic,
     "kriging": kriging,
 }
+# The experts that stand for election where there is a guide, beside the classical ones.
+GUIDED: dict[str, Expert] = {"guided": guided}
 
 
 def expert(
@@ -36,8 +39,9 @@ def expert(
     follow: Callable[[float], bool] = lambda fraction: True,
 ) -> Expert:
     """The expert called ``name``; the keywords matter to those with a network only."""
-    if name in CLASSICAL:
-        return CLASSICAL[name]
+    without_network = CLASSICAL | GUIDED
+    if name in without_network:
+        return without_network[name]
     from .deep_prior import deep_prior  # torch.nn is slow to load and the classical experts do without
 
     return partial(
