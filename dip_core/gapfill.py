@@ -34,7 +34,8 @@ from .writer import RasterWriter
 
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: about a minute on
 # two cores, and the same on a GPU.
-_AFFORDABLE = {"cpu": 6e12, "cuda": 3e15, "mps": 3e14}
+_AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
+_ROUNDS_WITH_NETWORK = 2
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _NETWORK_TILE = 256
@@ -114,25 +115,22 @@ def plan(job: GapFillJob, known: Survey) -> Plan:
     size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
     overlap = job.compute.overlap or min(64, size // 4)
     few = job.method == "fast" or with_network
-    windows = holdout.sample_windows(
-        gaps, size if with_network else _VALIDATION_WINDOW, 1 if with_network else (4 if few else 6), rng
-    )
-    rounds = 1 if with_network else ((3 if few else 4) if len(windows) == 1 else (1 if few else 2))
+    most = 1 if with_network else 4 if few else 6
+    windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
+    rounds = 1 if with_network else 3 if len(windows) == 1 else 1 if few else 2
     names: tuple[str, ...] = (*CLASSICAL, *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)
     if with_network:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:
-        area = sum(int(window.width * window.height) for window in windows) * rounds
-        area += scene.grid.width * scene.grid.height
-        wanted = cost("deep_prior", area, scene.count)
+        area = sum(int(window.width * window.height) for window in windows) * _ROUNDS_WITH_NETWORK
+        wanted = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
         if wanted <= _AFFORDABLE[device.type]:
-            names = (*names, "deep_prior")
+            names, rounds = (*names, "deep_prior"), _ROUNDS_WITH_NETWORK
         else:
-            skipped["deep_prior"] = (
-                f"about {wanted / _AFFORDABLE['cpu']:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
-            )
+            minutes = wanted / _AFFORDABLE["cpu"]
+            skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
     return Plan(names, windows, rounds, size, overlap, skipped)
 
 

@@ -32,7 +32,7 @@ echo "== The scene: six Landsat-like bands of the Indian Pines cube"
 
 step simulategaps INPUT="$folder/scene.tif" SWATH_FROM=0 SWATH_TO=0.3 \
     OUTPUT="$folder/scene_with_gaps.tif" MASK="$folder/gap_mask.tif"
-step gapfillslcoff INPUT="$folder/scene_with_gaps.tif" GAP_MASK="$folder/gap_mask.tif" METHOD=best TIME_BUDGET=180 \
+step gapfillslcoff INPUT="$folder/scene_with_gaps.tif" GAP_MASK="$folder/gap_mask.tif" METHOD=best \
     OUTPUT="$folder/filled.tif" UNCERTAINTY="$folder/uncertainty.tif" FILLED="$folder/filled_pixels.tif" \
     REPORT="$folder/report.html" METRICS="$folder/metrics.csv"
 step assessrestoration RESTORED="$folder/filled.tif" REFERENCE="$folder/scene.tif" \
