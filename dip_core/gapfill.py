@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from . import __version__, gapfill_report, holdout
+from . import gapfill_report, holdout
 from .context import Context
 from .devices import resolve
 from .events import Result
@@ -25,6 +25,7 @@ from .gaps import Gaps, find_gaps
 from .guide import Guide
 from .job import GapFillJob
 from .mixture import Mixture, Samples, elect, unvalidated
+from .provenance import provenance
 from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
 from .scene import Scene
 from .survey import Survey, survey
@@ -158,7 +159,7 @@ def fill(
 ) -> int:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the number of target pixels left unfilled."""
     scene, gaps = known.scene, known.gaps
-    tags = provenance(job, mixture)
+    tags = _provenance(job, gaps, planned, mixture)
     writers: dict[str, RasterWriter] = {}
     left = 0
     try:
@@ -246,18 +247,22 @@ def _forbidden(scene: Scene, gaps: Gaps) -> float | None:
     return 0.0 if gaps.origin == "fill value 0" else scene.nodata
 
 
-def provenance(job: GapFillJob, mixture: Mixture | None) -> dict[str, str]:
-    """How the file was made, as metadata items."""
-    items = {
-        "DEEP_PRIOR_VERSION": __version__,
-        "DEEP_PRIOR_TASK": job.task,
-        "DEEP_PRIOR_METHOD": job.method,
-        "DEEP_PRIOR_SEED": str(job.compute.seed),
-        "DEEP_PRIOR_NUMPY": np.__version__,
+def _provenance(job: GapFillJob, gaps: Gaps, planned: Plan, mixture: Mixture | None) -> dict[str, str]:
+    facts: dict[str, object] = {
+        "method": job.method,
+        "seed": job.compute.seed,
+        "device": str(resolve(job.compute.device)),
+        "gaps": gaps.origin,
+        "fill_exterior": job.fill_exterior,
+        "tile_size": planned.tile_size,
+        "overlap": planned.overlap,
+        "time_budget": job.compute.time_budget,
     }
+    if job.guide:
+        facts["guide"] = job.guide
     if job.method.startswith("paper_"):
-        items["DEEP_PRIOR_NETWORK_INPUT"] = job.network_input
+        facts["network_input"] = job.network_input
     if mixture is not None:
-        items["DEEP_PRIOR_RULE"] = mixture.rule.name
-        items["DEEP_PRIOR_EXPERTS"] = ", ".join(mixture.names[number] for number in mixture.used)
-    return items
+        facts["rule"] = mixture.rule.name
+        facts["experts"] = [mixture.names[number] for number in mixture.used]
+    return provenance(job.task, **facts)

@@ -7,17 +7,17 @@ observed may look missing. Pixels are taken to be Landsat's of 30 m: a gap retur
 
 from __future__ import annotations
 
-import json
 import math
 from contextlib import ExitStack
 
 import numpy as np
 
-from . import __version__, slc
+from . import slc
 from .context import Context
 from .events import Result
 from .gaps import Gaps, find_gaps
 from .job import SimulateGapsJob
+from .provenance import provenance
 from .scene import Scene
 from .writer import RasterWriter
 
@@ -122,14 +122,11 @@ def _used(scene: Scene, gaps: Gaps, candidates: list[int]) -> list[bool]:
 
 
 def _provenance(job: SimulateGapsJob, pattern: slc.Pattern) -> dict[str, str]:
-    """How the file was made, as the item DEEP_PRIOR of its metadata."""
-    record = {
-        "task": job.task,
-        "version": __version__,
-        "swath_from": round(pattern.swath_from, 6),
-        "swath_to": round(pattern.swath_to, 6),
-        "widening": round(pattern.widening, 4),
-        "percentage": job.percentage,
-        "seed": job.seed,
-    }
-    return {"DEEP_PRIOR": json.dumps(record)}
+    return provenance(
+        job.task,
+        swath_from=round(pattern.swath_from, 6),
+        swath_to=round(pattern.swath_to, 6),
+        widening=round(pattern.widening, 4),
+        percentage=job.percentage,
+        seed=job.seed,
+    )
