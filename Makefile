@@ -18,11 +18,13 @@ ENGINE := .venv-engine/.ready
 HOST := .venv-host/.ready
 TOOLS := .venv-tools/.ready
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help setup system demo test test-core test-qgis check format install package clean distclean
+.PHONY: help setup system demo test test-core test-qgis check format \
+    bench-gaps bench-scenes install package clean distclean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
 
 setup: system $(ENGINE) $(HOST) $(TOOLS) ## install all that the other targets need (nothing when done)
 
@@ -60,6 +62,12 @@ check: system $(ENGINE) $(TOOLS) ## lint, check types, and scan as the plugin re
 format: system $(TOOLS) ## format the code
 	.venv-tools/bin/ruff check --fix-only --quiet .
 	.venv-tools/bin/ruff format .
+
+bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minutes on two cores); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_paper $(BENCH_ARGS)
+
+bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about 15 minutes); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
 
 install: ## link this checkout into the user's QGIS profile (QGIS_PROFILE_DIR: another profile)
 	tools/install-plugin
