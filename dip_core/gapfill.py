@@ -115,6 +115,8 @@ def plan(job: GapFillJob, known: Survey) -> Plan:
     with_network = job.method not in ("fast", "best")
     size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
     overlap = job.compute.overlap or min(64, size // 4)
+    if not job.compute.tile_size:
+        size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
     few = job.method == "fast" or with_network
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)

@@ -30,7 +30,10 @@ class Tile:
 
 
 def split(rows: int, columns: int, size: int, overlap: int) -> list[list[Tile]]:
-    """Rows of tiles of at most ``size`` pixels (smaller rasters: one tile) that overlap by ``overlap`` pixels."""
+    """Rows of tiles of at most ``size`` pixels (smaller rasters: one tile) that overlap by ``overlap`` pixels.
+
+    ``overlap`` is less than half of ``size``.
+    """
     spans_down, spans_right = _spans(rows, size, overlap), _spans(columns, size, overlap)
     return [
         [
@@ -82,12 +85,13 @@ def _spans(length: int, size: int, overlap: int) -> list[tuple[int, int, int, in
     if length <= size:
         return [(0, length, 0, 0)]
     count = int(np.ceil((length - overlap) / (size - overlap)))
-    even = int(np.ceil((length + (count - 1) * overlap) / count))
-    starts = [number * (even - overlap) for number in range(count)]
-    return [
-        (start, min(start + even, length), overlap if start else 0, overlap if start + even < length else 0)
-        for start in starts
-    ]
+    # As even as can be, but never so narrow that a tile's two overlaps would meet.
+    stride = max(int(np.ceil((length - overlap) / count)), overlap)
+    found = []
+    for start in range(0, length - overlap, stride):
+        end = min(start + stride + overlap, length)
+        found.append((start, end, overlap if start else 0, overlap if end < length else 0))
+    return found
 
 
 def _ramp(length: int, before: int, after: int) -> NDArray[np.float32]:
