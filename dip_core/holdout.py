@@ -8,6 +8,8 @@ whole second pattern would leave less to work with than the real task does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from rasterio.windows import Window
 
@@ -16,6 +18,7 @@ from .observation import Mask
 
 BLOCK = 64
 SHARE = 0.12  # of the observed pixels, at most, in one draw
+_SMALLEST_BLOCK = 8
 _TRIES = 12
 
 
@@ -25,30 +28,30 @@ def draw(observed: Mask, pattern: Mask, rng: np.random.Generator, share: float =
     ``pattern``: the target pixels of this window, or of another of the same shape with more gaps.
     """
     most = share * np.count_nonzero(observed)
-    hidden = np.zeros(observed.shape, bool)
-    for _ in range(4):
-        blocks = _blocks_of(_best_shift(observed & ~hidden, pattern, rng) & observed, rng)
-        for block in blocks:
-            if np.count_nonzero(hidden) + np.count_nonzero(block) > most:
-                return hidden
-            hidden |= block
+    size = BLOCK
+    hidden = _draw(observed, pattern, rng, most, size)
+    while not hidden.any() and size > _SMALLEST_BLOCK:  # a small window, where no block of this size fits
+        size //= 2
+        hidden = _draw(observed, pattern, rng, most, size)
     return hidden
 
 
 def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) -> list[Window]:
     """Windows to validate on: the whole scene where it is small, else ``count`` windows with gaps.
 
-    Windows do not overlap. They are drawn with probability in proportion to their
-    target pixels, among those with at least a quarter of their pixels observed.
+    There are none where there is nothing to fill. Windows do not overlap. They are drawn with probability in
+    proportion to their target pixels, among those with at least a quarter of their pixels observed.
     """
-    height, width = gaps.observed.shape[1:]
+    target, observed = gaps.target_any, np.any(gaps.observed, axis=0)
+    if not target.any():
+        return []
+    height, width = target.shape
     if height * width <= 1.5 * size * size:
         return [Window(0, 0, width, height)]
     tall, wide = min(size, height), min(size, width)
     tops = np.unique(np.linspace(0, height - tall, max(1, int((height - tall) // size) + 1)).astype(int))
     lefts = np.unique(np.linspace(0, width - wide, max(1, int((width - wide) // size) + 1)).astype(int))
     windows, weights = [], []
-    target, observed = gaps.target_any, gaps.observed[0]
     for top in tops:
         for left in lefts:
             cut = (slice(top, top + tall), slice(left, left + wide))
@@ -67,6 +70,18 @@ def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) 
     return [windows[place] for place in sorted(chosen)]
 
 
+def _draw(observed: Mask, pattern: Mask, rng: np.random.Generator, most: float, size: int) -> Mask:
+    """Blocks of ``size`` pixels until the next would make more than ``most`` hidden pixels."""
+    hidden = np.zeros(observed.shape, bool)
+    for _ in range(4):
+        for block in _blocks_of(_best_shift(observed & ~hidden, pattern, rng) & observed, rng, size):
+            if np.count_nonzero(hidden) + np.count_nonzero(block) <= most:
+                hidden |= block
+            elif hidden.any():
+                return hidden
+    return hidden
+
+
 def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask:
     """Of some random shifts of the pattern, the one that falls most on observed pixels."""
     rows, columns = pattern.shape[1:]
@@ -80,17 +95,15 @@ def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask
     return best
 
 
-def _blocks_of(mask: Mask, rng: np.random.Generator) -> list[Mask]:
+def _blocks_of(mask: Mask, rng: np.random.Generator, size: int) -> Iterator[Mask]:
     """The mask cut into blocks, in random order; blocks without any pixel are left out."""
     rows, columns = mask.shape[1:]
-    tops, lefts = range(-(BLOCK // 2), rows, BLOCK), range(-(BLOCK // 2), columns, BLOCK)
+    tops, lefts = range(-(size // 2), rows, size), range(-(size // 2), columns, size)
     corners = [(top, left) for top in tops for left in lefts]
-    found = []
     for place in rng.permutation(len(corners)):
         top, left = corners[place]
-        cut = (slice(None), slice(max(top, 0), top + BLOCK), slice(max(left, 0), left + BLOCK))
+        cut = (slice(None), slice(max(top, 0), top + size), slice(max(left, 0), left + size))
         if mask[cut].any():
             block = np.zeros(mask.shape, bool)
             block[cut] = mask[cut]
-            found.append(block)
-    return found
+            yield block

@@ -1,0 +1,81 @@
+"""Small synthetic scenes and how the core's tests write, fill and read rasters; no tests here."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from dip_core import gapfill, partial
+from dip_core.context import Context
+from dip_core.events import Event, Message
+from dip_core.job import Compute, GapFillJob, Outputs
+
+TRANSFORM = rasterio.Affine(30.0, 0.0, 500000.0, 0.0, -30.0, 6200000.0)
+
+
+def write(path, pixels, **profile) -> str:
+    """A GeoTIFF of ``(band, row, column)`` pixels; returns its path."""
+    bands, rows, columns = pixels.shape
+    options = {"crs": "EPSG:32633", "transform": TRANSFORM, "dtype": pixels.dtype.name, **profile}
+    with rasterio.open(path, "w", driver="GTiff", count=bands, height=rows, width=columns, **options) as file:
+        file.write(pixels)
+    return str(path)
+
+
+def landscape(bands: int = 3, rows: int = 96, columns: int = 120, seed: int = 0) -> np.ndarray:
+    """A smooth, textured float64 scene in 20..230 whose bands are alike but not equal."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:rows, :columns]
+    common = np.sin(x / 9.0 + y / 23.0) + np.cos(y / 7.0 - x / 31.0)
+    out = np.empty((bands, rows, columns))
+    for band in range(bands):
+        own = np.sin(x / (5.0 + band % 7) + band) * 0.4
+        out[band] = 125 + 40 * common + 25 * own + rng.normal(0, 2, (rows, columns))
+    return out.clip(20, 230)
+
+
+def stripes(rows: int = 96, columns: int = 120, thick: int = 6, period: int = 20, shift: int = 0) -> np.ndarray:
+    """Slanting gaps ``(row, column)``, True where missing, that no border row or column lies in wholly."""
+    y, x = np.mgrid[:rows, :columns]
+    return (y + shift + x // 8) % period < thick
+
+
+def fill(tmp_path: Path, inputs, method: str = "fast", **options):
+    """Run a gap-fill job with all outputs; the result, a dictionary of their paths, and all events.
+
+    ``options`` of `Compute` and of `GapFillJob` may be mixed. Partials are discarded on failure, as the worker does.
+    """
+    tmp_path.mkdir(exist_ok=True)
+    names = {"output": "o.tif", "uncertainty": "u.tif", "filled": "f.tif", "report": "r.html", "metrics": "m.csv"}
+    compute = {name: options.pop(name) for name in list(options) if name in Compute.__dataclass_fields__}
+    outputs = Outputs(**{name: str(tmp_path / file) for name, file in names.items()})
+    inputs = (inputs,) if isinstance(inputs, (str, Path)) else inputs
+    job = GapFillJob(tuple(str(path) for path in inputs), outputs, method=method, compute=Compute(**compute), **options)
+    told: list[Event] = []
+    try:
+        result = gapfill.run(job, Context(told.append, job.compute.time_budget))
+    except BaseException:
+        partial.discard()
+        raise
+    partial.commit()
+    return result, {name: str(tmp_path / file) for name, file in names.items()}, told
+
+
+def read(path) -> np.ndarray:
+    """All bands of a raster."""
+    with rasterio.open(path) as file:
+        return file.read()
+
+
+def table(path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def warnings_of(told) -> list[str]:
+    """The warnings among events."""
+    return [event.text for event in told if isinstance(event, Message) and event.level == "warning"]

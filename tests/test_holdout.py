@@ -1,0 +1,134 @@
+"""Hold-outs: only observed pixels are hidden, not too many, and in the shape of the scene's own gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from core_scenes import stripes
+from scipy import ndimage
+
+from dip_core import holdout
+from dip_core.gaps import Gaps
+
+
+def masks(bands=1, rows=200, columns=240, **shape):
+    gap = np.stack([stripes(rows, columns, shift=band, **shape) for band in range(bands)])
+    return ~gap, gap
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def heights(mask):
+    """Lengths of all vertical runs of True in a mask ``(row, column)``."""
+    edges = np.diff(np.pad(mask.astype(np.int8), ((1, 1), (0, 0))), axis=0)
+    return np.nonzero(edges.T == -1)[1] - np.nonzero(edges.T == 1)[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("share", [0.02, holdout.SHARE, 0.3])
+def test_only_observed_pixels_and_no_more_than_the_share(seed, share):
+    observed, gap = masks(bands=3)
+    hidden = holdout.draw(observed, gap, rng(seed), share)
+    assert hidden.any()
+    assert not (hidden & ~observed).any()
+    assert hidden.sum() <= share * observed.sum()
+
+
+def test_hidden_pixels_have_the_shape_of_the_gaps():
+    """Stripes of 6 rows stay 6 rows high: cut only where they meet a block's border or a real gap."""
+    observed, gap = masks(thick=6, period=40)
+    hidden = holdout.draw(observed, gap, rng())[0]
+    assert (heights(gap[0]) == 6).mean() > 0.9
+    found = heights(hidden)
+    assert found.max() <= 12  # two shifted patterns may touch
+    assert (found == 6).mean() > 0.6
+    # The share of rim pixels, which makes a fill easy or hard, is that of the gaps.
+    rim = [np.mean(ndimage.distance_transform_edt(mask)[mask] < 1.5) for mask in (gap[0], hidden)]
+    assert rim[1] == pytest.approx(rim[0], abs=0.1)
+
+
+def test_bands_keep_their_offsets():
+    """Band 1's gaps lie a row above band 0's; so do the hidden pixels, away from real gaps and block borders."""
+    observed, gap = masks(bands=2, thick=4, period=50)
+    hidden = holdout.draw(observed, gap, rng())
+    shifted = np.zeros_like(hidden[0])
+    shifted[:-1] = hidden[0][1:]
+    assert (hidden[0] != hidden[1]).any()
+    assert np.mean(hidden[1][shifted]) > 0.8
+
+
+def test_pixels_outside_the_scene_are_never_hidden():
+    observed, gap = masks()
+    observed[:, :, 100:] = False  # the exterior: neither observed nor target
+    gap[:, :, 100:] = False
+    hidden = holdout.draw(observed, gap, rng())
+    assert hidden[:, :, :100].any() and not hidden[:, :, 100:].any()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 20), (12, 40), (40, 50), (1, 200), (200, 1)])
+def test_small_windows_are_validated_too(rows, columns):
+    """Blocks of 64 pixels would hold the whole pattern, more than may be hidden: smaller ones are taken."""
+    gap = stripes(rows, columns, thick=3, period=10)[None]
+    if rows == 1:
+        gap = stripes(1, columns, thick=1, period=5)[None]
+    hidden = holdout.draw(~gap, gap, rng())
+    assert 0 < hidden.sum() <= holdout.SHARE * (~gap).sum()
+
+
+def test_no_gap_or_no_observed_pixel_hides_nothing():
+    observed, gap = masks(rows=40, columns=40)
+    assert not holdout.draw(observed, np.zeros_like(gap), rng()).any()
+    assert not holdout.draw(np.zeros_like(observed), gap, rng()).any()
+
+
+def test_same_generator_same_pixels():
+    observed, gap = masks()
+    first, again, other = (holdout.draw(observed, gap, rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def gaps_of(target, observed=None):
+    return Gaps(~target if observed is None else observed, target, len(target), "nodata and masks")
+
+
+def test_windows_are_inside_apart_and_hold_gaps():
+    target = np.zeros((1, 1000, 900), bool)
+    target[0, 300:600] = stripes(300, 900)
+    windows = holdout.sample_windows(gaps_of(target), 200, 4, rng())
+    assert len(windows) == 4
+    covered = np.zeros(target.shape[1:], int)
+    for window in windows:
+        covered[window.toslices()] += 1
+        assert (window.width, window.height) == (200, 200)
+        assert target[0][window.toslices()].any()
+    assert covered.max() == 1 and covered.sum() == 4 * 200 * 200
+
+
+def test_a_small_scene_is_one_window():
+    target = stripes(300, 280)[None]
+    (window,) = holdout.sample_windows(gaps_of(target), 256, 4, rng())
+    assert (window.col_off, window.row_off, window.width, window.height) == (0, 0, 280, 300)
+
+
+@pytest.mark.parametrize("size", [64, 400])
+def test_a_scene_without_gaps_has_no_window(size):
+    assert holdout.sample_windows(gaps_of(np.zeros((2, 300, 300), bool)), size, 4, rng()) == []
+
+
+def test_windows_with_few_observed_pixels_are_a_last_resort():
+    """Where nothing is a quarter observed, one window around the gaps is better than none."""
+    target = np.ones((1, 300, 300), bool)
+    target[0, :, ::10] = False
+    (window,) = holdout.sample_windows(gaps_of(target), 100, 4, rng())
+    assert (window.width, window.height) == (100, 100)
+    assert target[0][window.toslices()].any()
+
+
+def test_a_dead_first_band_does_not_count_against_a_window():
+    """Band 1 has no observed pixel at all; the others are to be validated all the same."""
+    target = np.stack([np.zeros((300, 300), bool), stripes(300, 300)])
+    observed = np.stack([np.zeros((300, 300), bool), ~target[1]])
+    assert len(holdout.sample_windows(gaps_of(target, observed), 100, 4, rng())) == 4
