@@ -22,6 +22,8 @@ from .scene import Scene, grid_of, open_raster
 
 Mask = NDArray[np.bool_]
 
+FILL_VALUE = "fill value 0"  # the origin of gaps in a raster that marks none
+
 # Half of the widest gap that counts as one although it opens to the exterior, in pixels. SLC-off wedges
 # reach 14 pixels; mosaics at a finer grid have wider ones.
 FOOTPRINT_REACH = 24
@@ -81,7 +83,7 @@ def find_gaps(
     else:
         zeros = _fill_value_gaps(scene)
         observed = valid & ~zeros
-        candidates, origin = ~observed, "fill value 0"
+        candidates, origin = ~observed, FILL_VALUE
         if zeros.any():
             context.warn("No nodata value and no gap mask: connected pixels of value 0 are taken as gaps.")
     del valid

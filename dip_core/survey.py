@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from .gaps import Gaps
+from .gaps import FILL_VALUE, Gaps
 from .guide import Guide
 from .observation import Observation, Standard
 from .scene import Scene
@@ -27,6 +27,15 @@ class Survey:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     guide: Guide | None = None
+
+    @property
+    def forbidden(self) -> float | None:
+        """The value that a filled pixel must not take: it would read as missing."""
+        return 0.0 if self.gaps.origin == FILL_VALUE else self.scene.nodata
+
+    def correction(self, window: Window | None = None) -> NDArray[np.float32] | None:
+        """What is to be subtracted from the stored pixels, ``(band, row, column)``; None for nothing."""
+        return None
 
     def observe(self, window: Window | None = None) -> Observation:
         """The observation in a window, or in the whole scene."""

@@ -1,7 +1,8 @@
-"""What a gap-fill run tells of itself: the output numbers, the METRICS table and the REPORT page."""
+"""What a filling run tells of itself: the output numbers, the METRICS table and the REPORT page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,13 @@ from rasterio.windows import Window
 from . import __version__, metadata, partial, plots, report
 from .context import Context
 from .gaps import Gaps
-from .job import GapFillJob
 from .mixture import Mixture, Samples
 from .quality import coverage, rmse_by_distance
 from .scene import Scene
 from .survey import Survey
 
 if TYPE_CHECKING:
-    from .gapfill import Plan
+    from .filling import FillJob, Plan
 
 _DETAIL = 240  # rows and columns of the close-up
 _LABELS = {
@@ -35,17 +35,20 @@ _LABELS = {
     "one weight": "Mixture, one weight an expert",
     "weights by distance": "Mixture, weights by distance",
 }
+_TITLES = {"gap_fill": "Gap-fill SLC-off", "inpaint_stripes": "Inpaint stripes"}
 BASELINE = "GDAL fill-nodata (baseline)"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a finished run knows. ``mixture`` is None for a scene without gaps."""
+    """All that a finished run knows. ``mixture`` is None where nothing was to fill."""
 
-    job: GapFillJob
+    job: FillJob
     survey: Survey
     plan: Plan
     mixture: Mixture | None
+    facts: Mapping[str, object]
+    changed: int
     left: int
 
     @property
@@ -77,7 +80,7 @@ def numbers(outcome: Outcome) -> dict[str, float | None]:
         "HELDOUT_RMSE": overall.rmse if overall else None,
         "HELDOUT_R2": float(np.mean(r2)) if r2 else None,
         "BASELINE_RMSE": overall.baseline_rmse if overall else None,
-        "PIXELS_CHANGED": float(outcome.survey.gaps.target_pixels - outcome.left),
+        "PIXELS_CHANGED": float(outcome.changed),
         "PIXELS_LEFT": float(outcome.left),
     }
 
@@ -100,14 +103,14 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
         sections.append(_uncertainty(outcome, overall))
     sections.append(_pictures(outcome))
     figures = numbers(outcome)
-    keys = [report.KeyNumber("Pixels filled", int(figures["PIXELS_CHANGED"] or 0), "in at least one band")]
+    keys = [report.KeyNumber("Pixels changed", outcome.changed, "in at least one band")]
     keys.append(report.KeyNumber("Pixels left", outcome.left, "inside the scene"))
     if overall:
         gain = 100.0 * (overall.rmse / overall.baseline_rmse - 1.0) if overall.baseline_rmse else float("nan")
         keys.append(report.KeyNumber("Held-out RMSE", overall.rmse, f"{gain:+.1f} % against GDAL fill-nodata"))
         keys.append(report.KeyNumber("Held-out R\u00b2", figures["HELDOUT_R2"], "mean over bands"))
     return report.Report(
-        title="Gap-fill SLC-off",
+        title=_TITLES[outcome.job.task],
         summary=_summary(outcome, overall),
         key_numbers=keys,
         warnings=context.warnings,
@@ -119,7 +122,7 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
 
 def _summary(outcome: Outcome, overall: Scores | None) -> str:
     if overall is None or outcome.mixture is None:
-        return "The scene has no gaps; the output is a copy of the input."
+        return "Nothing was to fill."
     used = ", ".join(_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used)
     return (
         f"{outcome.survey.gaps.target_pixels - outcome.left:,} pixels were filled by "
@@ -340,8 +343,7 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
         "Time": f"{context.seconds_spent:.0f} s",
         "Version": f"Deep Prior {__version__}, numpy {np.__version__}, rasterio {rasterio.__version__}",
     }
-    if outcome.survey.guide is not None:
-        settings["Guide"] = f"{job.guide}, covers {100 * outcome.survey.guide.coverage:.0f} % of the raster"
+    settings.update({name.replace("_", " ").capitalize(): value for name, value in outcome.facts.items()})
     if job.method.startswith("paper_"):
         settings["Network input"] = job.network_input
     return settings

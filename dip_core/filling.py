@@ -1,0 +1,263 @@
+"""Filling: validate the experts, elect a mixture, fill tile by tile, write and report.
+
+Gap filling and stripe inpainting differ in how they find the pixels to fill; from there on they share this
+way. Observed pixels are copied as they are stored; pixels with a *correction* (an additive stripe) are the
+stored value less the correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from . import fill_report, holdout
+from .context import Context
+from .devices import resolve
+from .events import Result
+from .executors import executor
+from .experts import CLASSICAL, GUIDED
+from .experts.deep_prior import cost
+from .job import Compute, Outputs
+from .mixture import Mixture, Samples, elect, unvalidated
+from .provenance import provenance
+from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
+from .survey import Survey
+from .tiles import Mosaic, Tile, split
+from .validation import collect
+from .writer import RasterWriter
+
+# Multiply-adds that the deep prior may cost within METHOD best before it is left out: about a minute on
+# two cores, and the same on a GPU.
+_AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
+_ROUNDS_WITH_NETWORK = 2
+_VALIDATION_WINDOW = 384
+_FEWEST_SAMPLES = 30
+_NETWORK_TILE = 256
+_CLASSICAL_TILE = 512
+
+
+class FillJob(Protocol):
+    """What filling needs to know of a job."""
+
+    @property
+    def task(self) -> str:
+        """The job's kind."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The rasters of the scene."""
+
+    @property
+    def method(self) -> str:
+        """The METHOD."""
+
+    @property
+    def network_input(self) -> str:
+        """What the papers' networks start from."""
+
+    @property
+    def compute(self) -> Compute:
+        """Device, seed, time budget, tiles."""
+
+    @property
+    def outputs(self) -> Outputs:
+        """What to write."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which experts stand for election, how they are validated, and the tiles."""
+
+    names: tuple[str, ...]
+    windows: list[Window]
+    rounds: int
+    tile_size: int
+    overlap: int
+    skipped: dict[str, str]
+
+
+def run(job: FillJob, known: Survey, facts: Mapping[str, object], context: Context) -> Result:
+    """Fill a surveyed scene; writes the outputs that the job wants and returns the numbers.
+
+    ``facts``: parameters of the job's own kind, for the provenance and the report's settings.
+    """
+    options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
+    planned = plan(job, known)
+    mixture = None
+    if known.gaps.target_pixels:
+        with context.part(0.02, 0.4):
+            samples = collect(known, planned.names, planned.windows, planned.rounds, options, job.compute.seed, context)
+        mixture = choose(job, samples, known.scene.count, context)
+    with context.part(0.4, 0.95):
+        changed, left = fill(job, known, planned, mixture, options, facts, context)
+    context.progress(0.96, "Writing the report")
+    outcome = fill_report.Outcome(job, known, planned, mixture, facts, changed, left)
+    fill_report.write(outcome, context)
+    return Result(job.outputs.wanted(), fill_report.numbers(outcome))
+
+
+def plan(job: FillJob, known: Survey) -> Plan:
+    """Experts, hold-outs and tiles for a job. It depends on sizes and device only, never on the clock."""
+    scene, gaps = known.scene, known.gaps
+    rng = np.random.default_rng([job.compute.seed, 0])
+    with_network = job.method not in ("fast", "best")
+    size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
+    overlap = job.compute.overlap or min(64, size // 4)
+    if not job.compute.tile_size:
+        size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
+    few = job.method == "fast" or with_network
+    most = 1 if with_network else 4 if few else 6
+    windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
+    rounds = 1 if with_network else 3 if len(windows) == 1 else 1 if few else 2
+    names: tuple[str, ...] = (*CLASSICAL, *(GUIDED if known.guide else ()))
+    skipped: dict[str, str] = {}
+    device = resolve(job.compute.device)
+    if with_network:
+        names = (job.method,)
+    elif job.method == "best" and gaps.target_pixels:
+        area = sum(int(window.width * window.height) for window in windows) * _ROUNDS_WITH_NETWORK
+        wanted = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
+        if wanted <= _AFFORDABLE[device.type]:
+            names, rounds = (*names, "deep_prior"), _ROUNDS_WITH_NETWORK
+        else:
+            minutes = wanted / _AFFORDABLE["cpu"]
+            skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
+    return Plan(names, windows, rounds, size, overlap, skipped)
+
+
+def choose(job: FillJob, samples: Samples, bands: int, context: Context) -> Mixture:
+    """Elect a mixture of the experts, or the best single one where METHOD is not best."""
+    rng = np.random.default_rng([job.compute.seed, 2])
+    if len(samples) < _FEWEST_SAMPLES:
+        context.warn("Too few observed pixels to validate on: the fill is not validated.")
+        return unvalidated(samples, bands)
+    mixture = elect(samples, bands, rng, job.method == "best")
+    context.info(
+        f"Chosen on {len(samples)} hidden values: {mixture.rule.name} "
+        f"({', '.join(mixture.names[number] for number in mixture.used)})."
+    )
+    return mixture
+
+
+def fill(
+    job: FillJob,
+    known: Survey,
+    planned: Plan,
+    mixture: Mixture | None,
+    options: Options,
+    facts: Mapping[str, object],
+    context: Context,
+) -> tuple[int, int]:
+    """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of pixels changed and of those left unfilled."""
+    scene, gaps = known.scene, known.gaps
+    changed_pixels = left = 0
+    with ExitStack() as files:
+        writers = {
+            name: files.enter_context(writer)
+            for name, writer in _writers(job, known, _provenance(job, planned, mixture, facts)).items()
+        }
+        for window, layers in _blended(job, known, planned, mixture, options, context):
+            observed, target = gaps.window(window)
+            pixels = scene.read(window)
+            writable = target & np.isfinite(layers[0])
+            left += int(np.count_nonzero((target & ~writable).any(axis=0)))
+            fresh = known.standard.undo(layers[0])
+            correction = known.correction(window)
+            if correction is not None:
+                fresh = np.where(writable, fresh, pixels.astype(np.float64) - correction)
+                writable = writable | (observed & (correction != 0))
+            fresh = as_pixels(fresh, scene.dtype, known.low, known.high, known.forbidden)
+            changed_pixels += int(np.count_nonzero(writable.any(axis=0)))
+            writers["output"].write(np.where(writable, fresh, pixels), window, writable | observed)
+            if "uncertainty" in writers:
+                deviation = layers[1] * known.standard.deviation[:, None, None]
+                shown = np.where(observed, 0.0, np.where(target, deviation, np.nan))
+                writers["uncertainty"].write(shown, window)
+            if "filled" in writers:
+                writers["filled"].write(writable.astype(np.uint8), window)
+    return changed_pixels, left
+
+
+def _writers(job: FillJob, known: Survey, tags: dict[str, str]) -> dict[str, RasterWriter]:
+    scene, outputs = known.scene, job.outputs
+    writers = {"output": RasterWriter(outputs.output or "", scene, tags=tags)}
+    if outputs.uncertainty:
+        writers["uncertainty"] = RasterWriter(
+            outputs.uncertainty,
+            scene,
+            dtype="float32",
+            nodata=float("nan"),
+            descriptions=[f"{name}, one standard deviation" for name in scene.names],
+            tags=tags,
+            kind="deviation",
+        )
+    if outputs.filled:
+        writers["filled"] = RasterWriter(
+            outputs.filled,
+            scene,
+            dtype="uint8",
+            nodata=None,
+            descriptions=[f"{name}, 1 = filled" for name in scene.names],
+            tags=tags,
+            kind="mask",
+        )
+    return writers
+
+
+def _blended(
+    job: FillJob,
+    known: Survey,
+    planned: Plan,
+    mixture: Mixture | None,
+    options: Options,
+    context: Context,
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
+    scene = known.scene
+    if mixture is None:
+        for window in scene.blocks():
+            yield window, np.zeros((2, scene.count, int(window.height), scene.grid.width), np.float32)
+        return
+    rows = split(*scene.grid.shape, planned.tile_size, planned.overlap)
+    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
+
+    def tasks() -> Iterator[TileTask]:
+        for number, place, tile in flat:
+            observation = known.observe(tile.window)
+            seed = tile_seed(job.compute.seed, number, place)
+            yield TileTask(observation.values, observation.observed, observation.target, seed, observation.guide)
+
+    mosaic = Mosaic(scene.count, scene.grid.width, 2)
+    results = executor(job.compute.scheduler, context).results(Recipe(mixture, options), tasks(), len(flat))
+    for (number, place, tile), layers in zip(flat, results):
+        mosaic.add(tile, *layers)
+        if place == len(rows[number]) - 1:
+            yield from mosaic.take(_finished(rows, number, scene.grid.height))
+
+
+def _finished(rows: list[list[Tile]], number: int, height: int) -> int:
+    """The first row that the next row of tiles still adds to."""
+    return height if number + 1 == len(rows) else int(rows[number + 1][0].window.row_off)
+
+
+def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Mapping[str, object]) -> dict[str, str]:
+    made: dict[str, object] = {
+        "method": job.method,
+        "seed": job.compute.seed,
+        "device": str(resolve(job.compute.device)),
+        "tile_size": planned.tile_size,
+        "overlap": planned.overlap,
+        "time_budget": job.compute.time_budget,
+    }
+    if job.method.startswith("paper_"):
+        made["network_input"] = job.network_input
+    if mixture is not None:
+        made["rule"] = mixture.rule.name
+        made["experts"] = [mixture.names[number] for number in mixture.used]
+    return provenance(job.task, **made, **facts)
