@@ -229,9 +229,7 @@ def _blended(
 
     def tasks() -> Iterator[TileTask]:
         for number, place, tile in flat:
-            observation = known.observe(tile.window)
-            seed = tile_seed(job.compute.seed, number, place)
-            yield TileTask(observation.values, observation.observed, observation.target, seed, observation.guide)
+            yield TileTask.of(known.observe(tile.window), tile_seed(job.compute.seed, number, place))
 
     mosaic = Mosaic(scene.count, scene.grid.width, 2)
     results = executor(job.compute.scheduler, context).results(Recipe(mixture, options), tasks(), len(flat))

@@ -107,13 +107,14 @@ class Mixture:
             scatter += weights[:, place][kind] * np.square(estimate - mean)
         band = np.broadcast_to(np.arange(len(mean))[:, None, None], mean.shape)
         deviation = self.spread.deviation(kind, band, scatter, roughness(observation))
-        filled = observation.target & (~observation.observed | borrowed)
+        filled = observation.target & (~observation.seen | borrowed)
         return observation.keep_observed(mean), np.where(filled, deviation, 0.0).astype(np.float32)
 
 
 def classes(observation: Observation, borrowed: Mask) -> NDArray[np.int64]:
     """The class of every pixel, ``(band, row, column)``."""
-    return np.where(borrowed, 0, 1 + np.searchsorted(DISTANCES[:-1], observation.distance()))
+    near = np.where(borrowed, 0, 1 + np.searchsorted(DISTANCES[:-1], observation.distance()))
+    return near if observation.assumed is None else np.where(observation.assumed, CLASSES - 1, near)
 
 
 def roughness(observation: Observation) -> Cube:

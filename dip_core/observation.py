@@ -40,13 +40,20 @@ class Observation:
 
     All are ``(band, row, column)``. Pixels that are neither observed nor target (the scene's exterior)
     take no part: an expert leaves them at 0. ``guide``: standardised bands of another date or sensor
-    ``(guide band, row, column)``, NaN where it holds nothing.
+    ``(guide band, row, column)``, NaN where it holds nothing. ``assumed``: target pixels so deep inside a
+    gap that their value is taken from the scene's coarse surface; they count as observed.
     """
 
     values: Cube
     observed: Mask
     target: Mask
     guide: Cube | None = None
+    assumed: Mask | None = None
+
+    @property
+    def seen(self) -> Mask:
+        """Pixels that were really observed, ``(band, row, column)``."""
+        return self.observed if self.assumed is None else self.observed & ~self.assumed
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,7 +67,7 @@ class Observation:
             self,
             values=np.where(observed, self.values, np.float32(0)),
             observed=observed,
-            target=self.target | (hidden & self.observed),
+            target=self.target | (hidden & self.seen),
         )
 
     def keep_observed(self, estimate: NDArray) -> Cube:
@@ -70,12 +77,7 @@ class Observation:
 
     def distance(self) -> Cube:
         """Distance of each pixel to the nearest observed pixel of its band, in pixels."""
-        return per_mask(
-            self.observed,
-            lambda mask: (
-                ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.hypot(*mask.shape))
-            ),
-        )
+        return per_mask(self.observed, distance_to)
 
     def groups(self) -> list[tuple[list[int], Mask, Mask]]:
         """Bands that share one mask: band numbers, observed and target pixels ``(row, column)``."""
@@ -88,6 +90,11 @@ class Observation:
             else:
                 found.append(([band], self.observed[band], self.target[band]))
         return found
+
+
+def distance_to(mask: Mask) -> NDArray:
+    """Distance of each pixel to the nearest True one, in pixels; the diagonal where there is none."""
+    return ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.hypot(*mask.shape))
 
 
 def per_mask(masks: Mask, compute) -> Cube:  # type: ignore[no-untyped-def]

@@ -44,13 +44,21 @@ class TileTask:
     target: Mask
     seed: int
     guide: Cube | None = None
+    assumed: Mask | None = None
+
+    @classmethod
+    def of(cls, observation: Observation, seed: int) -> TileTask:
+        """The task of restoring an observation."""
+        return cls(
+            observation.values, observation.observed, observation.target, seed, observation.guide, observation.assumed
+        )
 
 
 def restore_tile(
     recipe: Recipe, task: TileTask, follow: Callable[[float], bool] = lambda fraction: True
 ) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation, both ``(band, row, column)`` and standardised."""
-    observation = Observation(task.values, task.observed, task.target, task.guide)
+    observation = Observation(task.values, task.observed, task.target, task.guide, task.assumed)
     if not task.target.any():
         return observation.keep_observed(task.values), np.zeros(task.values.shape, np.float32)
     helped, borrowed = borrow(observation)

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
+from scipy import ndimage
 
+from .experts.laplace import harmonic
 from .gaps import FILL_VALUE, Gaps
 from .guide import Guide
-from .observation import Observation, Standard
+from .observation import Cube, Mask, Observation, Standard, distance_to, per_mask
 from .scene import Scene
+
+BACKDROP_FACTOR = 16
+# Deeper in a gap than this, in pixels, the near surroundings that a tile holds say no more than the backdrop.
+DEEP = 96
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Survey:
     """An open scene with its gaps, the statistics of its observed pixels, and the guide if there is one.
 
     ``low``, ``high``: the lowest and highest observed value of each band, in the data's units, ``(band,)``.
+    ``backdrop``: the harmonic surface on a grid 16 times as coarse, standardised.
     """
 
     scene: Scene
@@ -26,6 +33,7 @@ class Survey:
     standard: Standard
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    backdrop: Cube
     guide: Guide | None = None
 
     @property
@@ -41,13 +49,27 @@ class Survey:
         """The observation in a window, or in the whole scene."""
         observed, target = self.gaps.window(window)
         guide = None if self.guide is None else self.guide.read(window)
-        return Observation(self.standard.apply(self.scene.read(window), observed), observed, target, guide)
+        values = self.standard.apply(self.scene.read(window), observed)
+        assumed = _deep(observed, target)
+        if assumed is None:
+            return Observation(values, observed, target, guide)
+        values = np.where(assumed, self._behind(window, observed.shape), values)
+        return Observation(values, observed | assumed, target, guide, assumed)
+
+    def _behind(self, window: Window | None, shape: tuple[int, ...]) -> Cube:
+        """The backdrop at a window's pixels, bilinear, ``(band, row, column)``."""
+        top, left = (0, 0) if window is None else (int(window.row_off), int(window.col_off))
+        rows = (np.arange(top, top + shape[1]) + 0.5) / BACKDROP_FACTOR - 0.5
+        columns = (np.arange(left, left + shape[2]) + 0.5) / BACKDROP_FACTOR - 0.5
+        grid = np.meshgrid(rows, columns, indexing="ij")
+        return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in self.backdrop])
 
 
 def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None) -> Survey:
     """Measure mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0."""
     count, total, squares, shift = (np.zeros(scene.count) for _ in range(4))
     low, high = np.full(scene.count, np.inf), np.full(scene.count, -np.inf)
+    coarse = _Coarse(scene.shape)
     for window in scene.blocks():
         observed, _ = gaps.window(window)
         pixels = scene.read(window).astype(np.float64)
@@ -56,6 +78,7 @@ def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None) -> Survey:
         first = np.where(observed, pixels, 0.0).sum(axis=(1, 2)) / np.maximum(here, 1)
         shift = np.where(count > 0, shift, first)
         moved = np.where(observed, pixels - shift[:, None, None], 0.0)
+        coarse.add(int(window.row_off), np.where(observed, pixels, 0.0), observed)
         count += here
         total += moved.sum(axis=(1, 2))
         squares += np.square(moved).sum(axis=(1, 2))
@@ -66,4 +89,42 @@ def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None) -> Survey:
     standard = Standard(
         np.where(count > 0, total / number + shift, 0.0), np.where(variance > 0, np.sqrt(variance), 1.0)
     )
-    return Survey(scene, gaps, standard, np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0), guide)
+    low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
+    return Survey(scene, gaps, standard, low, high, coarse.surface(standard), guide)
+
+
+class _Coarse:
+    """Block sums of observed pixels, from which the backdrop is made."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        bands, rows, columns = shape
+        size = (bands, -(-rows // BACKDROP_FACTOR), -(-columns // BACKDROP_FACTOR))
+        self._sums, self._counts = np.zeros(size), np.zeros(size)
+
+    def add(self, top: int, pixels: NDArray[np.float64], observed: Mask) -> None:
+        """Add full-width rows from row ``top`` on, a multiple of the factor."""
+        rows, columns = pixels.shape[1:]
+        pad = ((0, 0), (0, -rows % BACKDROP_FACTOR), (0, -columns % BACKDROP_FACTOR))
+        first = top // BACKDROP_FACTOR
+        for target, values in ((self._sums, pixels), (self._counts, observed.astype(np.float64))):
+            padded = np.pad(values, pad)
+            bands, height, width = padded.shape
+            blocks = padded.reshape(
+                bands, height // BACKDROP_FACTOR, BACKDROP_FACTOR, width // BACKDROP_FACTOR, BACKDROP_FACTOR
+            )
+            target[:, first : first + height // BACKDROP_FACTOR] += blocks.sum(axis=(2, 4))
+
+    def surface(self, standard: Standard) -> Cube:
+        """Block means, standardised; blocks without observed pixels get the harmonic surface."""
+        known = self._counts > 0
+        means = standard.apply(self._sums / np.maximum(self._counts, 1.0), known)
+        return harmonic(Observation(means, known, ~known))
+
+
+def _deep(observed: Mask, target: Mask) -> Mask | None:
+    """Target pixels farther than `DEEP` from every observed pixel of their band; None where there are none."""
+    if not target.any():
+        return None
+    distance = per_mask(observed, distance_to)
+    deep = target & (distance > DEEP)
+    return deep if deep.any() else None

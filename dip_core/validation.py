@@ -46,7 +46,7 @@ def collect(
         pattern = patterns[number]
         if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
             pattern = richest
-        hidden = holdout.draw(observation.observed, pattern, rng)
+        hidden = holdout.draw(observation.seen, pattern, rng)
         if not hidden.any():
             continue
 
