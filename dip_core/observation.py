@@ -76,8 +76,8 @@ class Observation:
         return np.where(self.observed | self.target, known, 0).astype(np.float32)
 
     def distance(self) -> Cube:
-        """Distance of each pixel to the nearest observed pixel of its band, in pixels."""
-        return per_mask(self.observed, distance_to)
+        """Distance of each pixel to the nearest pixel of its band that was really observed, in pixels."""
+        return per_mask(self.seen, distance_to)
 
     def groups(self) -> list[tuple[list[int], Mask, Mask]]:
         """Bands that share one mask: band numbers, observed and target pixels ``(row, column)``."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import holdout
 from ..fitting import fit
 from ..networks.hourglass import Hourglass
-from ..observation import Cube, Mask, Observation
+from ..observation import Cube, Observation
 from ..presets import PRESETS, Preset
 from .laplace import fill_harmonic
 
@@ -146,8 +146,3 @@ def cost(name: str, pixels: int, bands: int) -> float:
     levels = sum(0.25**level for level in range(len(preset.architecture.down)))
     per_pixel = 9 * width * (max(preset.architecture.skip) + 3 * width) * levels / 2
     return 3.0 * per_pixel * pixels * preset.schedule.iterations * (bands if preset.per_band else 1)
-
-
-def check_pixels(observed: Mask, target: Mask, seed: int) -> Mask:
-    """The observed pixels that a fit with this seed leaves out to know when to stop."""
-    return holdout.draw(observed, target, np.random.default_rng(seed), _CHECK_SHARE)
