@@ -94,14 +94,17 @@ def fit(
         with torch.autocast(values.device.type, torch.bfloat16, enabled=low_precision):
             output = network(shaken)
         loss = (weights * (output.float() - values)).square().sum() / count
-        loss.backward()
-        optimiser.step()
         losses.append(float(loss.detach()))
-        if _jumped(losses):
+        if _jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
             network.load_state_dict(good)
             optimiser = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
-        elif iteration % 50 == 0:
+            if follow(iteration):
+                continue
+            break
+        if iteration % 50 == 0:
             good = copy.deepcopy(network.state_dict())
+        loss.backward()
+        optimiser.step()
         with torch.no_grad():
             image = output.detach().float()
             if schedule.average is not None:
