@@ -39,7 +39,9 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
     products, counts = _increments(observation)
     common: Mask = np.all(observation.observed[alive], axis=0)
     domain: Mask = np.any(observation.observed | observation.target, axis=0)
-    smooth = fill_harmonic(observation.values, common, domain & ~common)
+    smooth = np.zeros(observation.shape)  # without a pixel that all bands see, departures are from the mean
+    if common.any():
+        smooth = fill_harmonic(observation.values, common, domain & ~common)
     departure = np.where(observation.observed, observation.values - smooth, 0.0)
     values = observation.values.astype(np.float64)
     for band in np.flatnonzero(missing.any(axis=(1, 2))).tolist():

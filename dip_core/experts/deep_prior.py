@@ -45,14 +45,17 @@ def deep_prior(
     device = device or torch.device("cpu")
     bands = range(len(observation.values))
     groups = [[band] for band in bands] if preset.per_band else [list(bands)]
-    out = np.empty(observation.shape, np.float32)
+    out = np.zeros(observation.shape, np.float32)
     for place, numbers in enumerate(groups):
 
         def part(fraction: float, place: int = place) -> bool:
             return follow((place + fraction) / len(groups))
 
         window = Observation(observation.values[numbers], observation.observed[numbers], observation.target[numbers])
-        out[numbers] = _fit_group(window, preset, seed + place, device, network_input, part)
+        if window.observed.any():
+            out[numbers] = _fit_group(window, preset, seed + place, device, network_input, part)
+    # Of a band that is not seen here at all, the network says nothing: its mean is the best guess.
+    out[~observation.observed.any(axis=(1, 2))] = 0.0
     if preset.unit_scale:
         return observation.keep_observed(out)
     return _meet_rim(observation, out)

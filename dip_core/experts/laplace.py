@@ -106,6 +106,10 @@ def _coarse_harmonic(values: NDArray, observed: Mask, target: Mask) -> NDArray[n
     sums = blocks(np.where(observed, values, 0.0))
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=coarse_observed)
     surface = fill_harmonic(means, coarse_observed, coarse_target)
+    inside = coarse_observed | coarse_target
+    if not inside.all():  # enlarging must not mix in the zeros outside
+        nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+        surface = surface[:, nearest[0], nearest[1]]
     at_rows = (np.arange(rows) + 0.5) / factor - 0.5
     at_columns = (np.arange(columns) + 0.5) / factor - 0.5
     grid = np.meshgrid(at_rows, at_columns, indexing="ij")
