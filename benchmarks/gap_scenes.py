@@ -1,0 +1,288 @@
+"""Every test scene against GDAL's fill-nodata: error, uncertainty, seconds and memory of `fast` and `best`.
+
+Two kinds of hidden pixels are scored. The *reference* pixels are taken out of the scene before the product sees it:
+simulated gaps on the clean scene, and further pieces of the scenes' own gap pattern on the real ones. The *hold-outs*
+are those that the product hides itself, chooses by, and reports.
+
+Usage: python -m benchmarks.gap_scenes [--scene NAME...] [--deep-prior] [--device NAME] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from benchmarks import common
+from dip_core import baseline, devices, holdout, slc
+from dip_core.experts import CLASSICAL
+from dip_core.experts.bands import borrow
+from dip_core.gaps import find_gaps
+from dip_core.job import Compute, GapFillJob, Outputs
+from dip_core.observation import Mask, Observation
+from dip_core.restore import Options, run_experts, tile_seed
+from dip_core.scene import Scene
+from dip_core.tiles import Mosaic, split
+
+SEED = 0
+REFERENCE_SEED = 2010  # not the product's: the reference pixels must not be the ones that it hides itself
+REFERENCE_SHARE = 0.05  # of the observed pixels, so that gaps stay about as many as they are
+BLOCK = 384
+TILE, OVERLAP = 512, 64  # as the product tiles
+BASELINE = "fill-nodata"
+COVERED = ("one", "two")  # standard deviations
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scene to fill: its file, its gap mask (None: nodata), true pixels, and which of them are scored."""
+
+    name: str
+    scene: str
+    mask: str | None
+    truth: NDArray
+    scored: Mask
+
+
+def main() -> None:
+    """Run the cases asked for and write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gap_scenes", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--scene", nargs="*", default=list(CASES), choices=list(CASES), metavar="NAME")
+    parser.add_argument(
+        "--deep-prior", action="store_true", help="score the deep prior also where it did not stand for election (slow)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda:N, mps or auto")
+    parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for gap_scenes.json and gap_scenes.md")
+    chosen = parser.parse_args()
+    threads = common.threads()
+    device = str(devices.resolve(chosen.device))
+    found = _earlier(chosen.out)
+    for name in chosen.scene:
+        machine = common.Machine(device, threads)
+        with tempfile.TemporaryDirectory() as folder:
+            result = measure(CASES[name](name, Path(folder)), Path(folder), device, threads, chosen.deep_prior)
+        found[name] = {**result, "machine": machine.describe(), "foreign_load": machine.foreign_load()}
+        found = {case: found[case] for case in CASES if case in found}
+        common.save(chosen.out, "gap_scenes", found, page(found))
+        print(name, json.dumps({key: round(value, 4) for key, value in found[name]["rmse"].items()}), flush=True)
+
+
+def simulated(swath: tuple[float, float] | None, percentage: float | None) -> Callable[[str, Path], Case]:
+    """A case on the clean scene, with gaps at a place in the swath or of a percentage."""
+
+    def make(name: str, folder: Path) -> Case:
+        source = common.data_file("landsat/l7_slc_on_olinda.tif")
+        truth = common.read_raster(source)
+        shape, bands = truth.shape[1:], len(truth)
+        if swath is not None:
+            observed = slc.observed(shape, bands, *swath, seed=SEED)
+        else:
+            observed = slc.for_percentage(shape, bands, percentage or 0.0, SEED).observed()
+        damaged = np.where(observed, truth, 0).astype(truth.dtype)
+        scene = common.write_raster(folder / "scene.tif", damaged, source)
+        mask = common.write_raster(folder / "mask.tif", observed.astype(np.uint8), source)
+        return Case(name, scene, mask, truth, ~observed)
+
+    return make
+
+
+def real(file: str) -> Callable[[str, Path], Case]:
+    """A case on a real SLC-off scene: further pieces of its own gap pattern are taken out."""
+
+    def make(name: str, folder: Path) -> Case:
+        source = common.data_file(file)
+        with Scene([str(source)]) as scene:
+            truth, nodata = scene.read(), scene.nodata
+            gaps = find_gaps(scene)
+        scored = np.zeros(truth.shape, bool)
+        rng = np.random.default_rng(REFERENCE_SEED)
+        rows, columns = truth.shape[1:]
+        for top in range(0, rows - BLOCK // 2, BLOCK):
+            for left in range(0, columns - BLOCK // 2, BLOCK):
+                window = Window(left, top, min(BLOCK, columns - left), min(BLOCK, rows - top))
+                observed, target = gaps.window(window)
+                if target.any() and observed.any():
+                    scored[(slice(None), *window.toslices())] = holdout.draw(observed, target, rng, REFERENCE_SHARE)
+        damaged = np.where(scored, np.asarray(nodata, truth.dtype), truth)
+        return Case(name, common.write_raster(folder / "scene.tif", damaged, source, nodata), None, truth, scored)
+
+    return make
+
+
+CASES: dict[str, Callable[[str, Path], Case]] = {
+    "real, 8 May 2010": real("landsat/l7_slc_off_vpac_20100508.tif"),
+    "real, 16 January 2010": real("landsat/l7_slc_off_vpac_20100116.tif"),
+    "Olinda, edge": simulated((0.0, 0.1), None),
+    "Olinda, quarter": simulated((0.2, 0.3), None),
+    "Olinda, 55 %": simulated(None, 55.0),
+}
+
+
+def measure(case: Case, folder: Path, device: str, threads: int, with_network: bool) -> dict:
+    """All figures of one case; ``with_network``: also of a deep prior that did not stand for election."""
+    runs: dict[str, dict] = {}
+    fills: dict[str, NDArray] = {}
+    deviation: dict[str, NDArray] = {}
+    for method in ("fast", "best"):
+        outputs = Outputs(
+            output=str(folder / f"{method}.tif"),
+            uncertainty=str(folder / f"{method}_deviation.tif"),
+            report=str(folder / f"{method}.html"),
+        )
+        job = GapFillJob(
+            inputs=(case.scene,),
+            gap_masks=(case.mask,) if case.mask else (),
+            mask_polarity="zero_is_gap",
+            method=method,
+            outputs=outputs,
+            compute=Compute(device=device, seed=SEED, threads=threads),
+        )
+        run = common.run_worker(job)
+        fills[method] = common.read_raster(outputs.output or "")
+        deviation[method] = common.read_raster(outputs.uncertainty or "")
+        runs[method] = {
+            "seconds": run.seconds,
+            "peak_mib": run.peak_mib,
+            "numbers": run.numbers,
+            "heldout_scores": run.record.get("data", {}).get("scores", {}),
+            "messages": run.messages,
+        }
+    with Scene([case.scene]) as scene:
+        gaps = find_gaps(scene, (case.mask,) if case.mask else (), "zero_is_gap")
+        observed, target = gaps.window()
+        pixels = scene.read()
+    standard = common.standard_of(pixels, observed)
+    scored = case.scored & target
+    options = Options(device, threads=threads)
+    names = list(CLASSICAL)
+    if with_network or "deep_prior" in runs["best"]["heldout_scores"]:
+        names.append("deep_prior")
+    for name, estimate in _fills(names, Observation(standard.apply(pixels, observed), observed, target), options):
+        fills[name] = common.as_written(estimate, standard, pixels, observed)
+    scale = standard.deviation[np.nonzero(scored)[0]]
+    errors = {name: (fill[scored].astype(np.float64) - case.truth[scored]) / scale for name, fill in fills.items()}
+    for method, run in runs.items():
+        ratio = np.abs(errors[method]) * scale / np.maximum(deviation[method][scored], 1e-9)
+        run["coverage"] = {"one": float(np.mean(ratio <= 1)), "two": float(np.mean(ratio <= 2))}
+    return {
+        "shape": list(case.truth.shape),
+        "missing_percent": 100.0 * float(target.mean()),
+        "reference_values": int(np.count_nonzero(scored)),
+        "reference_left": int(np.count_nonzero(case.scored & ~target)),
+        "rmse": {name: float(np.sqrt(np.mean(np.square(error)))) for name, error in errors.items()},
+        "runs": runs,
+    }
+
+
+def _fills(names: list[str], seen: Observation, options: Options) -> list[tuple[str, NDArray[np.float32]]]:
+    """The baseline and every expert alone on the whole scene, tile by tile as the product does it."""
+    bands, rows, columns = seen.shape
+    mosaic = Mosaic(bands, columns, len(names))
+    for number, row in enumerate(split(rows, columns, TILE, OVERLAP)):
+        for place, tile in enumerate(row):
+            cut = (slice(None), *tile.window.toslices())
+            helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut]))
+            mosaic.add(tile, *run_experts(names, helped, options, tile_seed(SEED, number, place)))
+    layers = np.concatenate([part for _, part in mosaic.take(rows)], axis=2)
+    return [(BASELINE, baseline.fill_nodata(seen)), *zip(names, layers)]
+
+
+def page(found: dict[str, dict]) -> str:
+    """The tables as Markdown."""
+    loads = [result["foreign_load"] for result in found.values() if result["foreign_load"] is not None]
+    quiet = bool(loads) and max(loads) < common.QUIET
+    busy = f"{min(loads):.1f} to {max(loads):.1f} cores" if loads else "an unknown number of cores"
+    state = "The machine was quiet." if quiet else f"The machine was not quiet: other processes used {busy}."
+    machines = sorted({result["machine"].split("; ")[0] for result in found.values()})
+    dates = sorted({result["machine"].split("; ")[-1] for result in found.values()})
+    parts = [
+        "# Scenes",
+        "The real scenes are Landsat-7 SLC-off over New South Wales (3 bands); Olinda is a clean Landsat-7 scene "
+        "(6 bands) with simulated gaps, whose ends differ by a few columns from band to band as Landsat's do. "
+        f"Measured on {'; '.join(machines)} ({'; '.join(dates)}). {state}",
+        "## Error on the reference pixels",
+        "RMSE in percent of GDAL's fill-nodata on the very same pixels; bands are divided by their standard deviation "
+        "first, so that they weigh alike. Nothing was chosen on these pixels. The last column compares `best` with the "
+        "best of the single experts that stood for its election.",
+        _reference_table(found),
+        "## Error on the product's own hold-outs",
+        "As its report says: RMSE in the data's units against that of fill-nodata, and which rule won. Within 1 % of "
+        "its best expert is what is promised here.",
+        _holdout_table(found),
+        "## Uncertainty on the reference pixels",
+        "Share of the errors within one and two of the predicted standard deviations; 68.3 and 95.4 % are wanted.",
+        common.markdown_table(
+            ("Scene", "`fast` one", "`fast` two", "`best` one", "`best` two"),
+            [
+                (name, *(f"{100 * result['runs'][m]['coverage'][k]:.1f}" for m in ("fast", "best") for k in COVERED))
+                for name, result in found.items()
+            ],
+        ),
+        "## Seconds and memory",
+        "Whole runs of the worker with uncertainty and report; peak resident memory of its process.",
+        common.markdown_table(
+            ("Scene", "Pixels x bands", "`fast` s", "`fast` MiB", "`best` s", "`best` MiB", "pixels left"),
+            [_cost_row(name, result) for name, result in found.items()],
+        ),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _own_experts(result: dict) -> dict[str, float]:
+    """Hold-out scores of the experts that stood for election in `best`, without the mixing rules."""
+    return {name: score for name, score in result["runs"]["best"]["heldout_scores"].items() if name in result["rmse"]}
+
+
+def _reference_table(found: dict[str, dict]) -> str:
+    names = list(dict.fromkeys(name for result in found.values() for name in result["rmse"]))
+    names = [BASELINE, *(name for name in names if name not in (BASELINE, "fast", "best")), "fast", "best"]
+    body = []
+    for name, result in found.items():
+        rmse = result["rmse"]
+        share = [f"{100 * rmse[key] / rmse[BASELINE]:.1f}" if key in rmse else None for key in names]
+        winner = min(_own_experts(result), key=rmse.__getitem__)
+        ratio = 100 * (rmse["best"] / rmse[winner] - 1)
+        body.append((name, f"{result['missing_percent']:.1f}", *share, f"{ratio:+.2f} % ({winner})"))
+    columns = ("Scene", "Missing %", *(f"`{name}`" for name in names), "`best` against its best expert")
+    return common.markdown_table(columns, body)
+
+
+def _holdout_table(found: dict[str, dict]) -> str:
+    body = []
+    for name, result in found.items():
+        cells: list[str | None] = [name]
+        for method in ("fast", "best"):
+            numbers, scores = result["runs"][method]["numbers"], result["runs"][method]["heldout_scores"]
+            cells.append(f"{100 * numbers['HELDOUT_RMSE'] / numbers['BASELINE_RMSE']:.1f}")
+            cells.append(min(scores, key=scores.__getitem__))
+        scores, own = result["runs"]["best"]["heldout_scores"], _own_experts(result)
+        winner = min(own, key=own.__getitem__)
+        cells.append(f"{100 * (min(scores.values()) / own[winner] - 1):+.2f} % ({winner})")
+        body.append(cells)
+    columns = ("Scene", "`fast` %", "its rule", "`best` %", "its rule", "`best` against its best expert")
+    return common.markdown_table(columns, body)
+
+
+def _cost_row(name: str, result: dict) -> tuple[str, ...]:
+    bands, rows, columns = result["shape"]
+    cells = [name, f"{columns} x {rows} x {bands}"]
+    for method in ("fast", "best"):
+        run = result["runs"][method]
+        cells += [f"{run['seconds']:.0f}", f"{run['peak_mib']:.0f}"]
+    return (*cells, f"{result['runs']['best']['numbers']['PIXELS_LEFT']:.0f}")
+
+
+def _earlier(folder: Path) -> dict[str, dict]:
+    path = folder / "gap_scenes.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+if __name__ == "__main__":
+    main()
