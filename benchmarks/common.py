@@ -94,6 +94,23 @@ class Machine:
         )
 
 
+def measured_on(rows: Sequence[dict]) -> str:
+    """The sentences of a caption from rows that hold ``machine`` (as described) and ``foreign_load``."""
+    parts = [row["machine"].split("; ") for row in rows]
+    machines, when = (sorted({part[place] for part in parts}) for place in (0, -1))
+    loads = [row["foreign_load"] for row in rows if row["foreign_load"] is not None]
+    if not loads:
+        state = "Whether the machine was quiet is not known."
+    elif max(loads) < QUIET:
+        state = "The machine was quiet."
+    else:
+        state = (
+            f"The machine was not quiet, so times are too long: other processes kept {np.mean(loads):.1f} cores busy "
+            f"on average and {max(loads):.1f} at most."
+        )
+    return f"Measured on {'; '.join(machines)} ({'; '.join(when)}). {state}"
+
+
 @dataclass(frozen=True)
 class WorkerRun:
     """A run of ``python -m dip_core``: output numbers, report record, messages, wall seconds, peak memory in MiB."""

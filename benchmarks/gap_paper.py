@@ -251,16 +251,6 @@ def _page(rows: list[dict], shape: tuple[int, ...]) -> str:
         ]
         return common.markdown_table(("Method", "Iterations", *(f"{percent} %" for percent in percentages)), body)
 
-    loads = [row["foreign_load"] for row in rows if row["foreign_load"] is not None]
-    machines = sorted({row["machine"].split("; ")[0] for row in rows})
-    dates = sorted({row["machine"].split("; ")[-1] for row in rows})
-    busy = (
-        f"{np.mean(loads):.1f} cores on average and up to {max(loads):.1f}" if loads else "an unknown number of cores"
-    )
-    quiet = bool(loads) and max(loads) < common.QUIET
-    state = (
-        "The machine was quiet." if quiet else f"The machine was not quiet (others used {busy}): times are too long."
-    )
     hidden = {row["percentage"]: row["hidden_percent"] for row in rows}
     shares = ", ".join(f"{hidden[percent]:.1f}" for percent in percentages)
     parts = [
@@ -269,9 +259,9 @@ def _page(rows: list[dict], shape: tuple[int, ...]) -> str:
         f"mask for all bands; really hidden: {shares} %. Scores are means over the bands on the hidden pixels "
         "alone. The paper's own scene (California, 24 July 2002) is not available, so its figures show the "
         "order of magnitude, not a race.",
-        f"Measured on {'; '.join(machines)} ({'; '.join(dates)}). {state} `fast` and `best` are whole runs of the "
-        "worker (start, validation, filling and report); the others are the fill alone. Iterations are those "
-        "really run, for one network; the paper's presets publish 1500.",
+        f"{common.measured_on(rows)} `fast` and `best` are whole runs of the worker (start, validation, filling and "
+        "report); the others are the fill alone. Iterations are those really run, for one network; the paper's "
+        "presets publish 1500.",
         "## Pearson r2, as the paper counts (higher is better)",
         table("pearson_r2", 3),
         "## RMSE, of data scaled to 0..1 by band (lower is better)",

@@ -196,17 +196,11 @@ def _fills(names: list[str], seen: Observation, options: Options) -> list[tuple[
 
 def page(found: dict[str, dict]) -> str:
     """The tables as Markdown."""
-    loads = [result["foreign_load"] for result in found.values() if result["foreign_load"] is not None]
-    quiet = bool(loads) and max(loads) < common.QUIET
-    busy = f"{min(loads):.1f} to {max(loads):.1f} cores" if loads else "an unknown number of cores"
-    state = "The machine was quiet." if quiet else f"The machine was not quiet: other processes used {busy}."
-    machines = sorted({result["machine"].split("; ")[0] for result in found.values()})
-    dates = sorted({result["machine"].split("; ")[-1] for result in found.values()})
     parts = [
         "# Scenes",
         "The real scenes are Landsat-7 SLC-off over New South Wales (3 bands); Olinda is a clean Landsat-7 scene "
         "(6 bands) with simulated gaps, whose ends differ by a few columns from band to band as Landsat's do. "
-        f"Measured on {'; '.join(machines)} ({'; '.join(dates)}). {state}",
+        + common.measured_on(list(found.values())),
         "## Error on the reference pixels",
         "RMSE in percent of GDAL's fill-nodata on the very same pixels; bands are divided by their standard deviation "
         "first, so that they weigh alike. Nothing was chosen on these pixels. The last column compares `best` with the "
