@@ -24,7 +24,7 @@ from dip_core import baseline, devices, quality, slc
 from dip_core.experts import CLASSICAL, expert
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.observation import Mask, Observation, Standard
-from dip_core.presets import PRESETS
+from dip_core.presets import PRESETS, preset
 from dip_core.restore import tile_seed
 
 SCENE = "landsat/l7_slc_on_olinda.tif"
@@ -134,7 +134,7 @@ def _plan(chosen: argparse.Namespace) -> list[tuple[int, str, int | None]]:
     quick = [name for name in METHODS if name in chosen.method and name not in PAPER]
     plan: list[tuple[int, str, int | None]] = [(percent, name, None) for percent in chosen.percent for name in quick]
     for name in PAPER:
-        published = PRESETS[name].schedule.iterations
+        published = preset("inpaint", name).schedule.iterations
         if name in chosen.method:
             plan += [(percent, name, min(chosen.iterations, published)) for percent in reversed(chosen.percent)]
             if name == "paper_composite" and chosen.iterations < published:
@@ -177,7 +177,8 @@ def _fill(task: Task, method: str, iterations: int | None, device: str, threads:
         estimate = run(observation)
     seconds = time.monotonic() - start
     pixels = common.as_written(estimate, task.standard, task.damaged, task.observed)
-    networks = len(task.truth) if method in PRESETS and PRESETS[method].per_band else 1
+    known = PRESETS["inpaint"].get(method)
+    networks = len(task.truth) if known and known.per_band else 1
     return Fill(pixels, seconds, done // networks or None)
 
 

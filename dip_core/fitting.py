@@ -1,8 +1,8 @@
 """The deep-prior optimisation loop: fit a network's weights to one damaged image.
 
-``min over theta of || M (f_theta(z + e) - y) ||^2`` with a fixed random input *z* and a fresh perturbation
-*e* in every iteration (equation 3 of the GAP paper, equation 5 of the DHP paper). The network never sees
-missing pixels; what it puts there is the prior. The *average* is the exponential moving average of the
+``min over theta of E(f_theta(z + e), y)`` with an *energy* E, a fixed random input *z* and a fresh
+perturbation *e* in every iteration (equation 3 of both the GAP and the DHP paper). What the energy does not
+see, missing pixels or fine detail, is the prior. The *average* is the exponential moving average of the
 outputs. *Check* pixels are observed pixels left out of the loss: the loop keeps the iterate that is best
 on them and stops when it has long been the best (early stopping).
 """
@@ -13,6 +13,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .devices import has_fast_bfloat16
+from .energy import Energy
 
+OPTIMISERS = ("adam", "lbfgs")
 _CHECK_EVERY = 10
 
 
@@ -32,6 +35,8 @@ class Schedule:
     ``average``: decay of the moving average of outputs, None for the last output as it is.
     ``patience``: iterations without a better check score before the loop stops, None for never.
     ``reduced_precision``: bfloat16 convolutions where the device is fast at them.
+    ``optimiser``: adam, or lbfgs (with a line search; give it a learning rate of 1).
+    ``optimise_input``: fit the input together with the weights.
     """
 
     iterations: int
@@ -40,6 +45,12 @@ class Schedule:
     average: float | None = None
     patience: int | None = None
     reduced_precision: bool = False
+    optimiser: str = "adam"
+    optimise_input: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"The optimiser '{self.optimiser}' is unknown: use one of {', '.join(OPTIMISERS)}.")
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ def fit(
     network: nn.Module,
     noise: Tensor,
     values: Tensor,
-    weights: Tensor,
+    energy: Energy,
     schedule: Schedule,
     *,
     generator: torch.Generator,
@@ -73,47 +84,47 @@ def fit(
 ) -> Fit:
     """Fit the network and return its image.
 
-    ``noise``: ``(1, inputs, row, column)``; ``values``, ``weights`` (1 observed, 0 missing) and ``check``
-    (1 where the score is taken): ``(1, band, row, column)``, all on one device. ``follow`` is called after
-    every iteration and ends the loop by returning False. A loss that jumps or is not finite sends the
-    loop back to the last good weights.
+    ``noise``: the network's input, ``(1, inputs, row, column)``, or ``(1, inputs, band, row, column)`` for a 3-D
+    network; ``values``: what was observed, as the energy predicts it from the network's output, and ``check``
+    (1 where the score is taken) of the same shape; all on one device. ``follow`` is called after every iteration
+    and ends the loop by returning False. A loss that jumps or is not finite sends the loop back to the last
+    good weights.
     """
-    optimiser = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
+    if schedule.optimise_input:
+        noise = noise.detach().clone().requires_grad_()
+    fitted = [*network.parameters(), *([noise] if schedule.optimise_input else [])]
+    optimiser = _optimiser(fitted, schedule)
     low_precision = schedule.reduced_precision and has_fast_bfloat16(values.device)
-    count = weights.sum().clamp(min=1)
     average: Tensor | None = None
     best = _Best()
-    good = copy.deepcopy(network.state_dict())
+    good = _snapshot(network, noise)
     losses: list[float] = []
-    image = values
+    image: Tensor | None = None
     for iteration in range(1, schedule.iterations + 1):
-        shaken = noise
+        shift: Tensor | float = 0.0
         if schedule.perturbation:
-            shaken = noise + schedule.perturbation * torch.randn(noise.shape, generator=generator).to(noise.device)
-        optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(values.device.type, torch.bfloat16, enabled=low_precision):
-            output = network(shaken)
-        loss = (weights * (output.float() - values)).square().sum() / count
+            shift = schedule.perturbation * torch.randn(noise.shape, generator=generator).to(noise.device)
+        evaluate = partial(objective, network, noise, shift, values, energy, low_precision)
+        output, loss = evaluate()
         losses.append(float(loss.detach()))
         if _jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
-            network.load_state_dict(good)
-            optimiser = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
+            _restore(network, noise, good)
+            optimiser = _optimiser(fitted, schedule)
             if follow(iteration):
                 continue
             break
         if iteration % 50 == 0:
-            good = copy.deepcopy(network.state_dict())
-        loss.backward()
-        optimiser.step()
+            good = _snapshot(network, noise)
+        _step(optimiser, loss, evaluate)
         with torch.no_grad():
-            image = output.detach().float()
+            image = output.detach()
             if schedule.average is not None:
                 # A bias-corrected mean at the start, so that the first outputs do not linger.
                 decay = min(schedule.average, iteration / (iteration + 9.0))
                 average = image if average is None else average.mul_(decay).add_(image, alpha=1 - decay)
                 image = average
             if check is not None and iteration % _CHECK_EVERY == 0:
-                score = float((check * (image - values)).square().sum())
+                score = float((check * (energy.predict(image) - values)).square().sum())
                 if score < best.score:
                     best = _Best(score, iteration, image.clone())
         if not follow(iteration):
@@ -122,8 +133,62 @@ def fit(
         if schedule.patience and best.image is not None and waited >= schedule.patience:
             break
     if best.image is not None:
-        return Fit(best.image[0].cpu().numpy(), best.iteration, losses)
-    return Fit(image[0].cpu().numpy(), len(losses), losses)
+        return Fit(_cube(best.image), best.iteration, losses)
+    if image is None:  # no good iteration at all
+        with torch.no_grad():
+            image = objective(network, noise, 0.0, values, energy)[0]
+    return Fit(_cube(image), len(losses), losses)
+
+
+def objective(
+    network: nn.Module,
+    noise: Tensor,
+    shift: Tensor | float,
+    values: Tensor,
+    energy: Energy,
+    low_precision: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The network's image for the input ``noise + shift``, and its energy: what every step lowers."""
+    with torch.autocast(values.device.type, torch.bfloat16, enabled=low_precision):
+        output = network(noise + shift)
+    image = output.to(values.dtype)
+    return image, energy.loss(image, values)
+
+
+def _optimiser(fitted: list[Tensor], schedule: Schedule) -> torch.optim.Optimizer:
+    if schedule.optimiser == "lbfgs":
+        return torch.optim.LBFGS(fitted, schedule.learning_rate, max_iter=1, line_search_fn="strong_wolfe")
+    return torch.optim.Adam(fitted, schedule.learning_rate)
+
+
+def _step(optimiser: torch.optim.Optimizer, loss: Tensor, evaluate: Callable[[], tuple[Tensor, Tensor]]) -> None:
+    """One step from a loss that is at hand; a line search evaluates further ones."""
+    at_hand = [loss]
+
+    def closure() -> float:
+        optimiser.zero_grad(set_to_none=True)
+        value = at_hand.pop() if at_hand else evaluate()[1]
+        value.backward()
+        return float(value.detach())
+
+    optimiser.step(closure)
+
+
+def _snapshot(network: nn.Module, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """The weights and the input, to come back to."""
+    return copy.deepcopy(network.state_dict()), noise.detach().clone()
+
+
+def _restore(network: nn.Module, noise: Tensor, good: tuple[dict[str, Tensor], Tensor]) -> None:
+    weights, kept = good
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        noise.copy_(kept)
+
+
+def _cube(image: Tensor) -> NDArray[np.float32]:
+    """``(band, row, column)`` of a 2-D network's bands or a 3-D network's volume."""
+    return image.reshape(image.shape[-3:]).cpu().numpy()
 
 
 def _jumped(losses: list[float]) -> bool:

@@ -1,9 +1,16 @@
-"""The papers' settings, by name, and our own lean ones.
+"""The papers' settings by task and method, and our own lean ones.
 
-``paper_composite`` and ``paper_per_band`` are the GAP paper's appendix A.1: input of 4 channels of uniform
-noise in 0 to 1/10 or a mesh grid, 128 channels and skips of 128 at five levels, 3 x 3 convolutions (1 x 1
-in the skips), nearest upsampling, input perturbation 1/10, Adam with learning rate 0.01, 1500 iterations,
-the last output.
+The task ``inpaint`` fills gaps and stripes alike.
+
+GAP (``paper_composite``, ``paper_per_band``): the paper's appendix A.1: input of 4 channels of uniform noise in
+0 to 1/10 or a mesh grid, 128 channels and skips of 128 at five levels, 3 x 3 convolutions (1 x 1 in the skips),
+nearest upsampling, input perturbation 1/10, Adam with learning rate 0.01, 1500 iterations, the last output.
+
+DHP (``paper_2d``, ``paper_3d``): from the paper (section 3.1) are the input, uniform noise in 0 to 1/10 of the
+image's own shape, the leaky ReLU, downsampling by stride, upsampling nearest or (tri)linear, and Adam. "For the
+exact description" the paper refers to its code, whose notebooks give the rest: the channels, learning rate 0.01,
+3 x 3 (x 3) convolutions (1 x 1 in the skips), padding by reflection (in 3-D: repetition), and what stands at each
+preset below.
 """
 
 from __future__ import annotations
@@ -13,31 +20,100 @@ from dataclasses import dataclass
 from .fitting import Schedule
 from .networks.hourglass import Architecture
 
+SCALINGS = ("band", "global", "none")
+
 
 @dataclass(frozen=True)
 class Preset:
     """A network, how it is fitted, and how bands and input are arranged.
 
-    ``inputs``: channels of uniform noise in 0..0.1. ``per_band``: one network a band. ``unit_scale``: the
-    data are scaled to 0..1 by band, as the papers do; else they stay standardised.
+    ``inputs``: channels of uniform noise in 0..0.1, None for the image's own shape. ``dimensions``: 2, or 3 for
+    convolutions along the bands too. ``per_band``: one network a band. ``scaling``: the data are scaled to 0..1
+    by band or all together (global), or stay standardised (none). ``meet_rim``: what the network leaves over at
+    the observed pixels is carried into the gaps, so that a fill meets the rim without a step.
     """
 
     architecture: Architecture
     schedule: Schedule
-    inputs: int
+    inputs: int | None = None
+    dimensions: int = 2
     per_band: bool = False
-    unit_scale: bool = True
+    scaling: str = "band"
+    meet_rim: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scaling not in SCALINGS:
+            raise ValueError(f"The scaling '{self.scaling}' is unknown: use one of {', '.join(SCALINGS)}.")
+        if self.dimensions == 3 and (self.per_band or self.inputs not in (None, 1)):
+            raise ValueError("A 3-D network takes all bands as one volume.")
 
 
 _GAP = Architecture()
+_GAP_SCHEDULE = Schedule(iterations=1500)
 
-PRESETS: dict[str, Preset] = {
-    "paper_composite": Preset(_GAP, Schedule(iterations=1500), inputs=4),
-    "paper_per_band": Preset(_GAP, Schedule(iterations=1500), inputs=4, per_band=True),
-    "deep_prior": Preset(
-        Architecture(down=(32,) * 4, up=(32,) * 4, skip=(32,) * 4, upsample="bilinear", sigmoid=False),
-        Schedule(iterations=600, perturbation=0.03, average=0.98, patience=150, reduced_precision=True),
-        inputs=16,
-        unit_scale=False,
-    ),
+# Thin skips, bilinear, no 1 x 1 after upsampling, no sigmoid: denoising and super-resolution share it.
+_DHP_THIN = Architecture(skip=(4,) * 5, upsample="bilinear", pointwise_after_up=False, sigmoid=False)
+_DHP_VOLUME = Architecture(
+    (128,) * 5, (128,) * 5, (4,) * 5, upsample="trilinear", padding="replication", pointwise_after_up=False
+)
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "inpaint": {
+        "paper_composite": Preset(_GAP, _GAP_SCHEDULE, inputs=4),
+        "paper_per_band": Preset(_GAP, _GAP_SCHEDULE, inputs=4, per_band=True),
+        # Skips as wide as the GAP paper's, nearest, sigmoid, perturbation 0.1, 10,001 iterations, the last output.
+        # The data are scaled by the minimum and maximum of the whole cube.
+        "paper_2d": Preset(Architecture(), Schedule(iterations=10001, perturbation=0.1), scaling="global"),
+        # The notebook's network "skip_depth6": nearest, no skips, no perturbation, 10,001 iterations.
+        "paper_3d": Preset(
+            Architecture(
+                down=(16, 32, 64, 128, 128, 128),
+                up=(16, 32, 64, 128, 128, 128),
+                skip=(0,) * 6,
+                padding="replication",
+                pointwise_after_up=False,
+                sigmoid=False,
+            ),
+            Schedule(iterations=10001, perturbation=0.0),
+            dimensions=3,
+            scaling="global",
+        ),
+        "deep_prior": Preset(
+            Architecture(down=(32,) * 4, up=(32,) * 4, skip=(32,) * 4, upsample="bilinear", sigmoid=False),
+            Schedule(iterations=600, perturbation=0.03, average=0.98, patience=150, reduced_precision=True),
+            inputs=16,
+            scaling="none",
+            meet_rim=True,
+        ),
+    },
+    "denoise": {
+        # 1800 iterations, average of the outputs with 0.99; the data are scaled by band. The perturbation of 0.03
+        # is that of a published port of the notebook, the others are the notebook's.
+        "paper_2d": Preset(_DHP_THIN, Schedule(iterations=1800, perturbation=0.03, average=0.99)),
+        # Narrow levels with two thin skips at the bottom, trilinear, perturbation 0.01, 3000 iterations.
+        "paper_3d": Preset(
+            Architecture(
+                down=(8, 16, 32, 64, 128),
+                up=(8, 16, 32, 64, 128),
+                skip=(0, 0, 0, 4, 4),
+                upsample="trilinear",
+                padding="replication",
+                sigmoid=False,
+            ),
+            Schedule(iterations=3000, perturbation=0.01, average=0.99),
+            dimensions=3,
+        ),
+    },
+    "superresolve": {
+        # The 2-D notebook is not public any more; its settings are those of a published port: Lanczos2 as the
+        # degradation, perturbation 0.01, 12,001 iterations, the last output.
+        "paper_2d": Preset(_DHP_THIN, Schedule(iterations=12001, perturbation=0.01), scaling="global"),
+        # Lanczos2 as the degradation, wide levels, trilinear, sigmoid, perturbation 0.05, 10,001 iterations.
+        "paper_3d": Preset(_DHP_VOLUME, Schedule(iterations=10001, perturbation=0.05), dimensions=3, scaling="global"),
+    },
 }
+
+
+def preset(task: str, method: str) -> Preset:
+    """The settings of a METHOD for a task; KeyError where the task has no such preset."""
+    return PRESETS[task][method]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dip_core.energy import MaskEnergy
 from dip_core.fitting import Schedule, fit
 from dip_core.networks.hourglass import Architecture, Hourglass
 
@@ -31,7 +32,7 @@ def run(scene, schedule=QUICK, seed=0, network=None, **options):
     torch.manual_seed(seed)
     network = network or Hourglass(4, 2, SMALL)
     noise = torch.rand((1, 4, *values.shape[-2:]), generator=generator) / 10
-    return fit(network, noise, values, weights, schedule, generator=generator, **options)
+    return fit(network, noise, values, MaskEnergy(weights), schedule, generator=generator, **options)
 
 
 class Spiking(torch.nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dip_core.networks.hourglass import Architecture, Hourglass
-from dip_core.presets import PRESETS
+from dip_core.presets import preset
 
 
 def parameters(network) -> int:
@@ -29,9 +29,9 @@ def test_parameter_counts_of_the_papers(bands, inputs, architecture, count):
 def test_gap_paper_presets_are_its_appendix():
     """Appendix A.1 of the GAP paper, line by line."""
     for name in ("paper_composite", "paper_per_band"):
-        preset = PRESETS[name]
-        network, schedule = preset.architecture, preset.schedule
-        assert preset.inputs == 4  # z in R^(4 x W x H), uniform in 0 to 1/10
+        chosen = preset("inpaint", name)
+        network, schedule = chosen.architecture, chosen.schedule
+        assert chosen.inputs == 4  # z in R^(4 x W x H), uniform in 0 to 1/10
         assert network.up == network.down == network.skip == (128, 128, 128, 128, 128)
         assert (network.kernel_up, network.kernel_down, network.kernel_skip) == (3, 3, 1)
         assert network.upsample == "nearest"
@@ -40,17 +40,17 @@ def test_gap_paper_presets_are_its_appendix():
         assert schedule.learning_rate == 0.01
         # The paper stops after 1500 iterations and takes the last output, in full precision.
         assert schedule.average is None and schedule.patience is None and not schedule.reduced_precision
-        assert preset.unit_scale and network.sigmoid
+        assert chosen.scaling == "band" and network.sigmoid
         activations = [
             module for module in Hourglass(4, 4, network).modules() if isinstance(module, torch.nn.LeakyReLU)
         ]
         assert activations
-    assert PRESETS["paper_per_band"].per_band and not PRESETS["paper_composite"].per_band
+    assert preset("inpaint", "paper_per_band").per_band and not preset("inpaint", "paper_composite").per_band
 
 
 def test_the_lean_network_is_lean():
-    lean = parameters(Hourglass(PRESETS["deep_prior"].inputs, 6, PRESETS["deep_prior"].architecture))
-    assert lean < parameters(Hourglass(4, 6, Architecture())) / 10
+    chosen = preset("inpaint", "deep_prior")
+    assert parameters(Hourglass(chosen.inputs, 6, chosen.architecture)) < parameters(Hourglass(4, 6, Architecture())) / 10
 
 
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])

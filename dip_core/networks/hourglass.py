@@ -11,60 +11,113 @@ appendix A.1 and the DHP paper use it with 128 channels and depth 5.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+UPSAMPLINGS = ("nearest", "bilinear", "trilinear")
+DOWNSAMPLINGS = ("stride", "average")
+PADDINGS = ("reflection", "replication", "zero")
+
 
 @dataclass(frozen=True)
 class Architecture:
-    """Channels of each level (first is the finest) and the choices that the papers vary."""
+    """Channels of each level (first is the finest) and the choices that the papers vary.
+
+    ``skip``: channels of the skip branch, 0 for none. Kernels of the down and up convolutions are one size
+    for all levels or one a level. ``upsample``: nearest, or bilinear in 2-D and trilinear in 3-D;
+    ``downsample``: by the convolution's stride, or by the average of 2 x 2 pixels behind it; ``padding``: what
+    the convolutions find beyond the rim. ``pointwise_after_up``: a further 1 x 1 convolution at the end of each
+    level. ``sigmoid``: the image lies in 0..1. ``slope``: of the leaky ReLU below 0.
+    """
 
     down: tuple[int, ...] = (128,) * 5
     up: tuple[int, ...] = (128,) * 5
     skip: tuple[int, ...] = (128,) * 5
-    kernel_down: int = 3
-    kernel_up: int = 3
+    kernel_down: int | tuple[int, ...] = 3
+    kernel_up: int | tuple[int, ...] = 3
     kernel_skip: int = 1
     upsample: str = "nearest"
+    downsample: str = "stride"
+    padding: str = "reflection"
     pointwise_after_up: bool = True
     sigmoid: bool = True
     slope: float = 0.2
+
+    def __post_init__(self) -> None:
+        kernels = (*self.kernels_down, *self.kernels_up, self.kernel_skip)
+        depths = {len(self.up), len(self.skip), len(self.kernels_down), len(self.kernels_up)}
+        if depths != {self.depth} or not self.depth:
+            raise ValueError("down, up, skip and kernels by level need one entry a level.")
+        if any(kernel % 2 == 0 for kernel in kernels):
+            raise ValueError("Kernels need an odd size.")
+        for value, known in ((self.upsample, UPSAMPLINGS), (self.downsample, DOWNSAMPLINGS), (self.padding, PADDINGS)):
+            if value not in known:
+                raise ValueError(f"'{value}' is unknown: use one of {', '.join(known)}.")
+
+    @property
+    def depth(self) -> int:
+        """The number of levels."""
+        return len(self.down)
+
+    @property
+    def kernels_down(self) -> tuple[int, ...]:
+        """The kernel size of each level's way down."""
+        return self.kernel_down if isinstance(self.kernel_down, tuple) else (self.kernel_down,) * self.depth
+
+    @property
+    def kernels_up(self) -> tuple[int, ...]:
+        """The kernel size of each level's way up."""
+        return self.kernel_up if isinstance(self.kernel_up, tuple) else (self.kernel_up,) * self.depth
 
 
 class Hourglass(nn.Module):
     """``(batch, inputs, row, column)`` to ``(batch, outputs, row, column)`` of the same size."""
 
+    axes: ClassVar[int] = 2
+
     def __init__(self, inputs: int, outputs: int, architecture: Architecture) -> None:
         super().__init__()
-        self.body = _Level(inputs, architecture, 0)
-        self.head = nn.Conv2d(architecture.up[0], outputs, 1)
+        if architecture.upsample not in ("nearest", {2: "bilinear", 3: "trilinear"}[self.axes]):
+            raise ValueError(f"A {self.axes}-D network has no {architecture.upsample} upsampling.")
+        self.body = _Level(inputs, architecture, 0, self.axes)
+        self.head = _CONVOLUTION[self.axes](architecture.up[0], outputs, 1)
         self.sigmoid = architecture.sigmoid
+        # Fewer rows or columns would leave a single pixel at the deepest level, which has no batch statistics.
+        self.least = 2**architecture.depth + 1
 
     def forward(self, noise: Tensor) -> Tensor:
         """The image that the network holds for an input."""
+        rows, columns = noise.shape[-2:]
+        missing_rows, missing_columns = max(0, self.least - rows), max(0, self.least - columns)
+        if missing_rows or missing_columns:
+            margins = (*_halves(missing_columns), *_halves(missing_rows), *(0, 0) * (self.axes - 2))
+            noise = functional.pad(noise, margins, mode="replicate")
         image = self.head(self.body(noise))
+        image = _crop(image, (*image.shape[2:-2], rows, columns))
         return torch.sigmoid(image) if self.sigmoid else image
 
 
 class _Level(nn.Module):
     """One level: down, the levels below, up, joined with the skip branch."""
 
-    def __init__(self, inputs: int, architecture: Architecture, level: int) -> None:
+    def __init__(self, inputs: int, architecture: Architecture, level: int, axes: int) -> None:
         super().__init__()
         a, down, up, skip = architecture, architecture.down[level], architecture.up[level], architecture.skip[level]
+        kernel_down, kernel_up = a.kernels_down[level], a.kernels_up[level]
         self.upsample = a.upsample
-        self.skip = _block(inputs, skip, a.kernel_skip, a.slope) if skip else None
+        self.skip = _block(inputs, skip, a.kernel_skip, a, axes) if skip else None
         self.down = nn.Sequential(
-            *_block(inputs, down, a.kernel_down, a.slope, stride=2), *_block(down, down, a.kernel_down, a.slope)
+            *_block(inputs, down, kernel_down, a, axes, halve=True), *_block(down, down, kernel_down, a, axes)
         )
-        deepest = level == len(a.down) - 1
-        self.below = None if deepest else _Level(down, a, level + 1)
+        deepest = level == a.depth - 1
+        self.below = None if deepest else _Level(down, a, level + 1, axes)
         joined = skip + (down if deepest else a.up[level + 1])
-        layers = [nn.BatchNorm2d(joined), *_block(joined, up, a.kernel_up, a.slope)]
+        layers = [_NORMALISATION[axes](joined), *_block(joined, up, kernel_up, a, axes)]
         if a.pointwise_after_up:
-            layers.extend(_block(up, up, 1, a.slope))
+            layers.extend(_block(up, up, 1, a, axes))
         self.join = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -74,35 +127,55 @@ class _Level(nn.Module):
         smooth = None if self.upsample == "nearest" else False
         high = functional.interpolate(low, scale_factor=2, mode=self.upsample, align_corners=smooth)
         if self.skip is None:
-            return self.join(_crop(high, image.shape[-2], image.shape[-1]))
+            return self.join(_crop(high, image.shape[2:]))
         side = self.skip(image)
-        rows, columns = min(high.shape[-2], side.shape[-2]), min(high.shape[-1], side.shape[-1])
-        return self.join(torch.cat([_crop(side, rows, columns), _crop(high, rows, columns)], dim=1))
+        size = [min(one, other) for one, other in zip(high.shape[2:], side.shape[2:])]
+        return self.join(torch.cat([_crop(side, size), _crop(high, size)], dim=1))
 
 
-def _block(inputs: int, outputs: int, kernel: int, slope: float, stride: int = 1) -> nn.Sequential:
+def _block(
+    inputs: int, outputs: int, kernel: int, architecture: Architecture, axes: int, halve: bool = False
+) -> nn.Sequential:
+    """Convolution, normalisation and activation; ``halve``: at half the size."""
     reach = (kernel - 1) // 2
-    layers: list[nn.Module] = [_ReflectionPad(reach)] if reach else []
-    layers += [
-        nn.Conv2d(inputs, outputs, kernel, stride=stride),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(slope, inplace=True),
-    ]
+    zero = architecture.padding == "zero"
+    stride = 2 if halve and architecture.downsample == "stride" else 1
+    layers: list[nn.Module] = []
+    if reach and not zero:
+        layers.append(_Pad(reach, axes, architecture.padding))
+    layers.append(_CONVOLUTION[axes](inputs, outputs, kernel, stride=stride, padding=reach if zero else 0))
+    if halve and architecture.downsample == "average":
+        # An odd last row is averaged alone, so that halving and doubling never end below the size.
+        layers.append(_AVERAGE[axes](2, ceil_mode=True, count_include_pad=False))
+    layers += [_NORMALISATION[axes](outputs), nn.LeakyReLU(architecture.slope, inplace=True)]
     return nn.Sequential(*layers)
 
 
-class _ReflectionPad(nn.Module):
-    """Reflection, or repetition of the rim where the image is too small to reflect."""
+class _Pad(nn.Module):
+    """Reflection, or repetition of the rim where that is asked for or the image is too small to reflect."""
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int, axes: int, padding: str) -> None:
         super().__init__()
         self.reach = reach
+        self.margins = (reach,) * (2 * axes)
+        self.reflect = padding == "reflection"
 
     def forward(self, image: Tensor) -> Tensor:
-        reflects = min(image.shape[-2:]) > self.reach
-        return functional.pad(image, (self.reach,) * 4, mode="reflect" if reflects else "replicate")
+        reflects = self.reflect and min(image.shape[2:]) > self.reach
+        return functional.pad(image, self.margins, mode="reflect" if reflects else "replicate")
 
 
-def _crop(image: Tensor, rows: int, columns: int) -> Tensor:
-    top, left = (image.shape[-2] - rows) // 2, (image.shape[-1] - columns) // 2
-    return image[..., top : top + rows, left : left + columns]
+def _crop(image: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
+    """The centre of an image ``(batch, channel, ...)``."""
+    for axis, (there, wanted) in enumerate(zip(image.shape[2:], size), 2):
+        image = image.narrow(axis, (there - wanted) // 2, wanted)
+    return image
+
+
+def _halves(number: int) -> tuple[int, int]:
+    return number // 2, number - number // 2
+
+
+_CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_NORMALISATION: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_AVERAGE: dict[int, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
