@@ -1,0 +1,233 @@
+"""*Non-local ridge*: patches that look alike are denoised together, each as a linear combination of all.
+
+A *group* holds the k patches of p x p pixels that are most like one reference patch; one list of places serves all
+channels. In a channel the group is a matrix G of n = p p rows and k columns, m the mean of its columns, R = G - m.
+The estimate is ``R Theta + m`` with the weights that minimise the expected squared error for noise of variance 1:
+
+- stage 1, from the noisy patches alone (Stein's unbiased risk): ``Theta = I - n (R'R)^-1``, where an eigenvalue of
+  R'R below n, which is noise, counts as n;
+- stage 2, with the stage-1 estimate Q (centred) in the place of the unknown truth: ``Theta = (Q'Q + n I)^-1 Q'Q``;
+  done once more with its own result as Q, and as what is matched (0.1 to 0.4 dB better on two scenes).
+
+Overlapping estimates of a pixel are averaged with weights ``1 / (sum_i Theta_ij^2 + 1 / k)``, the inverse of the noise
+variance that patch j keeps.
+
+Source: Herbreteau and Kervrann, Towards a unified view of unsupervised non-local methods for image denoising: the
+NL-Ridge approach (2022); the shared matching of eigen-images and the care for unobserved pixels are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from ..observation import Cube, Mask
+
+_MATCH_CHANNELS = 8
+_WORKING_FLOATS = 1 << 24  # 64 MiB of float32 for each of the large arrays
+_KERNEL = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Patch side, patches a group in both stages, half the search window, and the step between references."""
+
+    patch: int
+    first: int
+    second: int
+    reach: int = 18
+    step: int = 4
+
+
+WEAK = Groups(7, 18, 55)
+STRONG = Groups(9, 18, 64)
+_STRONG_NOISE = 60.0  # total signal variance, in noise variances, below which larger patches pay
+
+
+def nl_ridge(
+    images: Cube,
+    seen: Mask,
+    *,
+    groups: Groups | None = None,
+    device: torch.device | None = None,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> Cube:
+    """Denoise images ``(channel, row, column)`` whose noise has variance 1, independent between pixels.
+
+    ``seen`` ``(row, column)``: pixels that are not seen take no part and come back as 0. ``groups``: sizes; by the
+    noise where it is None. ``follow`` is told the share that is done.
+    """
+    if not seen.any():
+        return np.zeros_like(images)
+    channels, rows, columns = images.shape
+    power = np.array([max(float(image[seen].var()) - 1.0, 0.0) for image in images])
+    sizes = groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)
+    patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
+    sizes = Groups(patch, sizes.first, sizes.second, sizes.reach, min(sizes.step, patch))
+    device = device or torch.device("cpu")
+    noisy = torch.from_numpy(_extended(images, seen)).to(device)
+    mask = torch.from_numpy(seen).to(device)
+    # Where there is less signal than noise, likeness in that channel says less about likeness of what lies below.
+    chosen = np.argsort(-power, kind="stable")[:_MATCH_CHANNELS]
+    share = torch.from_numpy((power[chosen] / (1.0 + power[chosen])).astype(np.float32)).to(device)
+    guide = _smooth(noisy[chosen]) * share.sqrt()[:, None, None]
+    estimate = _stage(noisy, None, guide, mask, sizes, sizes.first, lambda part: follow(0.2 * part))
+    for number in range(2):
+        done = 0.2 + 0.4 * number
+        estimate = _stage(
+            noisy,
+            estimate,
+            estimate[chosen],
+            mask,
+            sizes,
+            sizes.second,
+            lambda part, done=done: follow(done + 0.4 * part),  # type: ignore[misc]
+        )
+    return np.where(seen, estimate.cpu().numpy(), 0).astype(np.float32)
+
+
+def _stage(
+    noisy: Tensor,
+    pilot: Tensor | None,
+    guide: Tensor,
+    mask: Tensor,
+    sizes: Groups,
+    wanted: int,
+    follow: Callable[[float], bool],
+) -> Tensor:
+    """One pass over all groups: match on ``guide``, estimate, aggregate; ``(channel, row, column)``."""
+    channels, rows, columns = noisy.shape
+    patch = sizes.patch
+    tops, lefts = _places(rows - patch, sizes.step), _places(columns - patch, sizes.step)
+    count = min(wanted, (min(rows - patch, sizes.reach) + 1) * (min(columns - patch, sizes.reach) + 1))
+    sums = torch.zeros((rows * columns, channels), device=noisy.device)
+    weights = torch.zeros_like(sums)
+    inside = torch.arange(patch, device=noisy.device)
+    offsets = (inside[:, None] * columns + inside[None]).reshape(-1)
+    stack = noisy.reshape(channels, -1)
+    pilots = None if pilot is None else pilot.reshape(channels, -1)
+    window = (2 * sizes.reach + 1) ** 2
+    strip = max(1, _WORKING_FLOATS // (window * len(lefts)))
+    group = max(1, _WORKING_FLOATS // (channels * count * (patch * patch + 2 * count)))
+    for start in range(0, len(tops), strip):
+        places = _match(guide, mask, tops[start : start + strip], lefts, sizes, count)
+        for begin in range(0, len(places), group):
+            corner = places[begin : begin + group]
+            index = corner[:, None, :] + offsets[None, :, None]  # (group, pixel of a patch, patch)
+            if not bool(mask.reshape(-1)[index[:, :, 0]].any()):
+                continue
+            estimate, weight = _combine(_gather(stack, index), None if pilots is None else _gather(pilots, index))
+            flat = index.reshape(-1)
+            weight = weight[:, None].expand(estimate.shape)
+            sums.index_add_(0, flat, (estimate * weight).permute(0, 1, 3, 2).reshape(-1, channels))
+            weights.index_add_(0, flat, weight.permute(0, 1, 3, 2).reshape(-1, channels))
+        if not follow(min(1.0, (start + strip) / len(tops))):
+            break
+    done = weights > 0
+    averaged = torch.where(done, sums / weights.clamp(min=1e-20), stack.T)
+    return averaged.T.reshape(channels, rows, columns)
+
+
+def _gather(stack: Tensor, index: Tensor) -> Tensor:
+    """Patches ``(group, pixel, channel, patch)``."""
+    return stack[:, index].permute(1, 2, 0, 3)
+
+
+def _combine(noisy: Tensor, pilot: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Estimates like ``noisy`` ``(group, pixel, channel, patch)`` and weights ``(group, channel, patch)``."""
+    count = noisy.shape[-1]
+    pixels = noisy.shape[1]
+    matrices = noisy.permute(0, 2, 1, 3)  # (group, channel, pixel, patch)
+    centred = matrices - matrices.mean(dim=-1, keepdim=True)
+    leading = matrices if pilot is None else pilot.permute(0, 2, 1, 3)
+    leading = (leading - leading.mean(dim=-1, keepdim=True)).double()
+    # The shrunk part A = I - Theta is small where the signal is strong: what is taken off is computed, not the rest.
+    gram = leading.transpose(-1, -2) @ leading
+    identity = torch.eye(count, dtype=gram.dtype, device=gram.device)
+    if pilot is None:
+        values, vectors = torch.linalg.eigh(gram)
+        shrunk = (vectors * (pixels / values.clamp(min=pixels))[..., None, :]) @ vectors.transpose(-1, -2)
+    else:
+        factor = torch.linalg.cholesky(gram + pixels * identity)
+        shrunk = pixels * torch.cholesky_inverse(factor)
+    weight = 1.0 / ((identity - shrunk).square().sum(dim=-2) + 1.0 / count)
+    estimate = matrices - centred @ shrunk.to(matrices.dtype)
+    return estimate.permute(0, 2, 1, 3), weight.to(matrices.dtype)
+
+
+def _match(guide: Tensor, mask: Tensor, tops: list[int], lefts: list[int], sizes: Groups, count: int) -> Tensor:
+    """Flat places of the upper left corners of the patches most like each reference, itself first.
+
+    ``(reference, patch)``. Patches that hold unobserved pixels are taken last.
+    """
+    channels, rows, columns = guide.shape
+    patch, reach = sizes.patch, sizes.reach
+    high = max(0, tops[0] - reach), min(rows, tops[-1] + patch + reach)
+    part = guide[:, high[0] : high[1]]
+    box_down = _boxes([top - high[0] for top in tops], patch, part.shape[1], guide.device)
+    box_right = _boxes(lefts, patch, columns, guide.device)
+    row, column = torch.tensor(tops, device=guide.device), torch.tensor(lefts, device=guide.device)
+    shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
+    shifts.sort(key=lambda shift: shift != (0, 0))
+    distances = torch.empty((len(shifts), len(tops), len(lefts)), device=guide.device)
+    batch = max(1, _WORKING_FLOATS // (part.shape[1] * columns * channels))
+    ahead = torch.nn.functional.pad(part[None], (reach, reach, reach, reach))[0]
+    for begin in range(0, len(shifts), batch):
+        some = shifts[begin : begin + batch]
+        moved = torch.stack(
+            [
+                ahead[:, reach + down : reach + down + part.shape[1], reach + right : reach + right + columns]
+                for down, right in some
+            ]
+        )
+        difference = (moved - part).square_().sum(dim=1)
+        distances[begin : begin + len(some)] = box_down @ difference @ box_right.T
+    step = torch.tensor(shifts, device=guide.device)
+    place_row, place_column = row[None] + step[:, :1], column[None] + step[:, 1:]
+    inside_row = (place_row >= 0) & (place_row <= rows - patch)
+    inside_column = (place_column >= 0) & (place_column <= columns - patch)
+    if not bool(mask.all()):
+        holes = torch.nn.functional.avg_pool2d((~mask).float()[None], patch, stride=1)[0] > 0
+        clamped = place_row.clamp(0, rows - patch), place_column.clamp(0, columns - patch)
+        distances.masked_fill_(holes[clamped[0][:, :, None], clamped[1][:, None]], 1e30)
+    distances.masked_fill_(~(inside_row[:, :, None] & inside_column[:, None]), float("inf"))
+    distances[0] = -1.0
+    nearest = torch.topk(distances.reshape(len(shifts), -1).T, count, dim=1, largest=False, sorted=False).indices
+    corner = (row[:, None] * columns + column[None]).reshape(-1, 1)
+    found = corner + (step[:, 0] * columns + step[:, 1])[nearest]
+    # The reference itself stands first.
+    itself = nearest.eq(0).long().argmax(dim=1, keepdim=True)
+    return found.scatter(1, itself, found[:, :1].clone()).scatter(1, torch.zeros_like(itself), corner)
+
+
+def _boxes(starts: list[int], patch: int, length: int, device: torch.device) -> Tensor:
+    """A matrix that sums ``patch`` neighbours from each start, ``(start, length)``."""
+    places = torch.arange(length, device=device)[None] - torch.tensor(starts, device=device)[:, None]
+    return ((places >= 0) & (places < patch)).float()
+
+
+def _places(last: int, step: int) -> list[int]:
+    """0, step, 2 step... and the last."""
+    return sorted({*range(0, last + 1, step), last})
+
+
+def _smooth(images: Tensor) -> Tensor:
+    """Images under a separable (1, 2, 3, 2, 1) / 9 kernel, the rim repeated."""
+    kernel = torch.tensor(_KERNEL, device=images.device)
+    padded = torch.nn.functional.pad(images[:, None], (2, 2, 2, 2), mode="replicate")
+    across = torch.nn.functional.conv2d(padded, kernel.reshape(1, 1, 1, 5))
+    return torch.nn.functional.conv2d(across, kernel.reshape(1, 1, 5, 1))[:, 0]
+
+
+def _extended(images: Cube, seen: Mask) -> NDArray[np.float32]:
+    """Images with each unobserved pixel given the value of the nearest observed one."""
+    if seen.all():
+        return np.ascontiguousarray(images, np.float32)
+    nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    return np.ascontiguousarray(images[:, nearest[0], nearest[1]], np.float32)

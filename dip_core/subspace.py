@@ -1,0 +1,121 @@
+"""The *spectral subspace*: the few directions of the spectra that hold signal above the noise.
+
+``y = mean + S (E z + n)``: S holds the noise level of each band, so that after division by it (*whitening*) the
+noise n has variance 1 in every band; the columns of E are orthonormal, and z are the *eigen-images*, whose noise has
+variance 1 too. The *rank* is the number of eigenvalues of the whitened covariance above the *noise edge*
+``(1 + sqrt(B / N))^2``: the largest eigenvalue that noise alone has in B bands and N pixels; a few percent are added
+because noise levels are estimates.
+
+Sources: Marchenko and Pastur (1967) for the edge; Zhuang and Bioucas-Dias, FastHyDe (2018) for whitening before the
+subspace; the masked least squares of pixels that some bands do not see is that of FastHyIn, with a ridge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .noise import MANY_BANDS, levels, sample_matrix
+from .observation import Cube, Mask
+
+_LEAST_SHARE = 0.4  # of a band's noise variance that the leverage correction may leave
+_MARGIN = 1.02  # of pure noise, eigenvalues by estimated levels stay within 1 % of the edge
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """Mean spectrum and noise levels in the data's units ``(band,)``, basis ``(band, rank)``.
+
+    ``eigenvalues``: all of the whitened covariance, falling; ``edge``: what noise alone reaches.
+    """
+
+    mean: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    basis: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
+    edge: float
+
+    @property
+    def rank(self) -> int:
+        """Number of eigen-images."""
+        return self.basis.shape[1]
+
+    @property
+    def signal(self) -> NDArray[np.float64]:
+        """Variance of the signal in each eigen-image, in noise variances; ``(rank,)``, positive."""
+        return np.maximum(self.eigenvalues[: self.rank] - 1.0, 1e-2)
+
+    @property
+    def leverage(self) -> NDArray[np.float64]:
+        """The share of a band's noise that lies in the subspace, ``(band,)``."""
+        return np.square(self.basis).sum(axis=1)
+
+    def whiten(self, values: NDArray) -> Cube:
+        """Values without mean spectrum, in noise standard deviations."""
+        return ((values - self.mean[:, None, None]) / self.sigma[:, None, None]).astype(np.float32)
+
+    def project(self, values: NDArray, observed: Mask) -> tuple[Cube, Mask]:
+        """Eigen-images ``(rank, row, column)``, and which pixels have them ``(row, column)``.
+
+        A pixel that some bands do not see takes the most probable eigen-image values given those that do;
+        one that no band sees has none (0).
+        """
+        flat = self.whiten(np.where(observed, values, self.mean[:, None, None])).reshape(len(values), -1)
+        images = (self.basis.T.astype(np.float32) @ flat).reshape(self.rank, *observed.shape[1:])
+        seen = observed.any(axis=0)
+        partial = seen & ~observed.all(axis=0)
+        if partial.any():
+            masks, which = np.unique(observed[:, partial].T, axis=0, return_inverse=True)
+            found = images[:, partial]
+            for number, mask in enumerate(masks):
+                own = which.reshape(-1) == number
+                # Zeros stand for unseen bands in `flat`, so E' M y is there already.
+                gram = self.basis[mask].T @ self.basis[mask] + np.diag(1.0 / self.signal)
+                found[:, own] = np.linalg.solve(gram, found[:, own])
+            images[:, partial] = found
+        return images, seen
+
+    def back(self, images: NDArray) -> NDArray[np.float64]:
+        """Values in the data's units from eigen-images; ``(band, row, column)``."""
+        flat = self.basis @ images.reshape(self.rank, -1).astype(np.float64)
+        cube = flat.reshape(-1, *images.shape[1:])
+        return cube * self.sigma[:, None, None] + self.mean[:, None, None]
+
+
+def find_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] | None = None) -> Subspace:
+    """The subspace of ``values`` ``(band, row, column)``, fitted to the pixels that all bands see.
+
+    ``sigma``: known noise levels ``(band,)``; estimated where it is None. Raises ValueError where no pixel is seen
+    by all bands.
+    """
+    complete = observed.all(axis=0)
+    if not complete.any():
+        raise ValueError("No pixel is observed in all bands.")
+    noise = levels(values, observed) if sigma is None else np.asarray(sigma, np.float64)
+    found = _fit(values, complete, noise)
+    if sigma is None and len(values) >= MANY_BANDS:
+        # What predicts a band is noisy itself: with signal variances l its residual has 1 / (1 - sum l / (1 + l) E^2)
+        # times the band's noise variance.
+        shares = np.square(found.basis) @ (found.signal / (1.0 + found.signal))
+        noise = noise * np.sqrt(np.maximum(1.0 - shares, _LEAST_SHARE))
+        found = _fit(values, complete, noise)
+        # Noise that neighbouring pixels share escapes the diagonal detail, but not the eigenvalues: most of many
+        # bands' are noise.
+        bulk = float(np.median(found.eigenvalues))
+        if bulk > _MARGIN:
+            found = _fit(values, complete, noise * np.sqrt(bulk))
+    return found
+
+
+def _fit(values: NDArray, complete: Mask, sigma: NDArray[np.float64]) -> Subspace:
+    sample = sample_matrix(values, complete)
+    bands, pixels = sample.shape
+    mean = sample.mean(axis=1)
+    sample = (sample - mean[:, None]) / sigma[:, None]
+    eigenvalues, vectors = np.linalg.eigh(sample @ sample.T / pixels)
+    eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
+    edge = _MARGIN * (1.0 + np.sqrt(bands / pixels)) ** 2
+    rank = max(1, int(np.count_nonzero(eigenvalues > edge)))
+    return Subspace(mean, sigma, vectors[:, :rank].copy(), eigenvalues, float(edge))
