@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ class Outcome:
     facts: Mapping[str, object]
     changed: int
     left: int
+    sections: Sequence[report.Section] = ()
 
     @property
     def samples(self) -> Samples | None:
@@ -101,6 +102,7 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
     if outcome.mixture is not None and overall is not None:
         sections.append(_validation(outcome))
         sections.append(_uncertainty(outcome, overall))
+    sections.extend(outcome.sections)
     sections.append(_pictures(outcome))
     figures = numbers(outcome)
     keys = [report.KeyNumber("Pixels changed", outcome.changed, "in at least one band")]

@@ -7,7 +7,7 @@ stored value less the correction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +26,7 @@ from .experts.deep_prior import cost
 from .job import Compute, Outputs
 from .mixture import Mixture, Samples, elect, unvalidated
 from .provenance import provenance
+from .report import Section
 from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
 from .survey import Survey
 from .tiles import Mosaic, Tile, split
@@ -82,10 +83,17 @@ class Plan:
     skipped: dict[str, str]
 
 
-def run(job: FillJob, known: Survey, facts: Mapping[str, object], context: Context) -> Result:
+def run(
+    job: FillJob,
+    known: Survey,
+    facts: Mapping[str, object],
+    context: Context,
+    sections: Sequence[Section] = (),
+) -> Result:
     """Fill a surveyed scene; writes the outputs that the job wants and returns the numbers.
 
     ``facts``: parameters of the job's own kind, for the provenance and the report's settings.
+    ``sections``: what the report is to hold besides.
     """
     options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
     planned = plan(job, known)
@@ -97,7 +105,7 @@ def run(job: FillJob, known: Survey, facts: Mapping[str, object], context: Conte
     with context.part(0.4, 0.95):
         changed, left = fill(job, known, planned, mixture, options, facts, context)
     context.progress(0.96, "Writing the report")
-    outcome = fill_report.Outcome(job, known, planned, mixture, facts, changed, left)
+    outcome = fill_report.Outcome(job, known, planned, mixture, facts, changed, left, sections)
     fill_report.write(outcome, context)
     return Result(job.outputs.wanted(), fill_report.numbers(outcome))
 
@@ -168,16 +176,18 @@ def fill(
             writable = target & np.isfinite(layers[0])
             left += int(np.count_nonzero((target & ~writable).any(axis=0)))
             fresh = known.standard.undo(layers[0])
-            correction = known.correction(window)
-            if correction is not None:
-                fresh = np.where(writable, fresh, pixels.astype(np.float64) - correction)
-                writable = writable | (observed & (correction != 0))
+            deviation = layers[1] * known.standard.deviation[:, None, None]
+            if known.correction is not None:
+                offset = known.correction.of(window)
+                corrected = observed & (offset != 0)
+                fresh = np.where(corrected, pixels.astype(np.float64) - offset, fresh)
+                deviation = np.where(corrected, known.correction.deviation[:, None, None], deviation)
+                writable = writable | corrected
             fresh = as_pixels(fresh, scene.dtype, known.low, known.high, known.forbidden)
             changed_pixels += int(np.count_nonzero(writable.any(axis=0)))
             writers["output"].write(np.where(writable, fresh, pixels), window, writable | observed)
             if "uncertainty" in writers:
-                deviation = layers[1] * known.standard.deviation[:, None, None]
-                shown = np.where(observed, 0.0, np.where(target, deviation, np.nan))
+                shown = np.where(writable, deviation, np.where(observed, 0.0, np.nan))
                 writers["uncertainty"].write(shown, window)
             if "filled" in writers:
                 writers["filled"].write(writable.astype(np.uint8), window)

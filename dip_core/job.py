@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Union
 from .errors import InvalidJob
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
+STRIPE_METHODS = ("best", "fast", "deep_prior")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
 NETWORK_INPUTS = ("noise", "meshgrid")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -102,6 +103,37 @@ class GapFillJob:
 
 
 @dataclass(frozen=True)
+class InpaintStripesJob:
+    """Repair the stripes of a raster.
+
+    ``mask``: None (stripes are detected) or a raster with one band or one a band: 0 clean, 2 additive
+    stripe, other values dead. ``correct_offsets`` False: additive stripes are inpainted like dead lines.
+    """
+
+    task: ClassVar[str] = "inpaint_stripes"
+
+    input: str
+    outputs: Outputs
+    mask: str | None = None
+    correct_offsets: bool = True
+    method: str = "best"
+    network_input: str = "noise"
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        _need(self.input, "No INPUT raster was given: choose one.")
+        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
+        _one_of("METHOD", self.method, STRIPE_METHODS)
+        _one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
+        _apart(self.outputs, (self.input, *((self.mask,) if self.mask else ())))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The rasters of the scene."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
 class SimulateGapsJob:
     """Cut SLC-off gaps into a gap-free scene.
 
@@ -149,8 +181,8 @@ class AssessJob:
         _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
-Job = Union[GapFillJob, SimulateGapsJob, AssessJob]
-_JOBS: dict[str, type[Any]] = {kind.task: kind for kind in (GapFillJob, SimulateGapsJob, AssessJob)}
+Job = Union[GapFillJob, InpaintStripesJob, SimulateGapsJob, AssessJob]
+_JOBS: dict[str, type[Any]] = {kind.task: kind for kind in (GapFillJob, InpaintStripesJob, SimulateGapsJob, AssessJob)}
 
 
 def to_json(job: Job) -> str:

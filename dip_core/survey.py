@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,17 @@ DEEP = 96
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What is to be subtracted from the stored pixels of a window ``(band, row, column)``, 0 for nothing.
+
+    ``deviation``: one standard deviation of the correction of each band, in the data's units, ``(band,)``.
+    """
+
+    of: Callable[[Window | None], NDArray[np.float32]]
+    deviation: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Survey:
     """An open scene with its gaps, the statistics of its observed pixels, and the guide if there is one.
 
@@ -35,21 +47,18 @@ class Survey:
     high: NDArray[np.float64]
     backdrop: Cube
     guide: Guide | None = None
+    correction: Correction | None = None
 
     @property
     def forbidden(self) -> float | None:
         """The value that a filled pixel must not take: it would read as missing."""
         return 0.0 if self.gaps.origin == FILL_VALUE else self.scene.nodata
 
-    def correction(self, window: Window | None = None) -> NDArray[np.float32] | None:
-        """What is to be subtracted from the stored pixels, ``(band, row, column)``; None for nothing."""
-        return None
-
     def observe(self, window: Window | None = None) -> Observation:
         """The observation in a window, or in the whole scene."""
         observed, target = self.gaps.window(window)
         guide = None if self.guide is None else self.guide.read(window)
-        values = self.standard.apply(self.scene.read(window), observed)
+        values = self.standard.apply(_corrected(self.scene, window, self.correction), observed)
         assumed = _deep(observed, target)
         if assumed is None:
             return Observation(values, observed, target, guide)
@@ -65,14 +74,14 @@ class Survey:
         return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in self.backdrop])
 
 
-def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None) -> Survey:
+def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None, correction: Correction | None = None) -> Survey:
     """Measure mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0."""
     count, total, squares, shift = (np.zeros(scene.count) for _ in range(4))
     low, high = np.full(scene.count, np.inf), np.full(scene.count, -np.inf)
     coarse = _Coarse(scene.shape)
     for window in scene.blocks():
         observed, _ = gaps.window(window)
-        pixels = scene.read(window).astype(np.float64)
+        pixels = _corrected(scene, window, correction).astype(np.float64)
         here = observed.sum(axis=(1, 2))
         # Sums are taken about the first mean that is met: no cancellation where values are far from 0.
         first = np.where(observed, pixels, 0.0).sum(axis=(1, 2)) / np.maximum(here, 1)
@@ -90,7 +99,12 @@ def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None) -> Survey:
         np.where(count > 0, total / number + shift, 0.0), np.where(variance > 0, np.sqrt(variance), 1.0)
     )
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
-    return Survey(scene, gaps, standard, low, high, coarse.surface(standard), guide)
+    return Survey(scene, gaps, standard, low, high, coarse.surface(standard), guide, correction)
+
+
+def _corrected(scene: Scene, window: Window | None, correction: Correction | None) -> NDArray:
+    pixels = scene.read(window)
+    return pixels if correction is None else pixels - correction.of(window)
 
 
 class _Coarse:
