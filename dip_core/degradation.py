@@ -47,7 +47,7 @@ class SeparableOperator:
     def tensors(self, like: Tensor) -> Callable[[Tensor], Tensor]:
         """`apply` for tensors, differentiable, on the device and with the precision of ``like``."""
         rows, columns = (
-            torch.from_numpy(matrix.toarray()).to(like.device, like.dtype) for matrix in (self.rows, self.columns)
+            torch.from_numpy(matrix.toarray()).to(like.dtype).to(like.device) for matrix in (self.rows, self.columns)
         )
         return lambda image: rows @ image @ columns.T
 
@@ -75,10 +75,13 @@ def gaussian(shape: tuple[int, int], factor: int, sigma: float) -> SeparableOper
     if not sigma > 0:
         raise ValueError(f"sigma is {sigma}: give a positive number of pixels.")
 
-    def bell(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.exp(-0.5 * (distance * factor / sigma) ** 2)
+    # A narrower bell takes the nearest pixels all the same, and its values underflow.
+    width = max(sigma, 0.125) / factor
 
-    return _both(shape, lambda size: _decimation(size, factor, bell, max(4.0 * sigma, 0.5) / factor, _mirrored))
+    def bell(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.exp(-0.5 * (distance / width) ** 2)
+
+    return _both(shape, lambda size: _decimation(size, factor, bell, 4.0 * width, _mirrored))
 
 
 def bicubic_enlargement(shape: tuple[int, int], factor: int) -> SeparableOperator:

@@ -157,7 +157,10 @@ def objective(
 
 def _optimiser(fitted: list[Tensor], schedule: Schedule) -> torch.optim.Optimizer:
     if schedule.optimiser == "lbfgs":
-        return torch.optim.LBFGS(fitted, schedule.learning_rate, max_iter=1, line_search_fn="strong_wolfe")
+        # One step at a time, so that it can be followed and stopped; 25 evaluations at most in its line search.
+        return torch.optim.LBFGS(
+            fitted, schedule.learning_rate, max_iter=1, max_eval=26, history_size=10, line_search_fn="strong_wolfe"
+        )
     return torch.optim.Adam(fitted, schedule.learning_rate)
 
 

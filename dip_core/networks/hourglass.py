@@ -145,8 +145,7 @@ def _block(
         layers.append(_Pad(reach, axes, architecture.padding))
     layers.append(_CONVOLUTION[axes](inputs, outputs, kernel, stride=stride, padding=reach if zero else 0))
     if halve and architecture.downsample == "average":
-        # An odd last row is averaged alone, so that halving and doubling never end below the size.
-        layers.append(_AVERAGE[axes](2, ceil_mode=True, count_include_pad=False))
+        layers.append(_Average(axes))
     layers += [_NORMALISATION[axes](outputs), nn.LeakyReLU(architecture.slope, inplace=True)]
     return nn.Sequential(*layers)
 
@@ -163,6 +162,18 @@ class _Pad(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         reflects = self.reflect and min(image.shape[2:]) > self.reach
         return functional.pad(image, self.margins, mode="reflect" if reflects else "replicate")
+
+
+class _Average(nn.Module):
+    """Means of 2 pixels along each axis; an odd last one counts alone, so that doubling never ends short."""
+
+    def __init__(self, axes: int) -> None:
+        super().__init__()
+        self.pool = _AVERAGE[axes](2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        odd = [margin for size in reversed(image.shape[2:]) for margin in (0, size % 2)]
+        return self.pool(functional.pad(image, odd, mode="replicate") if any(odd) else image)
 
 
 def _crop(image: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
