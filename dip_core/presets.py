@@ -87,8 +87,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
         ),
     },
     "denoise": {
-        # 1800 iterations, average of the outputs with 0.99; the data are scaled by band. The perturbation of 0.03
-        # is that of a published port of the notebook, the others are the notebook's.
+        # 1800 iterations, average of the outputs with 0.99; the data are scaled by band. The perturbation of 0.03 and
+        # the missing sigmoid are those of a public port of the notebook.
         "paper_2d": Preset(_DHP_THIN, Schedule(iterations=1800, perturbation=0.03, average=0.99)),
         # Narrow levels with two thin skips at the bottom, trilinear, perturbation 0.01, 3000 iterations.
         "paper_3d": Preset(
@@ -105,7 +105,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         ),
     },
     "superresolve": {
-        # The 2-D notebook is not public any more; its settings are those of a published port: Lanczos2 as the
+        # Taken from a public port of the authors' 2-D notebook, which was not at hand itself: Lanczos2 as the
         # degradation, perturbation 0.01, 12,001 iterations, the last output.
         "paper_2d": Preset(_DHP_THIN, Schedule(iterations=12001, perturbation=0.01), scaling="global"),
         # Lanczos2 as the degradation, wide levels, trilinear, sigmoid, perturbation 0.05, 10,001 iterations.
