@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import torch
@@ -47,6 +48,14 @@ def set_threads(wanted: int = 0) -> int:
     number = min(wanted, cores) if wanted else max(1, cores - 1 if cores > 2 else cores)
     torch.set_num_threads(number)
     return number
+
+
+def physical_memory() -> float:
+    """Bytes of memory that the machine has; infinite where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

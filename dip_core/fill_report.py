@@ -32,6 +32,8 @@ _LABELS = {
     "deep_prior": "Deep prior (lean)",
     "paper_composite": "Deep image prior, composite (GAP paper)",
     "paper_per_band": "Deep image prior, band by band (GAP paper)",
+    "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
+    "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",
     "one weight": "Mixture, one weight an expert",
     "weights by distance": "Mixture, weights by distance",
 }

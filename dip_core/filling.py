@@ -18,16 +18,19 @@ from rasterio.windows import Window
 
 from . import fill_report, holdout
 from .context import Context
-from .devices import resolve
+from .devices import physical_memory, resolve
+from .errors import InvalidJob, OutOfMemory
 from .events import Result
 from .executors import executor
 from .experts import CLASSICAL, GUIDED
-from .experts.deep_prior import cost
+from .experts.deep_prior import cost, memory
 from .job import Compute, Outputs
 from .mixture import Mixture, Samples, elect, unvalidated
+from .presets import preset
 from .provenance import provenance
 from .report import Section
 from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
+from .scene import Scene
 from .survey import Survey
 from .tiles import Mosaic, Tile, split
 from .validation import collect
@@ -41,6 +44,9 @@ _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _NETWORK_TILE = 256
 _CLASSICAL_TILE = 512
+_SMALLEST_TILE = 64
+_MEMORY = 4e9  # bytes that a network's fit may keep before tiles are made smaller
+_FEWEST_BANDS_3D = 2
 
 
 class FillJob(Protocol):
@@ -115,7 +121,7 @@ def plan(job: FillJob, known: Survey) -> Plan:
     scene, gaps = known.scene, known.gaps
     rng = np.random.default_rng([job.compute.seed, 0])
     with_network = job.method not in ("fast", "best")
-    size = job.compute.tile_size or (_NETWORK_TILE if with_network else _CLASSICAL_TILE)
+    size = job.compute.tile_size or (_network_tile(job.method, scene) if with_network else _CLASSICAL_TILE)
     overlap = job.compute.overlap or min(64, size // 4)
     if not job.compute.tile_size:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
@@ -137,6 +143,26 @@ def plan(job: FillJob, known: Survey) -> Plan:
             minutes = wanted / _AFFORDABLE["cpu"]
             skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
     return Plan(names, windows, rounds, size, overlap, skipped)
+
+
+def _network_tile(method: str, scene: Scene) -> int:
+    """The largest tile, at most 256 pixels, whose fit keeps to the memory budget.
+
+    Raises InvalidJob where a network cannot take the scene, OutOfMemory where the smallest tile is too large.
+    """
+    if preset("inpaint", method).dimensions == 3 and scene.count < _FEWEST_BANDS_3D:
+        raise InvalidJob(
+            reason=f"METHOD {method} convolves along the bands and needs at least {_FEWEST_BANDS_3D} of them; "
+            f"this raster has {scene.count}. Choose another METHOD."
+        )
+    longest = max(scene.grid.shape)
+    for size in (_NETWORK_TILE, 192, 128, 96, _SMALLEST_TILE):
+        wanted = memory(method, min(size, longest) ** 2, scene.count)
+        if wanted <= _MEMORY:
+            return size
+    if wanted > 0.7 * physical_memory():
+        raise OutOfMemory(reason=f"METHOD {method} needs about {wanted / 1e9:.0f} GB for {scene.count} bands")
+    return _SMALLEST_TILE
 
 
 def choose(job: FillJob, samples: Samples, bands: int, context: Context) -> Mixture:

@@ -74,8 +74,19 @@ class Survey:
         return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in self.backdrop])
 
 
-def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None, correction: Correction | None = None) -> Survey:
-    """Measure mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0."""
+def survey(
+    scene: Scene,
+    gaps: Gaps,
+    guide: Guide | None = None,
+    correction: Correction | None = None,
+    *,
+    one_scale: bool = False,
+) -> Survey:
+    """Measure mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0.
+
+    ``one_scale``: all bands share one mean and deviation, so that their levels keep their proportions, as the
+    DHP paper's scaling by the minimum and maximum of the whole cube wants it.
+    """
     count, total, squares, shift = (np.zeros(scene.count) for _ in range(4))
     low, high = np.full(scene.count, np.inf), np.full(scene.count, -np.inf)
     coarse = _Coarse(scene.shape)
@@ -95,9 +106,13 @@ def survey(scene: Scene, gaps: Gaps, guide: Guide | None = None, correction: Cor
         high = np.maximum(high, np.where(observed, pixels, -np.inf).max(axis=(1, 2)))
     number = np.maximum(count, 1.0)
     variance = np.maximum(squares / number - np.square(total / number), 0.0)
-    standard = Standard(
-        np.where(count > 0, total / number + shift, 0.0), np.where(variance > 0, np.sqrt(variance), 1.0)
-    )
+    mean = np.where(count > 0, total / number + shift, 0.0)
+    if one_scale and count.any():
+        share = count / count.sum()
+        middle = float(share @ mean)
+        variance = np.full(scene.count, float(share @ (variance + np.square(mean - middle))))
+        mean = np.full(scene.count, middle)
+    standard = Standard(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
     return Survey(scene, gaps, standard, low, high, coarse.surface(standard), guide, correction)
 

@@ -130,3 +130,17 @@ def cost(name: str, pixels: int, bands: int) -> float:
     )
     runs = bands if chosen.per_band or axes == 3 else 1
     return 3.0 * work * pixels * chosen.schedule.iterations * runs
+
+
+def memory(name: str, pixels: int, bands: int) -> float:
+    """Bytes that one fit keeps for its backward pass, for planning; an estimate within a factor of two."""
+    chosen = preset("inpaint", name)
+    a, axes = chosen.architecture, chosen.dimensions
+    halved = 0.5**axes
+    # Of each convolution its padded input, its output and the normalised one are kept; gradients come on top.
+    maps = sum(
+        4 * (skip + 2 * down * halved + (skip + down) + up * (1 + a.pointwise_after_up)) * halved**level
+        for level, (down, up, skip) in enumerate(zip(a.down, a.up, a.skip))
+    )
+    volume = pixels * (bands if axes == 3 else 1)
+    return 4.0 * (maps * volume + 4.0 * pixels * (1 if chosen.per_band else bands))
