@@ -9,10 +9,11 @@ from ..dip_core import __version__
 from .assessrestoration import AssessRestoration
 from .base import ICON, PYTHON_SETTING
 from .gapfillslcoff import GapFillSlcOff
+from .inpaintstripes import InpaintStripes
 from .setupengine import SetUpEngine
 from .simulategaps import SimulateGaps
 
-ALGORITHMS = (GapFillSlcOff, SimulateGaps, AssessRestoration, SetUpEngine)
+ALGORITHMS = (GapFillSlcOff, InpaintStripes, SimulateGaps, AssessRestoration, SetUpEngine)
 
 
 class DeepPriorProvider(QgsProcessingProvider):

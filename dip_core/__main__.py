@@ -24,6 +24,14 @@ from .context import Context
 
 CANCELLED = 130
 _LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib")
+# The module whose `run` does each task.
+_MODULES = {
+    "gap_fill": "gapfill",
+    "inpaint_stripes": "inpaint_stripes",
+    "denoise": "denoise",
+    "simulate_gaps": "simulate",
+    "assess": "assess",
+}
 _out_of_memory_words = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
@@ -60,7 +68,7 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
                 reason=f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}."
             ) from error
         wanted = job.from_json(text)
-        budget = wanted.compute.time_budget if isinstance(wanted, job.GapFillJob) else None
+        budget = wanted.compute.time_budget if hasattr(wanted, "compute") else None
         result = _task(wanted.task)(wanted, Context(tell, budget))
         partial.commit()
         tell(result)
@@ -104,8 +112,7 @@ def probe() -> int:
 
 
 def _task(name: str):  # type: ignore[no-untyped-def]
-    module = {"gap_fill": "gapfill", "simulate_gaps": "simulate", "assess": "assess"}[name]
-    return importlib.import_module(f".{module}", __package__).run
+    return importlib.import_module(f".{_MODULES[name]}", __package__).run
 
 
 def _events_only() -> Callable[[events.Event], None]:

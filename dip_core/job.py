@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Union
 from .errors import InvalidJob
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
-STRIPE_METHODS = ("best", "fast", "deep_prior")
+STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
+DENOISE_METHODS = ("fast",)
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
 NETWORK_INPUTS = ("noise", "meshgrid")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -134,6 +135,38 @@ class InpaintStripesJob:
 
 
 @dataclass(frozen=True)
+class DenoiseJob:
+    """Remove the noise of one raster.
+
+    ``sigma``: standard deviation of the noise in the data's units, the same in all bands; None to estimate it
+    band by band.
+    """
+
+    task: ClassVar[str] = "denoise"
+
+    input: str
+    outputs: Outputs
+    method: str = DENOISE_METHODS[0]
+    sigma: float | None = None
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        _need(self.input, "No INPUT raster was given: choose one.")
+        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
+        _one_of("METHOD", self.method, DENOISE_METHODS)
+        _need(
+            self.sigma is None or self.sigma > 0,
+            f"SIGMA is {self.sigma}: give a positive noise level in the data's units, or leave it empty.",
+        )
+        _apart(self.outputs, (self.input,))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The rasters of the scene."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
 class SimulateGapsJob:
     """Cut SLC-off gaps into a gap-free scene.
 
@@ -181,8 +214,10 @@ class AssessJob:
         _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
-Job = Union[GapFillJob, InpaintStripesJob, SimulateGapsJob, AssessJob]
-_JOBS: dict[str, type[Any]] = {kind.task: kind for kind in (GapFillJob, InpaintStripesJob, SimulateGapsJob, AssessJob)}
+Job = Union[GapFillJob, InpaintStripesJob, DenoiseJob, SimulateGapsJob, AssessJob]
+_JOBS: dict[str, type[Any]] = {
+    kind.task: kind for kind in (GapFillJob, InpaintStripesJob, DenoiseJob, SimulateGapsJob, AssessJob)
+}
 
 
 def to_json(job: Job) -> str:

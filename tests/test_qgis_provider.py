@@ -24,12 +24,14 @@ CONTRACT = {
         ["INPUT", "BANDS", "GAP_MASK", "GUIDE", *RESTORER, "MASK_POLARITY", "NETWORK_INPUT", "FILL_EXTERIOR"],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
+    "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
     "simulategaps": (["INPUT", "SWATH_FROM", "SWATH_TO", "PERCENTAGE", "SEED"], ["OUTPUT", "MASK"]),
     "assessrestoration": (["RESTORED", "REFERENCE", "MASK"], ["REPORT", "METRICS", *QUALITY]),
     "setupengine": (["ACTION", "COMPUTE", "PYTHON"], ["LOG", "REPORT", "DIAGNOSTICS", "ENGINE_PYTHON"]),
 }
 REQUIRED = {
     "gapfillslcoff": {"INPUT"},
+    "inpaintstripes": {"INPUT"},
     "simulategaps": {"INPUT"},
     "assessrestoration": {"RESTORED", "REFERENCE"},
     "setupengine": set(),

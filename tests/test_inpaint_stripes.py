@@ -1,0 +1,165 @@
+"""Stripe inpainting keeps its promises: stripes are repaired, and every other pixel comes back bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+
+from dip_core import errors, inpaint_stripes, partial
+from dip_core.context import Context
+from dip_core.events import Message
+from dip_core.gaps import Gaps
+from dip_core.job import Compute, InpaintStripesJob, Outputs, from_json, to_json
+from dip_core.scene import Scene
+from dip_core.survey import survey
+
+BANDS, ROWS, COLUMNS = 12, 80, 90
+DEAD_BAND, DEAD_COLUMN = 4, 30
+OFFSET_BAND, OFFSET_COLUMN, OFFSET = 7, 55, 90.0
+NOISE = 8.0
+
+
+def cube(seed=0):
+    """A smooth low-rank cube with a little noise, as hyperspectral images are; int16."""
+    rng = np.random.default_rng(seed)
+    down, right = np.meshgrid(np.linspace(0, 9, ROWS), np.linspace(0, 7, COLUMNS), indexing="ij")
+    parts = np.stack([np.sin(down + right), np.cos(1.7 * down - right), np.sin(0.6 * right * down / 3)])
+    spectra = rng.normal(size=(BANDS, 3)) * 300
+    values = 3000 + np.tensordot(spectra, parts, axes=1) + rng.normal(scale=NOISE, size=(BANDS, ROWS, COLUMNS))
+    return np.rint(values).astype(np.int16)
+
+
+def striped(clean):
+    """One dead column in one band, one offset column in another."""
+    damaged = clean.copy()
+    damaged[DEAD_BAND, :, DEAD_COLUMN] = 77
+    damaged[OFFSET_BAND, :, OFFSET_COLUMN] += np.int16(OFFSET)
+    return damaged
+
+
+def write(path, pixels, **profile):
+    options = {"driver": "GTiff", "crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 5e5, 0, -30, 5e6)}
+    count, height, width = pixels.shape
+    options.update(count=count, height=height, width=width, dtype=pixels.dtype, **profile)
+    with rasterio.open(path, "w", **options) as file:
+        file.write(pixels)
+    return str(path)
+
+
+def run(folder, source, **choices):
+    """Run a job with METHOD fast; returns OUTPUT, FILLED, UNCERTAINTY, the numbers and the warnings."""
+    outputs = Outputs(*(str(folder / f"{name}.tif") for name in ("output", "uncertainty", "filled")))
+    job = InpaintStripesJob(source, outputs, method="fast", **choices)
+    told = []
+    result = inpaint_stripes.run(from_json(to_json(job)), Context(told.append))
+    partial.commit()
+    layers = []
+    for path in (outputs.output, outputs.filled, outputs.uncertainty):
+        with rasterio.open(path) as file:
+            layers.append(file.read())
+    warnings = [event.text for event in told if isinstance(event, Message) and event.level == "warning"]
+    return (*layers, result.numbers, warnings)
+
+
+def test_detected_stripes_are_repaired_and_nothing_else_is_touched(tmp_path):
+    clean = cube()
+    damaged = striped(clean)
+    output, filled, uncertainty, numbers, _ = run(tmp_path, write(tmp_path / "striped.tif", damaged))
+    expected = np.zeros(clean.shape, bool)
+    expected[DEAD_BAND, :, DEAD_COLUMN] = expected[OFFSET_BAND, :, OFFSET_COLUMN] = True
+    assert np.array_equal(filled > 0, expected)
+    assert np.array_equal(output[~expected], damaged[~expected])
+    assert numbers["PIXELS_CHANGED"] == 2 * ROWS and numbers["PIXELS_LEFT"] == 0
+    # The other bands see the dead column: the error stays near the noise of a regression on noisy bands.
+    dead_error = output[DEAD_BAND, :, DEAD_COLUMN].astype(float) - clean[DEAD_BAND, :, DEAD_COLUMN]
+    assert np.sqrt(np.mean(dead_error**2)) < 3 * NOISE
+    # The detail of an offset column is kept: what is left of the error is the offset's own, one for all pixels.
+    offset_error = output[OFFSET_BAND, :, OFFSET_COLUMN].astype(float) - clean[OFFSET_BAND, :, OFFSET_COLUMN]
+    assert np.ptp(offset_error) <= 1 and np.abs(offset_error).max() < NOISE
+    assert (uncertainty[expected] > 0).all() and (uncertainty[~expected] == 0).all()
+
+
+def test_without_correction_an_offset_column_is_inpainted(tmp_path):
+    damaged = striped(cube())
+    kept = run(tmp_path, write(tmp_path / "striped.tif", damaged))[0]
+    inpainted, filled, *_ = run(tmp_path, str(tmp_path / "striped.tif"), correct_offsets=False)
+    assert filled[OFFSET_BAND, :, OFFSET_COLUMN].all()
+    assert np.ptp(inpainted[OFFSET_BAND, :, OFFSET_COLUMN] - kept[OFFSET_BAND, :, OFFSET_COLUMN]) > 2
+
+
+@pytest.mark.parametrize("bands", [1, BANDS])
+def test_a_mask_says_what_is_dead(tmp_path, bands):
+    clean = cube()
+    mask = np.zeros((bands, ROWS, COLUMNS), np.uint8)
+    mask[:, :, 20:23] = 255
+    source, mask_path = write(tmp_path / "scene.tif", clean), write(tmp_path / "mask.tif", mask)
+    output, filled, _, numbers, _ = run(tmp_path, source, mask=mask_path)
+    assert np.array_equal(filled > 0, np.broadcast_to(mask > 0, clean.shape))
+    assert np.array_equal(output[filled == 0], clean[filled == 0])
+    assert numbers["HELDOUT_RMSE"] < numbers["BASELINE_RMSE"]
+
+
+def test_a_mask_of_2_is_corrected_where_an_offset_is_found(tmp_path):
+    clean = cube()
+    damaged = striped(clean)
+    mask = np.zeros(clean.shape, np.uint8)
+    mask[OFFSET_BAND, :, OFFSET_COLUMN] = 2
+    output, filled, *_ = run(tmp_path, write(tmp_path / "s.tif", damaged), mask=write(tmp_path / "m.tif", mask))
+    assert np.array_equal(filled > 0, mask > 0)  # the dead column is not in the mask and stays as it is
+    error = output[OFFSET_BAND, :, OFFSET_COLUMN].astype(float) - clean[OFFSET_BAND, :, OFFSET_COLUMN]
+    assert np.ptp(error) <= 1
+
+
+def test_no_stripes_gives_a_copy_and_says_so(tmp_path):
+    clean = cube()
+    output, filled, _, numbers, warnings = run(tmp_path, write(tmp_path / "clean.tif", clean))
+    assert np.array_equal(output, clean) and not filled.any()
+    assert numbers["PIXELS_CHANGED"] == 0 and any("copy" in text for text in warnings)
+
+
+def test_nodata_is_neither_a_stripe_nor_filled(tmp_path):
+    damaged = striped(cube())
+    damaged[:, :20, :20] = -9999
+    output, filled, uncertainty, *_ = run(tmp_path, write(tmp_path / "s.tif", damaged, nodata=-9999))
+    assert (output[:, :20, :20] == -9999).all() and not filled[:, :20, :20].any()
+    assert np.isnan(uncertainty[:, :20, :20]).all()
+
+
+def test_the_papers_scale_all_bands_alike(tmp_path):
+    """The DHP paper scales by the whole cube: a band that is twice as bright stays twice as bright."""
+    pixels = np.stack([cube()[0], 2 * cube()[0]])
+    with Scene([write(tmp_path / "two.tif", pixels)]) as scene:
+        seen = np.ones(pixels.shape, bool)
+        known = survey(scene, Gaps(seen, ~seen, 2, "test"), one_scale=True)
+        values = known.observe().values
+    assert np.ptp(known.standard.mean) == 0 and np.ptp(known.standard.deviation) == 0
+    assert values.std() == pytest.approx(1, abs=1e-3) and values.mean() == pytest.approx(0, abs=1e-3)
+    restored = known.standard.undo(values)
+    assert np.allclose(restored[1], 2 * restored[0], atol=0.01)
+
+
+def test_a_3d_network_needs_two_bands(tmp_path):
+    damaged = striped(cube())[DEAD_BAND : DEAD_BAND + 1]
+    outputs = Outputs(str(tmp_path / "o.tif"))
+    job = InpaintStripesJob(write(tmp_path / "one.tif", damaged), outputs, method="paper_3d")
+    with pytest.raises(errors.InvalidJob, match="at least 2"):
+        inpaint_stripes.run(job, Context())
+
+
+def test_bad_masks_are_refused_in_one_sentence(tmp_path):
+    source = write(tmp_path / "scene.tif", cube())
+    small = write(tmp_path / "small.tif", np.zeros((1, 10, 10), np.uint8))
+    three = write(tmp_path / "three.tif", np.zeros((3, ROWS, COLUMNS), np.uint8))
+    for mask, error in ((small, errors.GridMismatch), (three, errors.BandCountMismatch)):
+        with pytest.raises(error):
+            run(tmp_path, source, mask=mask)
+    partial.discard()
+    assert not list(tmp_path.glob(".*part*"))
+
+
+def test_the_job_is_checked_and_travels():
+    job = InpaintStripesJob("a.tif", Outputs("o.tif"), compute=Compute(seed=3))
+    assert from_json(to_json(job)) == job
+    with pytest.raises(errors.InvalidJob):
+        InpaintStripesJob("a.tif", Outputs("o.tif"), method="paper_composite")
