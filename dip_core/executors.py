@@ -1,7 +1,8 @@
 """Where tiles run: on this machine, or on a Dask cluster.
 
 Both executors offer ``results(recipe, tasks)``: the tiles' results in the order of the tasks. Tasks are
-made one by one, and only as many as the workers need are alive at a time.
+made one by one, and only as many as the workers need are alive at a time. The *work* is a function of the
+recipe, a task and, on this machine, of whom to tell the share that is done.
 """
 
 from __future__ import annotations
@@ -16,30 +17,38 @@ from typing import Any
 from .context import Context
 from .errors import SchedulerUnavailable
 from .observation import Cube
-from .restore import Recipe, TileTask, restore_tile
+from .restore import restore_tile
 
 Results = Iterator[tuple[Cube, Cube]]
+Work = Callable[..., tuple[Cube, Cube]]
 
 
-def executor(scheduler: str | None, context: Context) -> LocalExecutor | DaskExecutor:
-    """The executor for a scheduler address, or for this machine when there is none."""
-    return DaskExecutor(scheduler, context) if scheduler else LocalExecutor(context)
+def executor(
+    scheduler: str | None, context: Context, work: Work = restore_tile, verb: str = "Filling"
+) -> LocalExecutor | DaskExecutor:
+    """The executor for a scheduler address, or for this machine when there is none.
+
+    ``work`` does one tile; ``verb`` tells of it in the progress.
+    """
+    return DaskExecutor(scheduler, context, work, verb) if scheduler else LocalExecutor(context, work, verb)
 
 
 class LocalExecutor:
     """Runs tile after tile in this process; torch and BLAS use the cores."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, work: Work = restore_tile, verb: str = "Filling") -> None:
         self._context = context
+        self._work = work
+        self._verb = verb
 
-    def results(self, recipe: Recipe, tasks: Iterable[TileTask], count: int) -> Results:
+    def results(self, recipe: Any, tasks: Iterable[Any], count: int) -> Results:
         """Results of ``count`` tasks, with progress within each tile."""
         for place, task in enumerate(tasks):
-            yield restore_tile(recipe, task, self._follow(place, count))
+            yield self._work(recipe, task, self._follow(place, count))
 
     def _follow(self, place: int, count: int) -> Callable[[float], bool]:
         def follow(fraction: float) -> bool:
-            self._context.progress((place + fraction) / count, f"Filling tile {place + 1} of {count}")
+            self._context.progress((place + fraction) / count, f"{self._verb} tile {place + 1} of {count}")
             return self._context.seconds_left > 0
 
         return follow
@@ -51,8 +60,10 @@ class DaskExecutor:
     Raises SchedulerUnavailable where the scheduler does not answer or has no worker.
     """
 
-    def __init__(self, address: str, context: Context) -> None:
+    def __init__(self, address: str, context: Context, work: Work = restore_tile, verb: str = "Filling") -> None:
         self._context = context
+        self._work = work
+        self._verb = verb
         self._address = address
         try:
             from distributed import Client
@@ -69,7 +80,7 @@ class DaskExecutor:
         context.info(f"Tiles run on {workers} Dask workers at {address}.")
         self._send_code()
 
-    def results(self, recipe: Recipe, tasks: Iterable[TileTask], count: int) -> Results:
+    def results(self, recipe: Any, tasks: Iterable[Any], count: int) -> Results:
         """Results of ``count`` tasks in order; two tiles a worker are under way at a time."""
         shared = self._client.scatter(recipe, broadcast=True)
         waiting: deque[Any] = deque()
@@ -77,7 +88,7 @@ class DaskExecutor:
         done = 0
         while True:
             while len(waiting) < 2 * self._workers and (task := next(source, None)) is not None:
-                waiting.append(self._client.submit(restore_tile, shared, self._client.scatter(task), pure=False))
+                waiting.append(self._client.submit(self._work, shared, self._client.scatter(task), pure=False))
             if not waiting:
                 self._client.close()
                 return
@@ -88,7 +99,7 @@ class DaskExecutor:
                     address=self._address, reason=f"a tile failed on a worker with '{type(error).__name__}: {error}'"
                 ) from error
             done += 1
-            self._context.progress(done / count, f"Filling tile {done} of {count}")
+            self._context.progress(done / count, f"{self._verb} tile {done} of {count}")
             yield result
 
     def _send_code(self) -> None:

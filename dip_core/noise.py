@@ -36,7 +36,7 @@ def levels(values: NDArray, observed: Mask) -> NDArray[np.float64]:
 
     ``values`` and ``observed``: ``(band, row, column)``. Positive for every band, also for a constant one.
     """
-    complete = observed.all(axis=0)
+    complete = np.asarray(observed.all(axis=0))
     if len(values) >= MANY_BANDS and np.count_nonzero(complete) >= _PIXELS_A_BAND * len(values):
         found = _by_regression(values, complete)
     else:

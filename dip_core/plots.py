@@ -198,6 +198,22 @@ def error_by_distance(
         return _figure_png(figure)
 
 
+def band_curves(
+    curves: Mapping[str, tuple[Sequence[float] | NDArray, Sequence[float] | NDArray]], x_label: str, y_label: str
+) -> bytes:
+    """Positive values by band or wavelength on a logarithmic scale, a curve each; PNG."""
+    with rc_context(_STYLE):
+        figure, axes = _plot(7.2, 3.4)
+        for (name, (x, y)), colour in zip(curves.items(), (_ACCENT, *_COLOURS)):
+            axes.plot(x, y, label=name, color=colour, linewidth=1.8, marker="o", markersize=2.5)
+        axes.set_yscale("log")
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        axes.grid(axis="y")
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        return _figure_png(figure)
+
+
 def score_bars(scores: Mapping[str, float], used: str, label: str) -> bytes:
     """A bar a method, in the order given, the one in use emphasised; PNG."""
     names = [name for name in scores if np.isfinite(scores[name])]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .noise import MANY_BANDS, levels, sample_matrix
 from .observation import Cube, Mask
 
+_WORKING_FLOATS = 1 << 23  # 64 MiB of float64
 _LEAST_SHARE = 0.4  # of a band's noise variance that the leverage correction may leave
 _MARGIN = 1.02  # of pure noise, eigenvalues by estimated levels stay within 1 % of the edge
 
@@ -63,25 +64,34 @@ class Subspace:
         one that no band sees has none (0).
         """
         flat = self.whiten(np.where(observed, values, self.mean[:, None, None])).reshape(len(values), -1)
-        images = (self.basis.T.astype(np.float32) @ flat).reshape(self.rank, *observed.shape[1:])
-        seen = observed.any(axis=0)
-        partial = seen & ~observed.all(axis=0)
-        if partial.any():
-            masks, which = np.unique(observed[:, partial].T, axis=0, return_inverse=True)
-            found = images[:, partial]
-            for number, mask in enumerate(masks):
-                own = which.reshape(-1) == number
-                # Zeros stand for unseen bands in `flat`, so E' M y is there already.
-                gram = self.basis[mask].T @ self.basis[mask] + np.diag(1.0 / self.signal)
-                found[:, own] = np.linalg.solve(gram, found[:, own])
-            images[:, partial] = found
-        return images, seen
+        images = (self.basis.T.astype(np.float32) @ flat).reshape(self.rank, -1)
+        complete, seen = np.asarray(observed.all(axis=0)), np.asarray(observed.any(axis=0))
+        partial = np.flatnonzero(seen & ~complete)
+        if len(partial):
+            masks = observed.reshape(len(values), -1)[:, partial].T
+            packed = np.ascontiguousarray(np.packbits(masks, axis=1))
+            _, first, which = np.unique(packed.view(f"V{packed.shape[1]}"), return_index=True, return_inverse=True)
+            order = np.argsort(which.reshape(-1), kind="stable")
+            squares = (self.basis[:, :, None] * self.basis[:, None]).reshape(len(values), -1)
+            size = max(1, _WORKING_FLOATS // self.rank**2)
+            bounds = np.searchsorted(which.reshape(-1)[order], np.arange(0, len(first) + size, size))
+            for start, low, high in zip(range(0, len(first), size), bounds[:-1], bounds[1:]):
+                gram = (masks[first[start : start + size]].astype(np.float64) @ squares).reshape(
+                    -1, self.rank, self.rank
+                )
+                inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal)).astype(np.float32)
+                for begin in range(low, high, size):
+                    own = order[begin : min(begin + size, high)]
+                    # Zeros stand for unseen bands in `flat`, so E' M y is there already.
+                    chosen = inverse[which.reshape(-1)[own] - start]
+                    images[:, partial[own]] = np.einsum("pij,jp->ip", chosen, images[:, partial[own]])
+        return images.reshape(self.rank, *observed.shape[1:]), seen
 
-    def back(self, images: NDArray) -> NDArray[np.float64]:
+    def back(self, images: NDArray) -> Cube:
         """Values in the data's units from eigen-images; ``(band, row, column)``."""
-        flat = self.basis @ images.reshape(self.rank, -1).astype(np.float64)
-        cube = flat.reshape(-1, *images.shape[1:])
-        return cube * self.sigma[:, None, None] + self.mean[:, None, None]
+        flat = (self.basis * self.sigma[:, None]).astype(np.float32) @ images.reshape(self.rank, -1)
+        flat += self.mean[:, None].astype(np.float32)
+        return flat.reshape(-1, *images.shape[1:])
 
 
 def find_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] | None = None) -> Subspace:
@@ -90,7 +100,7 @@ def find_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] | 
     ``sigma``: known noise levels ``(band,)``; estimated where it is None. Raises ValueError where no pixel is seen
     by all bands.
     """
-    complete = observed.all(axis=0)
+    complete = np.asarray(observed.all(axis=0))
     if not complete.any():
         raise ValueError("No pixel is observed in all bands.")
     noise = levels(values, observed) if sigma is None else np.asarray(sigma, np.float64)

@@ -30,7 +30,10 @@ from torch import Tensor
 from ..observation import Cube, Mask
 
 _MATCH_CHANNELS = 8
-_WORKING_FLOATS = 1 << 24  # 64 MiB of float32 for each of the large arrays
+# Float32 numbers of each of the large arrays: 8 MiB, which the allocator keeps instead of giving them back.
+_WORKING_FLOATS = 1 << 21
+_CHANNELS_AT_ONCE = 8
+_STRONG_SIGNAL = 1e3  # signal variance, in noise variances, above which groups need double precision
 _KERNEL = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
 
 
@@ -65,7 +68,7 @@ def nl_ridge(
     """
     if not seen.any():
         return np.zeros_like(images)
-    channels, rows, columns = images.shape
+    rows, columns = seen.shape
     power = np.array([max(float(image[seen].var()) - 1.0, 0.0) for image in images])
     sizes = groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)
     patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
@@ -106,7 +109,7 @@ def _stage(
     patch = sizes.patch
     tops, lefts = _places(rows - patch, sizes.step), _places(columns - patch, sizes.step)
     count = min(wanted, (min(rows - patch, sizes.reach) + 1) * (min(columns - patch, sizes.reach) + 1))
-    sums = torch.zeros((rows * columns, channels), device=noisy.device)
+    sums = torch.zeros((channels, rows * columns), device=noisy.device)
     weights = torch.zeros_like(sums)
     inside = torch.arange(patch, device=noisy.device)
     offsets = (inside[:, None] * columns + inside[None]).reshape(-1)
@@ -114,24 +117,32 @@ def _stage(
     pilots = None if pilot is None else pilot.reshape(channels, -1)
     window = (2 * sizes.reach + 1) ** 2
     strip = max(1, _WORKING_FLOATS // (window * len(lefts)))
-    group = max(1, _WORKING_FLOATS // (channels * count * (patch * patch + 2 * count)))
+    strong = noisy.flatten(1).var(dim=1) > _STRONG_SIGNAL
+    # Channels in the order of their strength; a part holds strong ones only, or weak ones only.
+    split = int(strong.sum())
+    edges = sorted({0, channels, split, *range(0, channels, _CHANNELS_AT_ONCE)})
+    parts = [slice(low, high) for low, high in zip(edges[:-1], edges[1:])]
+    group = max(1, _WORKING_FLOATS // (min(channels, _CHANNELS_AT_ONCE) * count * (patch * patch + 2 * count)))
     for start in range(0, len(tops), strip):
         places = _match(guide, mask, tops[start : start + strip], lefts, sizes, count)
+        places = places[mask.reshape(-1)[places[:, :1] + offsets].any(dim=1)]  # references that any seen pixel is in
         for begin in range(0, len(places), group):
             corner = places[begin : begin + group]
             index = corner[:, None, :] + offsets[None, :, None]  # (group, pixel of a patch, patch)
-            if not bool(mask.reshape(-1)[index[:, :, 0]].any()):
-                continue
-            estimate, weight = _combine(_gather(stack, index), None if pilots is None else _gather(pilots, index))
             flat = index.reshape(-1)
-            weight = weight[:, None].expand(estimate.shape)
-            sums.index_add_(0, flat, (estimate * weight).permute(0, 1, 3, 2).reshape(-1, channels))
-            weights.index_add_(0, flat, weight.permute(0, 1, 3, 2).reshape(-1, channels))
+            for some in parts:
+                noisy_part, pilot_part = _gather(stack[some], index), None
+                if pilots is not None:
+                    pilot_part = _gather(pilots[some], index)
+                estimate, weight = _combine(noisy_part, pilot_part, bool(strong[some].any()))
+                weight = weight[:, None].expand(estimate.shape)
+                sums[some].index_add_(1, flat, (estimate * weight).permute(2, 0, 1, 3).flatten(1))
+                weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
         if not follow(min(1.0, (start + strip) / len(tops))):
             break
     done = weights > 0
-    averaged = torch.where(done, sums / weights.clamp(min=1e-20), stack.T)
-    return averaged.T.reshape(channels, rows, columns)
+    averaged = torch.where(done, sums / weights.clamp(min=1e-20), stack)
+    return averaged.reshape(channels, rows, columns)
 
 
 def _gather(stack: Tensor, index: Tensor) -> Tensor:
@@ -139,14 +150,18 @@ def _gather(stack: Tensor, index: Tensor) -> Tensor:
     return stack[:, index].permute(1, 2, 0, 3)
 
 
-def _combine(noisy: Tensor, pilot: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Estimates like ``noisy`` ``(group, pixel, channel, patch)`` and weights ``(group, channel, patch)``."""
+def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor, Tensor]:
+    """Estimates like ``noisy`` ``(group, pixel, channel, patch)`` and weights ``(group, channel, patch)``.
+
+    ``strong``: the signal is so far above the noise that single precision would lose the latter.
+    """
     count = noisy.shape[-1]
     pixels = noisy.shape[1]
     matrices = noisy.permute(0, 2, 1, 3)  # (group, channel, pixel, patch)
     centred = matrices - matrices.mean(dim=-1, keepdim=True)
     leading = matrices if pilot is None else pilot.permute(0, 2, 1, 3)
-    leading = (leading - leading.mean(dim=-1, keepdim=True)).double()
+    leading = leading - leading.mean(dim=-1, keepdim=True)
+    leading = leading.double() if strong else leading
     # The shrunk part A = I - Theta is small where the signal is strong: what is taken off is computed, not the rest.
     gram = leading.transpose(-1, -2) @ leading
     identity = torch.eye(count, dtype=gram.dtype, device=gram.device)

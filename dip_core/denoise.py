@@ -1,0 +1,183 @@
+"""Denoising, from a job to its outputs.
+
+Noise levels and subspace are learned from a sample of the scene, once; then the scene is denoised tile by tile,
+written, and reported. Bad bands and unobserved pixels are copied as they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from . import denoise_report, trial
+from .context import Context
+from .denoise_survey import NoisyScene, look
+from .denoising import Model, Settings, learn, restore
+from .devices import resolve
+from .errors import NothingObserved
+from .events import Result
+from .executors import executor
+from .job import DenoiseJob
+from .observation import Cube, Mask
+from .provenance import provenance
+from .restore import as_pixels, tile_seed
+from .scene import Scene
+from .tiles import Mosaic, split
+from .writer import RasterWriter
+
+_TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
+_MOST_TILE = 1024
+_OVERLAP = 48  # more than the search window and a patch reach
+
+
+@dataclass(frozen=True)
+class TileTask:
+    """One tile's pixels in the data's units, its observed pixels ``(band, row, column)``, and its seed."""
+
+    values: Cube
+    observed: Mask
+    seed: int
+
+
+def run(job: DenoiseJob, context: Context) -> Result:
+    """Denoise a raster; writes the outputs that the job wants and returns the numbers."""
+    with ExitStack() as opened:
+        context.progress(0.0, "Reading the scene")
+        scene = opened.enter_context(Scene(job.inputs))
+        known = look(scene, context)
+        context.info(
+            f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(known.bands)} bands to "
+            f"denoise, {known.pixels} pixels observed."
+        )
+        settings = Settings(job.method, job.sigma, job.compute.device, job.compute.seed, job.compute.threads)
+        with context.part(0.02, 0.3):
+            model = _learn(known, settings, context)
+        context.info(f"Rank {model.subspace.rank} of {len(known.bands)} bands lies above the noise.")
+        with context.part(0.3, 0.95):
+            changed, left = _write(job, known, model, context)
+        context.progress(0.96, "Writing the report")
+        outcome = denoise_report.Outcome(job, known, model, changed, left)
+        denoise_report.write(outcome, context)
+        return Result(job.outputs.wanted(), denoise_report.numbers(outcome))
+
+
+def _learn(known: NoisyScene, settings: Settings, context: Context) -> Model:
+    values, observed = known.sample()
+
+    def follow(fraction: float) -> bool:
+        context.progress(fraction, "Validating on held-out values")
+        return context.seconds_left > 0
+
+    try:
+        model = learn(values, observed, settings, trial.middle(observed), follow)
+    except ValueError as error:
+        reason = "no pixel is observed in all of its bands"
+        raise NothingObserved(path=known.scene.paths[0], reason=reason) from error
+    if model.score is None:
+        context.warn("Too few observed pixels to validate on: the result is not validated.")
+    return model
+
+
+def denoise_tile(
+    model: Model, task: TileTask, follow: Callable[[float], bool] = lambda fraction: True
+) -> tuple[Cube, Cube]:
+    """Estimate and one standard deviation of a tile, ``(band, row, column)``, in the data's units."""
+    return restore(model, task.values, task.observed, task.seed, follow)
+
+
+def _write(job: DenoiseJob, known: NoisyScene, model: Model, context: Context) -> tuple[int, int]:
+    """Write OUTPUT, UNCERTAINTY and FILLED; returns how many pixels were denoised, and how many could not be."""
+    scene, bands = known.scene, list(known.bands)
+    changed = left = 0
+    with ExitStack() as files:
+        writers = {name: files.enter_context(writer) for name, writer in _writers(job, known, model)}
+        for window, (estimate, deviation) in _blended(job, known, model, context):
+            _, observed = known.read(window)
+            good = observed & np.isfinite(estimate)
+            changed += int(np.count_nonzero(good.any(axis=0)))
+            left += int(np.count_nonzero((observed & ~good).any(axis=0)))
+            pixels = scene.read(window)
+            fresh = as_pixels(np.where(good, estimate, 0), scene.dtype, known.low, known.high, scene.nodata)
+            pixels[bands] = np.where(good, fresh, pixels[bands])
+            writers["output"].write(pixels, window)
+            if "uncertainty" in writers:
+                whole = np.full(scene.read(window).shape, np.nan, np.float32)
+                whole[bands] = np.where(good, deviation, np.nan)
+                writers["uncertainty"].write(whole, window)
+            if "filled" in writers:
+                mask = np.zeros(pixels.shape, np.uint8)
+                mask[bands] = good
+                writers["filled"].write(mask, window)
+    return changed, left
+
+
+def _writers(job: DenoiseJob, known: NoisyScene, model: Model) -> Iterator[tuple[str, RasterWriter]]:
+    scene, outputs = known.scene, job.outputs
+    tags = provenance(
+        job.task,
+        method=job.method,
+        sigma=job.sigma,
+        rank=model.subspace.rank,
+        shares={name: round(share, 4) for name, share in model.shares.items()},
+        seed=job.compute.seed,
+        device=str(resolve(job.compute.device)),
+        tile_size=_tiles(job, known)[0],
+        overlap=_tiles(job, known)[1],
+        time_budget=job.compute.time_budget,
+    )
+    yield "output", RasterWriter(outputs.output or "", scene, tags=tags)
+    if outputs.uncertainty:
+        names = [f"{name}, one standard deviation" for name in scene.names]
+        yield (
+            "uncertainty",
+            RasterWriter(
+                outputs.uncertainty,
+                scene,
+                dtype="float32",
+                nodata=float("nan"),
+                descriptions=names,
+                tags=tags,
+                kind="deviation",
+            ),
+        )
+    if outputs.filled:
+        names = [f"{name}, 1 = denoised" for name in scene.names]
+        yield (
+            "filled",
+            RasterWriter(outputs.filled, scene, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask"),
+        )
+
+
+def _tiles(job: DenoiseJob, known: NoisyScene) -> tuple[int, int]:
+    """Side and overlap of tiles: as asked for, else as large as memory allows."""
+    overlap = job.compute.overlap or _OVERLAP
+    room = int(np.sqrt(_TILE_FLOATS / len(known.bands))) // 32 * 32
+    size = job.compute.tile_size or min(max(room, 3 * overlap), _MOST_TILE)
+    return size, min(overlap, (size - 1) // 2)
+
+
+def _blended(
+    job: DenoiseJob, known: NoisyScene, model: Model, context: Context
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
+    grid = known.scene.grid
+    rows = split(*grid.shape, *_tiles(job, known))
+    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
+
+    def tasks() -> Iterator[TileTask]:
+        for number, place, tile in flat:
+            yield TileTask(*known.read(tile.window), tile_seed(job.compute.seed, number, place))
+
+    mosaic = Mosaic(len(known.bands), grid.width, 2)
+    runner = executor(job.compute.scheduler, context, denoise_tile, "Denoising")
+    for (number, place, tile), layers in zip(flat, runner.results(model, tasks(), len(flat))):
+        mosaic.add(tile, *layers)
+        if place == len(rows[number]) - 1:
+            # Until the first row that the next row of tiles still adds to.
+            last = number + 1 == len(rows)
+            yield from mosaic.take(grid.height if last else int(rows[number + 1][0].window.row_off))

@@ -1,0 +1,143 @@
+"""Denoising of an array: noise levels, whitening, subspace, experts on the eigen-images, and back.
+
+A *model* is what is learned from a scene (or a sample of it) once: its subspace, the shares of the experts, and
+the error to expect; `restore` applies it to any window of that scene. `denoise` does both for one array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import trial
+from .devices import resolve, set_threads
+from .experts.nl_ridge import nl_ridge
+from .observation import Cube, Mask
+from .subspace import Subspace, find_subspace
+from .trial import ErrorModel, Score
+
+Follow = Callable[[float], bool]
+
+# The experts on eigen-images, and which of them a METHOD mixes.
+EIGEN_EXPERTS = {"nl_ridge": nl_ridge}
+EXPERTS: dict[str, tuple[str, ...]] = {"fast": ("nl_ridge",)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to denoise. ``sigma``: the noise level of every band in the data's units, None to estimate it.
+
+    ``device`` and ``threads`` as in a job.
+    """
+
+    method: str = "fast"
+    sigma: float | None = None
+    device: str = "cpu"
+    seed: int = 0
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is known of a scene: its subspace, the experts' shares (of 1), the error to expect, and the hold-out.
+
+    ``score`` is the hold-out's; None where nothing could be held out.
+    """
+
+    settings: Settings
+    subspace: Subspace
+    shares: dict[str, float]
+    errors: ErrorModel
+    score: Score | None
+
+
+def denoise(values: NDArray, observed: Mask, settings: Settings) -> tuple[Cube, Cube, Model]:
+    """Denoise ``values`` ``(band, row, column)``; returns estimate, one standard deviation of its error, and the model.
+
+    ``observed``: pixels that hold data; estimates elsewhere mean nothing. Values and results are in the data's
+    units. Raises ValueError where no pixel is observed in all bands.
+    """
+    model = learn(values, observed, settings)
+    estimate, deviation = restore(model, values, observed)
+    return estimate, deviation, model
+
+
+def learn(
+    values: NDArray,
+    observed: Mask,
+    settings: Settings,
+    held: trial.Crop | None = None,
+    follow: Follow = lambda fraction: True,
+) -> Model:
+    """Find the subspace and validate the experts; ``held``: the part to validate on, by default the middle."""
+    set_threads(settings.threads)
+    given = None if settings.sigma is None else np.full(len(values), settings.sigma)
+    subspace = find_subspace(values, observed, given)
+    names = EXPERTS[settings.method]
+    crop = held or trial.middle(observed)
+    test = trial.hold_out(values[crop], observed[crop], subspace, np.random.default_rng([settings.seed, 1]))
+    shares = {name: 1.0 / len(names) for name in names}
+    if test is None:
+        return Model(settings, subspace, shares, trial.unknown_error(subspace), None)
+    estimates = run_experts(names, test.subspace, test.values, test.observed, settings, settings.seed, follow)
+    weights = trial.best_shares(test, estimates)
+    shares = dict(zip(names, weights.tolist()))
+    mean, spread = _mixed(estimates, weights, subspace)
+    errors, score = trial.judge(test, mean, spread)
+    return Model(settings, subspace, shares, errors, score)
+
+
+def restore(
+    model: Model,
+    values: NDArray,
+    observed: Mask,
+    seed: int | None = None,
+    follow: Follow = lambda fraction: True,
+) -> tuple[Cube, Cube]:
+    """Estimate and one standard deviation of its error in the data's units, ``(band, row, column)``."""
+    set_threads(model.settings.threads)
+    if not observed.any():
+        nothing = np.zeros(observed.shape, np.float32)
+        return nothing, nothing
+    names = [name for name, share in model.shares.items() if share > 0]
+    chosen = model.settings.seed if seed is None else seed
+    estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, follow)
+    mean, spread = _mixed(estimates, np.array([model.shares[name] for name in names]), model.subspace)
+    return mean, model.errors.deviation(model.subspace, mean, spread)
+
+
+def run_experts(
+    names: Sequence[str],
+    subspace: Subspace,
+    values: NDArray,
+    observed: Mask,
+    settings: Settings,
+    seed: int,
+    follow: Follow,
+) -> list[Cube]:
+    """The estimates of the experts called ``names`` in the data's units."""
+    images, seen = subspace.project(values, observed)
+    device = resolve(settings.device)
+    found = []
+    for place, name in enumerate(names):
+
+        def part(fraction: float, place: int = place) -> bool:
+            return follow((place + fraction) / len(names))
+
+        found.append(subspace.back(EIGEN_EXPERTS[name](images, seen, device=device, follow=part)))
+    return found
+
+
+def _mixed(estimates: Sequence[Cube], weights: NDArray[np.float64], subspace: Subspace) -> tuple[Cube, Cube]:
+    """The weighted mean, and the mean square difference between the experts in noise variances ``(row, column)``."""
+    if len(estimates) == 1:
+        return estimates[0], np.zeros(estimates[0].shape[1:], np.float32)
+    mean = sum(np.float32(weight) * estimate for weight, estimate in zip(weights, estimates))
+    spread = np.zeros(estimates[0].shape[1:], np.float32)
+    for weight, estimate in zip(weights, estimates):
+        difference = (estimate - mean) / subspace.sigma[:, None, None].astype(np.float32)
+        spread += np.float32(weight) * np.square(difference).mean(axis=0)
+    return np.asarray(mean, np.float32), spread

@@ -1,0 +1,262 @@
+"""The *trial* of denoisers without the truth: values held out of the data, on which they are judged.
+
+- *Hidden samples* (many bands): one band in ten of every pixel is hidden, another one in each pixel. What a denoiser
+  says of a hidden sample comes from the pixel's other bands and from other pixels, whose noise is independent of the
+  sample's. So the mean squared difference to the sample is the denoiser's error plus the noise of the sample, and
+  the better of two denoisers is the one with the lower difference, whatever the noise level is.
+- *Split noise* (few bands, which cannot stand in for each other): fresh noise e of the scene's level is added as
+  ``y + a e`` for the denoiser and as ``y - e / a`` for the judge. For normal noise the two are independent.
+
+The *error* is the mean squared difference less the noise variance of what was held out; it is an estimate of the
+squared difference to the noise-free scene, in a task a little harder than the real one.
+
+Sources: Batson and Royer, Noise2Self (2019), for hidden samples; Oliveira, Lei and Tibshirani, Unbiased risk
+estimation in the normal means problem via coupled bootstrap (2021), for split noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.optimize import nnls
+from skimage.restoration import denoise_nl_means
+
+from .noise import MANY_BANDS
+from .observation import Cube, Mask
+from .subspace import Subspace
+
+Crop = tuple[slice, slice, slice]
+
+SIDE = 128  # pixels of the part of a scene that a trial takes
+_FOLDS = 10
+_SPLIT = 0.5
+_FEWEST = 200  # held-out values
+_BAND_TRUST = 2000  # held-out values that a band's own scale must outvote
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a denoiser gets (values, observed, subspace), and the held-out samples that it is judged on.
+
+    ``truth``: noisy values where ``judged``; their noise variance is ``extra`` times sigma squared. ``kind``: how
+    they were held out, in words; ``baseline``: the name and estimate of a simple alternative.
+    """
+
+    values: NDArray
+    observed: Mask
+    subspace: Subspace
+    truth: NDArray
+    judged: Mask
+    extra: float
+    kind: str
+    baseline_name: str
+    baseline: Cube
+
+
+@dataclass(frozen=True)
+class Score:
+    """The errors on the held-out samples. Arrays are ``(band,)``; squared errors are less the samples' own noise.
+
+    ``power``: variance of the noise-free samples. ``residual_ratio``: standard deviation of the held-out samples
+    about the estimate, over that of their noise; 1 for a perfect estimate.
+    """
+
+    kind: str
+    baseline_name: str
+    count: NDArray[np.int64]
+    error: NDArray[np.float64]
+    baseline_error: NDArray[np.float64]
+    power: NDArray[np.float64]
+    residual_ratio: NDArray[np.float64]
+
+    @property
+    def rmse(self) -> float | None:
+        """Root of the mean error over all samples, in the data's units; None where noise hides it."""
+        return _root_mean(self.error, self.count)
+
+    @property
+    def baseline_rmse(self) -> float | None:
+        """The same of the simple alternative."""
+        return _root_mean(self.baseline_error, self.count)
+
+    @property
+    def r2(self) -> float | None:
+        """Mean over bands of the share of the variance that is explained; bands without any are left out."""
+        usable = (self.count > 0) & (self.power > 0)
+        if not usable.any():
+            return None
+        return float(np.mean(1.0 - np.maximum(self.error[usable], 0.0) / self.power[usable]))
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Error variance in noise variances: ``scale_b (c0 + c1 roughness + c2 spread)``.
+
+    *Roughness* is the local variance of the estimate in noise variances, *spread* the variance among experts.
+    """
+
+    coefficients: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def deviation(self, subspace: Subspace, estimate: Cube, spread: Cube) -> Cube:
+        """One standard deviation of the error in the data's units."""
+        terms = np.stack([np.ones_like(spread), roughness(subspace, estimate), spread])
+        variance = np.tensordot(self.coefficients.astype(np.float32), terms, axes=1)
+        factor = (subspace.sigma * np.sqrt(self.scale)).astype(np.float32)
+        return np.sqrt(np.maximum(variance, 1e-12))[None] * factor[:, None, None]
+
+
+def middle(observed: Mask, side: int = SIDE) -> Crop:
+    """The window of at most ``side`` pixels a side with most observed pixels; of equals the one nearest the middle."""
+    seen = np.asarray(observed.any(axis=0))
+    rows, columns = seen.shape
+    tall, wide = min(side, rows), min(side, columns)
+    best, place = -1.0, (0, 0)
+    for top in np.unique(np.linspace(0, rows - tall, 9).astype(int)):
+        for left in np.unique(np.linspace(0, columns - wide, 9).astype(int)):
+            centred = 1.0 - np.hypot(top - (rows - tall) / 2, left - (columns - wide) / 2) / (rows + columns)
+            share = float(seen[top : top + tall, left : left + wide].mean()) + 0.01 * centred
+            if share > best:
+                best, place = share, (int(top), int(left))
+    return slice(None), slice(place[0], place[0] + tall), slice(place[1], place[1] + wide)
+
+
+def hold_out(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial | None:
+    """A trial on ``values`` ``(band, row, column)``; None where too little is observed."""
+    if np.count_nonzero(observed) < _FEWEST:
+        return None
+    if len(values) >= MANY_BANDS:
+        return _hidden_samples(values, observed, subspace, rng)
+    return _split_noise(values, observed, subspace, rng)
+
+
+def best_shares(test: Trial, estimates: Sequence[Cube]) -> NDArray[np.float64]:
+    """Shares (not negative, sum 1) of one or two estimates with the least squared difference to held-out samples.
+
+    Differences count in noise variances. With the share s of the second, ``|| e0 + s (e1 - e0) ||^2`` is least at
+    ``s = - e0' (e1 - e0) / || e1 - e0 ||^2``.
+    """
+    if len(estimates) == 1:
+        return np.ones(1)
+    first, second = estimates
+    sigma = test.subspace.sigma.astype(np.float32)[:, None, None]
+    error = ((first - test.truth) / sigma)[test.judged].astype(np.float64)
+    step = ((second - first) / sigma)[test.judged].astype(np.float64)
+    length = float(step @ step)
+    share = min(max(-float(error @ step) / length, 0.0), 1.0) if length > 0 else 0.0
+    return np.array([1.0 - share, share])
+
+
+def judge(test: Trial, estimate: Cube, spread: Cube) -> tuple[ErrorModel, Score]:
+    """The error model that the held-out samples support, and the scores."""
+    sigma = test.subspace.sigma
+    bands = range(len(sigma))
+    noise = test.extra * np.square(sigma)
+    square = np.square(np.where(test.judged, estimate - test.truth, 0.0).astype(np.float64))
+    base = np.square(np.where(test.judged, test.baseline - test.truth, 0.0).astype(np.float64))
+    count = test.judged.sum(axis=(1, 2))
+    each = np.maximum(count, 1)
+    power = np.array([float(test.truth[band][test.judged[band]].var()) if count[band] else 0.0 for band in bands])
+    score = Score(
+        test.kind,
+        test.baseline_name,
+        count,
+        square.sum(axis=(1, 2)) / each - noise,
+        base.sum(axis=(1, 2)) / each - noise,
+        np.maximum(power - noise, 0.0),
+        np.sqrt(square.sum(axis=(1, 2)) / each / noise),
+    )
+    aim = square / np.square(sigma)[:, None, None] - test.extra
+    terms = np.stack([np.ones_like(spread), roughness(test.subspace, estimate), spread]).astype(np.float64)
+    number = test.judged.sum(axis=0).astype(np.float64)
+    pooled = np.where(test.judged, aim, 0.0).sum(axis=0)
+    gram = np.einsum("irc,jrc,rc->ij", terms, terms, number)
+    right = np.einsum("irc,rc->i", terms, pooled)
+    coefficients = _non_negative(gram, right)
+    if not coefficients.any():
+        return replace(unknown_error(test.subspace), scale=np.ones(len(sigma))), score
+    expected = np.tensordot(coefficients, terms, axes=1)
+    model = np.where(test.judged, expected[None], 0.0).sum(axis=(1, 2))
+    level = model.sum() / max(number.sum(), 1)
+    found = np.where(test.judged, aim, 0.0).sum(axis=(1, 2))
+    scale = (found + _BAND_TRUST * level) / (model + _BAND_TRUST * level)
+    return ErrorModel(coefficients, np.clip(scale, 0.2, 5.0)), score
+
+
+def unknown_error(subspace: Subspace) -> ErrorModel:
+    """For want of held-out samples: the noise that truncation to the subspace alone would leave."""
+    return ErrorModel(np.array([1.0, 0.0, 0.0]), np.maximum(subspace.leverage, 1e-3))
+
+
+def roughness(subspace: Subspace, estimate: Cube) -> Cube:
+    """Local variance (3 x 3) of the estimate, mean over bands, in noise variances; ``(row, column)``."""
+    out = np.zeros(estimate.shape[1:], np.float32)
+    for band, sigma in zip(estimate, subspace.sigma):
+        scaled = (band - band.mean()) / np.float32(sigma)
+        mean = ndimage.uniform_filter(scaled, 3)
+        out += np.maximum(ndimage.uniform_filter(scaled * scaled, 3) - mean * mean, 0.0)
+    return (out / len(estimate)).astype(np.float32)
+
+
+def _hidden_samples(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial:
+    bands, rows, columns = values.shape
+    turn = rng.integers(0, _FOLDS, (rows, columns))
+    hidden = (np.arange(bands)[:, None, None] + turn) % _FOLDS == 0
+    kept = observed & ~hidden
+    judged = observed & hidden & kept.any(axis=0)
+    images, _ = subspace.project(values, kept)
+    return Trial(
+        np.where(kept, values, 0),
+        kept,
+        subspace,
+        values,
+        judged,
+        1.0,
+        "one band in ten of every pixel was hidden",
+        f"truncation to {subspace.rank} principal components",
+        subspace.back(images),
+    )
+
+
+def _split_noise(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial:
+    fresh = (rng.standard_normal(values.shape) * subspace.sigma[:, None, None]).astype(np.float32)
+    given = np.where(observed, values + _SPLIT * fresh, 0)
+    growth = 1.0 + _SPLIT**2
+    harder = replace(
+        subspace, sigma=subspace.sigma * np.sqrt(growth), eigenvalues=1.0 + (subspace.eigenvalues - 1.0) / growth
+    )
+    baseline = np.stack(
+        [
+            denoise_nl_means(band, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True)
+            for band, sigma in zip(given.astype(np.float64), harder.sigma)
+        ]
+    )
+    return Trial(
+        given,
+        observed,
+        harder,
+        values - fresh / _SPLIT,
+        observed,
+        (1.0 + 1.0 / _SPLIT**2) / growth,
+        "noise was split in two independent parts",
+        "non-local means, band by band",
+        baseline.astype(np.float32),
+    )
+
+
+def _root_mean(error: NDArray[np.float64], count: NDArray[np.int64]) -> float | None:
+    mean = float((error * count).sum() / max(count.sum(), 1))
+    return float(np.sqrt(mean)) if mean > 0 else None
+
+
+def _non_negative(gram: NDArray[np.float64], aim: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``min c' G c / 2 - a' c`` with ``c >= 0``; a singular G is no harm."""
+    size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    scaled = gram / size[:, None] / size + 1e-9 * np.eye(len(gram))
+    root = np.linalg.cholesky(scaled).T
+    found, _ = nnls(root, np.linalg.solve(root.T, aim / size))
+    return found / size
