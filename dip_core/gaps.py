@@ -72,6 +72,11 @@ def find_gaps(
     the fill value 0 does. Raises NothingObserved, GridMismatch, BandCountMismatch, UnreadableRaster.
     """
     context = context or Context()
+    if _alpha_holds_data(scene):
+        context.warn(
+            f"The alpha band of '{scene.paths[0]}' seems to hold data, but it is taken for transparency and not "
+            "filled. If it is a data band, set its colour interpretation to 'undefined' first."
+        )
     valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)
     if masks:
         named, origin = _masked_gaps(scene, masks, polarity, valid)
@@ -126,6 +131,18 @@ def footprint(observed: Mask, reach: int = FOOTPRINT_REACH) -> Mask:
         strips = np.setdiff1d(borders[borders > 0], np.unique(thick))
         inside |= np.isin(labels, strips)
     return inside
+
+
+def _alpha_holds_data(scene: Scene) -> bool:
+    """True where most alpha values are neither transparent nor opaque: a fourth band is easily mistagged."""
+    if scene.alpha() is None:
+        return False
+    between = 0
+    for window in scene.blocks():
+        alpha = scene.read_alpha(window)
+        if alpha is not None and alpha.dtype.kind != "f":
+            between += int(np.count_nonzero((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)))
+    return between > scene.grid.width * scene.grid.height / 2
 
 
 def _masked_gaps(scene: Scene, masks: Sequence[str], polarity: str, valid: Mask) -> tuple[Mask, str]:

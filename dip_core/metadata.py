@@ -50,13 +50,12 @@ def spectral(scene: Scene) -> list[Spectral]:
             listed = lists[name][place] if own and place < len(lists[name]) else None
             return _number(items.get(name, listed))
 
-        wavelength = _number(imagery.get("CENTRAL_WAVELENGTH_UM"))
-        fwhm = _number(imagery.get("FWHM_UM"))
-        good = value("bbl")
+        wavelength, fwhm, good = value("wavelength"), value("fwhm"), value("bbl")
+        factor = _factor(unit, wavelength)
         found.append(
             Spectral(
-                wavelength if wavelength is not None else _micrometres(value("wavelength"), unit),
-                fwhm if fwhm is not None else _micrometres(value("fwhm"), unit),
+                _number(imagery.get("CENTRAL_WAVELENGTH_UM"), _times(wavelength, factor)),
+                _number(imagery.get("FWHM_UM"), _times(fwhm, factor)),
                 None if good is None else good != 0,
             )
         )
@@ -90,14 +89,7 @@ def write(
             kept = {key: value for key, value in items.items() if not key.startswith("STATISTICS_")}
             if kept:
                 target.update_tags(number, ns=namespace or None, **kept)
-        if known.wavelength is not None:
-            target.update_tags(number, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{known.wavelength:.6g}")
-            if "wavelength" not in {key.lower() for key in band.tags.get("", {})}:
-                target.update_tags(number, wavelength=f"{known.wavelength:.6g}", wavelength_units="Micrometers")
-        if known.fwhm is not None:
-            target.update_tags(number, ns="IMAGERY", FWHM_UM=f"{known.fwhm:.6g}")
-            if "fwhm" not in {key.lower() for key in band.tags.get("", {})}:
-                target.update_tags(number, fwhm=f"{known.fwhm:.6g}")
+        _write_spectral(target, number, {key.lower(): value for key, value in band.tags.get("", {}).items()}, known)
     if any(known.wavelength is not None for known in spectral(scene)):
         _write_envi_lists(target, spectral(scene))
     if kind == "mask":
@@ -118,6 +110,29 @@ def write(
         target.write_colormap(1, scene.colormap(0))
 
 
+def _write_spectral(target: rasterio.io.DatasetWriter, number: int, items: dict[str, str], known: Spectral) -> None:
+    """IMAGERY, and those of the band items that are missing, in the unit of those that are there."""
+    added: dict[str, str] = {}
+    factor = 1.0
+    if known.wavelength is not None:
+        target.update_tags(number, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{known.wavelength:.6g}")
+        listed = _number(items.get("wavelength"))
+        if listed is None:
+            added["wavelength"] = f"{known.wavelength:.6g}"
+        elif known.wavelength > 0 and listed > 30 * known.wavelength:
+            factor = 1000.0
+        if listed is None or _unit_factor(items.get("wavelength_units", "")) is None:
+            added["wavelength_units"] = "Micrometers" if factor == 1.0 else "Nanometers"
+    if known.fwhm is not None:
+        target.update_tags(number, ns="IMAGERY", FWHM_UM=f"{known.fwhm:.6g}")
+        if "fwhm" not in items:
+            added["fwhm"] = f"{known.fwhm * factor:.6g}"
+    if known.good is not None and "bbl" not in items:
+        added["bbl"] = str(int(known.good))
+    if added:
+        target.update_tags(number, **added)
+
+
 def _write_envi_lists(target: rasterio.io.DatasetWriter, known: Sequence[Spectral]) -> None:
     lists = {"wavelength": [item.wavelength for item in known], "fwhm": [item.fwhm for item in known]}
     items = {
@@ -136,17 +151,23 @@ def _envi_list(text: str | None) -> list[str]:
     return [item.strip() for item in text.strip().strip("{}").split(",")] if text else []
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: str | None, otherwise: float | None = None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        return float(text) if text is not None else otherwise
     except ValueError:
-        return None
+        return otherwise
 
 
-def _micrometres(value: float | None, unit: str) -> float | None:
-    if value is None:
-        return None
-    factor = _TO_MICROMETRES.get(unit.strip().lower())
-    if factor is None:  # No unit: no optical band has a centre of 100 micrometres or more
-        factor = 1e-3 if value >= 100 else 1.0
-    return value * factor
+def _times(value: float | None, factor: float | None) -> float | None:
+    return None if value is None or factor is None else value * factor
+
+
+def _unit_factor(unit: str) -> float | None:
+    return _TO_MICROMETRES.get(unit.strip().lower())
+
+
+def _factor(unit: str, wavelength: float | None) -> float | None:
+    """What makes micrometres of a band's wavelength and FWHM, which share a unit; None for GHz, years and such."""
+    if unit.strip().lower() in ("", "unknown"):  # no optical band has a centre of 100 micrometres or more
+        return 1e-3 if wavelength is not None and wavelength >= 100 else 1.0
+    return _unit_factor(unit)

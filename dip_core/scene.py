@@ -23,7 +23,8 @@ from rasterio.windows import Window
 from .errors import GridMismatch, UnreadableRaster
 
 BLOCK_ROWS = 512
-_NAMESPACES_NOT_COPIED = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:VRT")
+# Namespaces that describe the file itself, or (xml:) hold one text that cannot be written as items.
+_NOT_COPIED = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:")
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,14 @@ class Scene:
             self.bands = [band for number, src in enumerate(self._sources) for band in _bands(number, src, stacked)]
             if not self.bands:
                 raise UnreadableRaster(path=paths[0], reason="it has no data band")
+            for band in self.bands:
+                if band.dtype.startswith("complex"):
+                    reason = f"its data type {band.dtype} is not supported"
+                    raise UnreadableRaster(path=paths[band.source], reason=reason)
         except BaseException:
             self._stack.close()
             raise
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
-        if self.dtype.kind not in "uif":
-            self._stack.close()
-            raise UnreadableRaster(path=paths[0], reason=f"its data type {self.dtype} is not supported")
 
     def __enter__(self) -> Scene:
         return self
@@ -123,8 +125,8 @@ class Scene:
 
     @property
     def nodata(self) -> float | None:
-        """The first band's nodata value."""
-        return self.bands[0].nodata
+        """The nodata value of the first band that has one."""
+        return next((band.nodata for band in self.bands if band.nodata is not None), None)
 
     @property
     def names(self) -> list[str]:
@@ -133,13 +135,12 @@ class Scene:
 
     def alpha(self) -> tuple[int, int] | None:
         """Source and band index of the first raster's alpha band, if it has one."""
-        interps = self._sources[0].colorinterp
-        return (0, interps.index(ColorInterp.alpha) + 1) if ColorInterp.alpha in interps else None
+        index = _alpha_index(self._sources[0])
+        return None if index is None else (0, index)
 
     def has_dataset_mask(self) -> bool:
         """True where the first raster carries a mask band of its own."""
-        flags = self._sources[0].mask_flag_enums[0]
-        return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        return not {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha} & set(self._sources[0].mask_flag_enums[0])
 
     def tags(self) -> dict[str, dict[str, str]]:
         """The first raster's metadata, by namespace ('' is the default one)."""
@@ -162,6 +163,9 @@ class Scene:
 
         def one(source: rasterio.DatasetReader, index: int) -> NDArray[np.bool_]:
             valid = source.read_masks(index, window=window) > 0
+            alpha = _alpha_index(source)
+            if alpha is not None:  # GDAL's own masks heed it in rasters of 2 and 4 bands only
+                valid &= source.read(alpha, window=window) > 0
             if np.dtype(source.dtypes[index - 1]).kind == "f":
                 valid &= np.isfinite(source.read(index, window=window))
             return valid
@@ -206,7 +210,9 @@ def open_raster(path: str) -> rasterio.DatasetReader:
     if not name.startswith("/vsi") and ":" not in name and not os.path.exists(name):
         raise UnreadableRaster(path=path, reason="there is no such file")
     try:
-        source = rasterio.open(name)
+        # GDAL would leave a file with the unpacked size beside a .gz file.
+        with rasterio.Env(CPL_VSIL_GZIP_WRITE_PROPERTIES="NO"):
+            source = rasterio.open(name)
     except (RasterioIOError, RasterioError, OSError) as error:
         raise UnreadableRaster(path=path, reason=_brief(error)) from error
     except IndexError as error:  # rasterio's answer to a container without a raster band of its own
@@ -248,12 +254,17 @@ def _bands(number: int, source: rasterio.DatasetReader, stacked: bool) -> Iterat
             or (_stem(source.name) if stacked and source.count == 1 else None),
             colorinterp=source.colorinterp[index - 1],
             tags=_all_tags(source, index),
-            has_mask=MaskFlags.all_valid not in source.mask_flag_enums[index - 1],
+            has_mask=MaskFlags.all_valid not in source.mask_flag_enums[index - 1] or _alpha_index(source) is not None,
         )
 
 
+def _alpha_index(source: rasterio.DatasetReader) -> int | None:
+    interps = source.colorinterp
+    return interps.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in interps else None
+
+
 def _all_tags(source: rasterio.DatasetReader, index: int) -> dict[str, dict[str, str]]:
-    names = ["", *(name for name in source.tag_namespaces(index) if name and name not in _NAMESPACES_NOT_COPIED)]
+    names = ["", *(name for name in source.tag_namespaces(index) if name and not name.startswith(_NOT_COPIED))]
     found = {name: source.tags(index, ns=name) if name else source.tags(index) for name in names}
     return {name: tags for name, tags in found.items() if tags}
 

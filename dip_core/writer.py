@@ -53,6 +53,7 @@ class RasterWriter:
         self._like = like
         self._alpha = kind == "values" and keep_mask and like.alpha() is not None
         self._mask = kind == "values" and keep_mask and like.has_dataset_mask()
+        self._unify = kind == "values" and isinstance(nodata, str) and _several_nodata(like)
         self._partial = partial.partial_path(path)
         grid = like.grid
         size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height
@@ -70,6 +71,8 @@ class RasterWriter:
             "bigtiff": "if_safer",
             "interleave": "band" if self.count > 8 else "pixel",
         }
+        if kind != "values":
+            profile.update(photometric="minisblack")  # else 4 bands of bytes become RGB and alpha
         if tiled:
             profile.update(tiled=True, blockxsize=256, blockysize=256)
         if grid.gcps:
@@ -103,14 +106,21 @@ class RasterWriter:
     def write(self, pixels: NDArray, window: Window, changed: NDArray[np.bool_] | None = None) -> None:
         """Write ``(band, row, column)`` pixels; ``changed`` pixels become opaque and unmasked."""
         with self._guard():
+            if self._unify:
+                kept = self._like.valid(window) | (False if changed is None else changed)
+                pixels = np.where(kept, pixels, np.asarray(self.nodata).astype(self.dtype))
             for number in range(self.count):
                 self._file.write(pixels[number].astype(self.dtype, copy=False), number + 1, window=window)
             opened = None if changed is None else changed.all(axis=0)
             if self._alpha:
                 alpha = self._like.read_alpha(window)
-                if alpha is not None and opened is not None:
-                    alpha = np.where(opened, np.iinfo(self.dtype).max if self.dtype.kind != "f" else 1, alpha)
-                self._file.write(alpha, self.count + 1, window=window)
+                if alpha is not None:
+                    opaque = _opaque(alpha, self.dtype)
+                    if alpha.dtype != self.dtype:  # the stack's common type is wider than that of the alpha band
+                        alpha = np.rint(alpha / _opaque(alpha, alpha.dtype) * opaque).astype(self.dtype)
+                    if opened is not None:
+                        alpha = np.where(opened, opaque, alpha).astype(self.dtype)
+                    self._file.write(alpha, self.count + 1, window=window)
             if self._mask:
                 mask = self._like.valid(window).any(axis=0)
                 if opened is not None:
@@ -130,6 +140,18 @@ class RasterWriter:
             if "No space" in text or "ENOSPC" in text:
                 raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
             raise UnwritableOutput(path=self.path, reason=text[:160] or type(error).__name__) from error
+
+
+def _opaque(alpha: NDArray, dtype: np.dtype) -> float:
+    """The alpha of an opaque pixel; in rasters of floats, where there is no rule, the highest that is met."""
+    if dtype.kind != "f":
+        return int(np.iinfo(dtype).max)
+    return max(1.0, float(alpha.max())) if alpha.dtype.kind == "f" else 1.0
+
+
+def _several_nodata(scene: Scene) -> bool:
+    """True where bands differ in their nodata value; a GeoTIFF has one for all its bands."""
+    return scene.nodata is not None and any(str(band.nodata) != str(scene.nodata) for band in scene.bands)
 
 
 def _holds(dtype: np.dtype, value: float | None) -> bool:

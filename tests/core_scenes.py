@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 
 from dip_core import gapfill, partial
 from dip_core.context import Context
 from dip_core.events import Event, Message
 from dip_core.job import Compute, GapFillJob, Outputs
+from dip_core.scene import Scene
+from dip_core.writer import RasterWriter
 
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("DEEP_PRIOR_DATA") or ROOT.parent / "shared" / "data")
 TRANSFORM = rasterio.Affine(30.0, 0.0, 500000.0, 0.0, -30.0, 6200000.0)
+
+
+def data(name: str) -> str:
+    """A raster of the data folder, which is no part of the project; skips the test where it is absent."""
+    if not (DATA / name).exists():
+        pytest.skip(f"no {name} in {DATA}: set DEEP_PRIOR_DATA to the folder of the test rasters")
+    return str(DATA / name)
 
 
 def write(path, pixels, **profile) -> str:
@@ -62,6 +75,17 @@ def fill(tmp_path: Path, inputs, method: str = "fast", **options):
         raise
     partial.commit()
     return result, {name: str(tmp_path / file) for name, file in names.items()}, told
+
+
+def copy(inputs, out, changed=None, **options) -> str:
+    """A scene written again by `RasterWriter`, block by block as a run does it, and committed."""
+    paths = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    with Scene([str(path) for path in paths]) as scene, RasterWriter(str(out), scene, **options) as writer:
+        for window in scene.blocks():
+            cut = None if changed is None else changed[(slice(None), *window.toslices())]
+            writer.write(scene.read(window), window, cut)
+    partial.commit()
+    return str(out)
 
 
 def read(path) -> np.ndarray:
