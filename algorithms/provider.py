@@ -12,8 +12,9 @@ from .gapfillslcoff import GapFillSlcOff
 from .inpaintstripes import InpaintStripes
 from .setupengine import SetUpEngine
 from .simulategaps import SimulateGaps
+from .trainsuperresolver import TrainSuperResolver
 
-ALGORITHMS = (GapFillSlcOff, InpaintStripes, SimulateGaps, AssessRestoration, SetUpEngine)
+ALGORITHMS = (GapFillSlcOff, InpaintStripes, TrainSuperResolver, SimulateGaps, AssessRestoration, SetUpEngine)
 
 
 class DeepPriorProvider(QgsProcessingProvider):

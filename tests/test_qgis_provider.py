@@ -25,6 +25,10 @@ CONTRACT = {
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
+    "trainsuperresolver": (
+        ["INPUTS", "FACTOR", "DEVICE", "TIME_BUDGET", "SEED"],
+        ["MODEL", "PSNR", "BICUBIC_PSNR", "SAM", "BICUBIC_SAM"],
+    ),
     "simulategaps": (["INPUT", "SWATH_FROM", "SWATH_TO", "PERCENTAGE", "SEED"], ["OUTPUT", "MASK"]),
     "assessrestoration": (["RESTORED", "REFERENCE", "MASK"], ["REPORT", "METRICS", *QUALITY]),
     "setupengine": (["ACTION", "COMPUTE", "PYTHON"], ["LOG", "REPORT", "DIAGNOSTICS", "ENGINE_PYTHON"]),
@@ -32,6 +36,7 @@ CONTRACT = {
 REQUIRED = {
     "gapfillslcoff": {"INPUT"},
     "inpaintstripes": {"INPUT"},
+    "trainsuperresolver": {"INPUTS"},
     "simulategaps": {"INPUT"},
     "assessrestoration": {"RESTORED", "REFERENCE"},
     "setupengine": set(),
