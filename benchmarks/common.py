@@ -88,7 +88,7 @@ class Machine:
         else:
             state = f"machine not quiet: other processes kept {load:.1f} cores busy on average"
         return (
-            f"{_processor()}, {os.cpu_count()} cores, device {self.device}, {self.threads} threads, "
+            f"{_processor()}, {os.cpu_count()} cores, device {self.device}, {self.threads} thread{'s' * (self.threads > 1)}, "
             f"torch {torch.__version__}, Python {platform.python_version()}; {state}; "
             f"{datetime.date.today().isoformat()}, core at commit {_commit()}"
         )
