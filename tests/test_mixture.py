@@ -1,0 +1,265 @@
+"""The mixture: never worse than its best expert, and an uncertainty that means what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from core_scenes import landscape, stripes
+
+from dip_core import mixture
+from dip_core.mixture import CLASSES, Samples, classes, elect, roughness, unvalidated
+from dip_core.observation import Observation
+
+COUNT = 12_000
+
+
+def samples(errors, names=None, seed=0, **facts):
+    """Samples of a standard normal truth with the given errors ``(sample, expert)``; two bands, four folds."""
+    rng = np.random.default_rng([seed, 9])
+    count = len(errors)
+    truth = rng.normal(size=count).astype(np.float32)
+    found = {
+        "names": tuple(names or [f"e{number}" for number in range(errors.shape[1])]),
+        "estimates": (truth[:, None] + errors).astype(np.float32),
+        "truth": truth,
+        "baseline": truth + 1,
+        "band": rng.integers(0, 2, count),
+        "kind": rng.integers(0, CLASSES, count),
+        "distance": np.ones(count, np.float32),
+        "roughness": np.ones(count, np.float32),
+        "fold": rng.integers(0, 4, count),
+    }
+    return Samples(**{**found, **facts})
+
+
+def noise(*deviations, seed=0, count=COUNT):
+    """Independent normal errors, one column an expert."""
+    return np.random.default_rng(seed).normal(size=(count, len(deviations))) * deviations
+
+
+def choose(found, mix=True, bands=2):
+    return elect(found, bands, np.random.default_rng(0), mix)
+
+
+# Weights
+
+
+def test_two_equal_experts_share_and_gain():
+    """Independent errors of equal size: the mean's deviation is theirs over the root of 2."""
+    chosen = choose(samples(noise(1.0, 1.0)))
+    np.testing.assert_allclose(chosen.rule.weights, 0.5, atol=0.05)
+    # 12000 samples know a deviation to 1 / sqrt(24000) = 0.6 %.
+    assert chosen.scores[chosen.rule.name] == pytest.approx(1 / np.sqrt(2), rel=0.02)
+    assert np.sqrt(np.mean((chosen.heldout - chosen.samples.truth) ** 2)) == pytest.approx(
+        chosen.scores[chosen.rule.name]
+    )
+
+
+def test_weights_follow_precision():
+    """Deviations of 1 and 2: weights are inverse to variances, 4 to 1."""
+    chosen = choose(samples(noise(1.0, 2.0)))
+    np.testing.assert_allclose(chosen.rule.weights, [[0.8, 0.2]] * CLASSES, atol=0.05)
+
+
+def test_an_expert_that_only_adds_noise_gets_nothing():
+    """One error is the other plus noise: no convex mixture gains, and the good expert stands alone."""
+    good = noise(1.0)
+    chosen = choose(samples(np.hstack([good, good + noise(1.0, seed=1)])))
+    np.testing.assert_allclose(chosen.rule.weights, [[1.0, 0.0]] * CLASSES, atol=0.03)
+    assert chosen.used[0] == 0
+
+
+def test_each_distance_has_its_weights_where_it_pays():
+    """One expert is good near the rim, the other far from it."""
+    found = samples(noise(1.0, 1.0))
+    near = found.kind <= 2
+    errors = noise(1.0, 1.0) * np.where(near[:, None], [0.2, 1.0], [1.0, 0.2])
+    chosen = choose(samples(errors, kind=found.kind))
+    assert chosen.rule.name == "weights by distance"
+    # Alone, a class would give the better one 96 %; the 2000 pooled samples that it must outvote pull it to a half.
+    assert (chosen.rule.weights[:3, 0] > 0.7).all() and (chosen.rule.weights[3:, 1] > 0.7).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [40, 400, 4000])
+def test_never_worse_than_the_best_expert_on_its_samples(seed, count):
+    rng = np.random.default_rng(seed)
+    shape = rng.normal(size=(4, 4))
+    errors = rng.standard_t(3, size=(count, 4)) @ shape + rng.normal(size=4) * 0.3
+    found = samples(errors, seed=seed)
+    chosen = choose(found)
+    each = np.sqrt(np.mean(errors**2, axis=0))
+    assert chosen.scores[chosen.rule.name] <= each.min() * (1 + 1e-5)
+    assert chosen.scores[chosen.rule.name] == min(chosen.scores.values())
+    assert (chosen.rule.weights >= 0).all()
+    np.testing.assert_allclose(chosen.rule.weights.sum(axis=1), 1.0)
+
+
+def test_the_score_of_a_mixture_is_that_on_other_folds():
+    """Experts that are pure chance: weights fitted to their own samples would seem to gain 5 %."""
+    errors = noise(*[1.0] * 30, count=300, seed=3)
+    errors[:, 0] *= 0.4
+    chosen = choose(samples(errors, kind=np.full(300, 3)))
+    weights = mixture._weights(errors, np.full(300, 3), by_class=True)[3]
+    fitted = float(np.sqrt(np.mean((errors @ weights) ** 2)))
+    assert chosen.scores["weights by distance"] > 1.03 * fitted
+
+
+def test_one_expert_alone_where_no_mixture_is_wanted():
+    chosen = choose(samples(noise(1.0, 0.8, 1.2), names=("a", "b", "c")), mix=False)
+    assert set(chosen.scores) == {"a", "b", "c"} and chosen.rule.name == "b" and chosen.used == [1]
+
+
+def test_a_perfect_expert_wins():
+    chosen = choose(samples(np.hstack([noise(1.0), np.zeros((COUNT, 1))])))
+    assert chosen.scores[chosen.rule.name] < 1e-6
+    assert np.isfinite(chosen.deviation).all() and (chosen.deviation > 0).all()
+
+
+def test_millions_of_samples_are_thinned(monkeypatch):
+    monkeypatch.setattr(mixture, "_MOST_SAMPLES", 1000)
+    chosen = choose(samples(noise(1.0, 1.0)))
+    assert len(chosen.samples) == 1000 == len(chosen.heldout) == len(chosen.deviation)
+    assert len(chosen.samples.estimates) == 1000
+
+
+def test_the_same_samples_give_the_same_mixture():
+    first, again = (choose(samples(noise(1.0, 1.3, 0.9))) for _ in range(2))
+    np.testing.assert_array_equal(first.rule.weights, again.rule.weights)
+    np.testing.assert_array_equal(first.spread.factors, again.spread.factors)
+
+
+# Uncertainty
+
+
+def share_within(chosen, found, errors, sigmas):
+    """The share of fresh errors within so many predicted deviations; ``found`` tells what is known of the pixels."""
+    weights = chosen.rule.weights[found.kind]
+    mean = (found.estimates * weights).sum(axis=1)
+    scatter = (weights * (found.estimates - mean[:, None]) ** 2).sum(axis=1)
+    deviation = chosen.spread.deviation(found.kind, found.band, scatter, found.roughness)
+    return np.mean(np.abs((errors * weights).sum(axis=1)) <= sigmas * deviation)
+
+
+@pytest.mark.parametrize("tails", [None, 4])
+def test_one_deviation_covers_68_percent_and_two_95(tails):
+    """Fresh errors whose size follows the roughness; with longer tails both shares are met as nearly as can be."""
+
+    def draw(seed):
+        rng = np.random.default_rng(seed)
+        rough = rng.uniform(0.1, 4.0, COUNT).astype(np.float32)
+        unit = rng.normal(size=(COUNT, 2)) if tails is None else rng.standard_t(tails, (COUNT, 2)) / np.sqrt(2)
+        errors = unit * np.sqrt(rough)[:, None]
+        return samples(errors, seed=seed, roughness=rough), errors
+
+    chosen = choose(draw(1)[0])
+    found, errors = draw(2)
+    # The project's goal is 68 +- 5 %; 12000 samples know the share to half a percent.
+    assert share_within(chosen, found, errors, 1) == pytest.approx(0.683, abs=0.03 if tails is None else 0.05)
+    assert share_within(chosen, found, errors, 2) == pytest.approx(0.954, abs=0.015 if tails is None else 0.025)
+    # The report judges each sample by a model of the other folds, and finds the same.
+    within = np.abs(chosen.heldout - chosen.samples.truth) <= chosen.deviation
+    assert within.mean() == pytest.approx(0.683, abs=0.05)
+    # Rough places are uncertain places.
+    rough = found.roughness > 2
+    deviation = chosen.spread.deviation(found.kind, found.band, np.zeros(COUNT), found.roughness)
+    assert deviation[rough].mean() > 1.5 * deviation[~rough].mean()
+
+
+def test_each_band_is_calibrated():
+    found = samples(noise(1.0, 1.0))
+    errors = noise(1.0, 1.0) * np.where(found.band[:, None] == 1, 3.0, 1.0)
+    chosen = choose(samples(errors))
+    for band in (0, 1):
+        own = chosen.samples.band == band
+        within = np.abs(chosen.heldout - chosen.samples.truth)[own] <= chosen.deviation[own]
+        assert within.mean() == pytest.approx(0.683, abs=0.05)
+
+
+def test_where_experts_disagree_the_mixture_is_uncertain():
+    """Errors in proportion to what the experts differ by."""
+    rng = np.random.default_rng(5)
+    size = rng.choice([0.2, 2.0], COUNT)
+    chosen = choose(samples(rng.normal(size=(COUNT, 8)) * size[:, None]))
+    assert chosen.deviation[size == 2.0].mean() > 2 * chosen.deviation[size == 0.2].mean()
+
+
+def test_without_validation_the_roughness_is_the_variance():
+    empty = samples(noise(1.0, 1.0), names=("linear", "harmonic"))
+    chosen = unvalidated(empty, 2)
+    assert chosen.used == [1] and len(chosen.samples) == 0 and chosen.scores == {}
+    kind, band = np.zeros(3, int), np.array([0, 1, 1])
+    np.testing.assert_allclose(chosen.spread.deviation(kind, band, np.ones(3), np.array([1.0, 4.0, 0.0])), [1, 2, 1e-6])
+    only = samples(noise(1.0), names=("paper_composite",))
+    assert unvalidated(only, 2).used == [0]
+
+
+# Mixing a window
+
+
+def window():
+    """Two bands, 40 x 50, gaps, an exterior, and values borrowed in one place."""
+    values = ((landscape(2, 40, 50) - 125) / 40).astype(np.float32)
+    gap = np.broadcast_to(stripes(40, 50), values.shape).copy()
+    outside = np.zeros((40, 50), bool)
+    outside[:, 44:] = True
+    gap &= ~outside
+    borrowed = np.zeros_like(gap)
+    borrowed[0, :, 20:24] = gap[0, :, 20:24]
+    observed = (~gap & ~outside) | borrowed
+    return Observation(np.where(observed, values, 0).astype(np.float32), observed, gap), borrowed
+
+
+def test_combine_keeps_what_was_observed_and_tells_the_deviation():
+    observation, borrowed = window()
+    chosen = choose(samples(noise(1.0, 1.0)))
+    estimates = [np.full(observation.shape, value, np.float32) for value in (1.0, 3.0)]
+    mean, deviation = chosen.combine(estimates, observation, borrowed)
+    assert mean.dtype == deviation.dtype == np.float32
+    np.testing.assert_array_equal(mean[observation.observed], observation.values[observation.observed])
+    rest = observation.target & ~borrowed
+    weights = chosen.rule.weights[classes(observation, borrowed)]
+    np.testing.assert_allclose(mean[rest], (weights @ [1.0, 3.0])[rest], rtol=1e-6)
+    # Borrowed values are estimates too, and have a deviation; really observed ones and the exterior have none.
+    assert (deviation[observation.target] > 0).all()
+    assert (deviation[~observation.target] == 0).all() and (mean[:, :, 44:] == 0).all()
+
+
+def test_combine_wants_the_estimates_of_used_experts_only():
+    good = noise(1.0)
+    chosen = choose(samples(np.hstack([good + noise(2.0, seed=1), good, good + noise(2.0, seed=2)])), mix=False)
+    observation, borrowed = window()
+    assert chosen.used == [1]
+    mean, _ = chosen.combine([np.full(observation.shape, 2.0, np.float32)], observation, borrowed)
+    assert (mean[observation.target & ~borrowed] == 2.0).all()
+
+
+def test_classes_go_by_distance():
+    observed = np.zeros((1, 1, 30), bool)
+    observed[0, 0, 0] = True
+    observation = Observation(np.zeros((1, 1, 30), np.float32), observed, ~observed)
+    borrowed = np.zeros_like(observed)
+    borrowed[0, 0, 25] = True
+    kind = classes(observation, borrowed)[0, 0]
+    # 1 pixel; 2 to 3; 4 to 6; 7 and more; and 0 for what other bands see.
+    assert kind[1:9].tolist() == [1, 2, 2, 3, 3, 3, 4, 4] and kind[25] == 0 and kind[29] == 4
+    deep = dataclasses.replace(observation, observed=np.ones_like(observed), assumed=~observed)
+    assert classes(deep, np.zeros_like(observed))[0, 0, 5] == CLASSES - 1
+
+
+def test_roughness_is_the_variance_around():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(1, 100, 120)).astype(np.float32)
+    values[:, :, 60:] *= 3
+    observed = np.ones(values.shape, bool)
+    observed[:, 45:50] = False
+    observed[:, :30, :30] = False
+    found = roughness(Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed))[0]
+    # 15 x 15 pixels know a variance to some 10 %; their mean over the area is far better known.
+    assert found[60:90, 10:50].mean() == pytest.approx(1.0, rel=0.1)
+    assert found[60:90, 70:110].mean() == pytest.approx(9.0, rel=0.1)
+    assert found[5, 5] == pytest.approx(values[observed].var(), rel=0.5)  # nothing around: the mean of all
+    nothing = np.zeros_like(observed)
+    assert (roughness(Observation(np.zeros_like(values), nothing, ~nothing)) == 1).all()
