@@ -8,13 +8,22 @@ from qgis.PyQt.QtGui import QIcon
 from ..dip_core import __version__
 from .assessrestoration import AssessRestoration
 from .base import ICON, PYTHON_SETTING
+from .denoisehsi import DenoiseHsi
 from .gapfillslcoff import GapFillSlcOff
 from .inpaintstripes import InpaintStripes
 from .setupengine import SetUpEngine
 from .simulategaps import SimulateGaps
 from .trainsuperresolver import TrainSuperResolver
 
-ALGORITHMS = (GapFillSlcOff, InpaintStripes, TrainSuperResolver, SimulateGaps, AssessRestoration, SetUpEngine)
+ALGORITHMS = (
+    GapFillSlcOff,
+    DenoiseHsi,
+    InpaintStripes,
+    TrainSuperResolver,
+    SimulateGaps,
+    AssessRestoration,
+    SetUpEngine,
+)
 
 
 class DeepPriorProvider(QgsProcessingProvider):

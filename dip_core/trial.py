@@ -33,7 +33,7 @@ Crop = tuple[slice, slice, slice]
 
 SIDE = 128  # pixels of the part of a scene that a trial takes
 _FOLDS = 10
-_SPLIT = 0.5
+_SPLIT = 0.7
 _FEWEST = 200  # held-out values
 _BAND_TRUST = 2000  # held-out values that a band's own scale must outvote
 
@@ -42,8 +42,8 @@ _BAND_TRUST = 2000  # held-out values that a band's own scale must outvote
 class Trial:
     """What a denoiser gets (values, observed, subspace), and the held-out samples that it is judged on.
 
-    ``truth``: noisy values where ``judged``; their noise variance is ``extra`` times sigma squared. ``kind``: how
-    they were held out, in words; ``baseline``: the name and estimate of a simple alternative.
+    ``truth``: noisy values where ``judged``, with the noise variances ``noise`` ``(band,)``. ``kind``: how they were
+    held out, in words; ``baseline``: the name and estimate of a simple alternative.
     """
 
     values: NDArray
@@ -51,7 +51,7 @@ class Trial:
     subspace: Subspace
     truth: NDArray
     judged: Mask
-    extra: float
+    noise: NDArray[np.float64]
     kind: str
     baseline_name: str
     baseline: Cube
@@ -155,7 +155,7 @@ def judge(test: Trial, estimate: Cube, spread: Cube) -> tuple[ErrorModel, Score]
     """The error model that the held-out samples support, and the scores."""
     sigma = test.subspace.sigma
     bands = range(len(sigma))
-    noise = test.extra * np.square(sigma)
+    noise = test.noise
     square = np.square(np.where(test.judged, estimate - test.truth, 0.0).astype(np.float64))
     base = np.square(np.where(test.judged, test.baseline - test.truth, 0.0).astype(np.float64))
     count = test.judged.sum(axis=(1, 2))
@@ -170,7 +170,7 @@ def judge(test: Trial, estimate: Cube, spread: Cube) -> tuple[ErrorModel, Score]
         np.maximum(power - noise, 0.0),
         np.sqrt(square.sum(axis=(1, 2)) / each / noise),
     )
-    aim = square / np.square(sigma)[:, None, None] - test.extra
+    aim = (square - noise[:, None, None]) / np.square(sigma)[:, None, None]
     terms = np.stack([np.ones_like(spread), roughness(test.subspace, estimate), spread]).astype(np.float64)
     number = test.judged.sum(axis=0).astype(np.float64)
     pooled = np.where(test.judged, aim, 0.0).sum(axis=0)
@@ -215,7 +215,7 @@ def _hidden_samples(values: NDArray, observed: Mask, subspace: Subspace, rng: np
         subspace,
         values,
         judged,
-        1.0,
+        np.square(subspace.sigma),
         "one band in ten of every pixel was hidden",
         f"truncation to {subspace.rank} principal components",
         subspace.back(images),
@@ -225,6 +225,8 @@ def _hidden_samples(values: NDArray, observed: Mask, subspace: Subspace, rng: np
 def _split_noise(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial:
     fresh = (rng.standard_normal(values.shape) * subspace.sigma[:, None, None]).astype(np.float32)
     given = np.where(observed, values + _SPLIT * fresh, 0)
+    # The noise that was added is known, so its own variance is taken, not that of its distribution.
+    added = np.square(fresh).sum(axis=(1, 2), where=observed) / np.maximum(observed.sum(axis=(1, 2)), 1) / _SPLIT**2
     growth = 1.0 + _SPLIT**2
     harder = replace(
         subspace, sigma=subspace.sigma * np.sqrt(growth), eigenvalues=1.0 + (subspace.eigenvalues - 1.0) / growth
@@ -241,7 +243,7 @@ def _split_noise(values: NDArray, observed: Mask, subspace: Subspace, rng: np.ra
         harder,
         values - fresh / _SPLIT,
         observed,
-        (1.0 + 1.0 / _SPLIT**2) / growth,
+        np.square(subspace.sigma) + added,
         "noise was split in two independent parts",
         "non-local means, band by band",
         baseline.astype(np.float32),

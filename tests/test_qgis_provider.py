@@ -24,6 +24,7 @@ CONTRACT = {
         ["INPUT", "BANDS", "GAP_MASK", "GUIDE", *RESTORER, "MASK_POLARITY", "NETWORK_INPUT", "FILL_EXTERIOR"],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
+    "denoisehsi": (["INPUT", *RESTORER, "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
     "trainsuperresolver": (
         ["INPUTS", "FACTOR", "DEVICE", "TIME_BUDGET", "SEED"],
@@ -35,6 +36,7 @@ CONTRACT = {
 }
 REQUIRED = {
     "gapfillslcoff": {"INPUT"},
+    "denoisehsi": {"INPUT"},
     "inpaintstripes": {"INPUT"},
     "trainsuperresolver": {"INPUTS"},
     "simulategaps": {"INPUT"},

@@ -117,7 +117,7 @@ def _stage(
     pilots = None if pilot is None else pilot.reshape(channels, -1)
     window = (2 * sizes.reach + 1) ** 2
     strip = max(1, _WORKING_FLOATS // (window * len(lefts)))
-    strong = noisy.flatten(1).var(dim=1) > _STRONG_SIGNAL
+    strong = noisy.flatten(1).var(dim=1, correction=0) > _STRONG_SIGNAL
     # Channels in the order of their strength; a part holds strong ones only, or weak ones only.
     split = int(strong.sum())
     edges = sorted({0, channels, split, *range(0, channels, _CHANNELS_AT_ONCE)})

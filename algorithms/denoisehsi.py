@@ -1,0 +1,66 @@
+"""Denoise HSI: removes noise from a hyperspectral or multispectral raster, all good bands at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+
+from ..dip_core.job import DENOISE_METHODS, DenoiseJob, Outputs
+from .base import given
+from .restorer import Restorer
+
+
+class DenoiseHsi(Restorer):
+    """Denoising with bad bands and unobserved pixels left bit for bit as they were."""
+
+    NAME = "denoisehsi"
+    LABEL = "Denoise HSI"
+    GROUP = ("restoration", "Restoration")
+    SUMMARY = "Removes noise from a hyperspectral or multispectral raster, all good bands at once."
+    TAGS = ("denoise", "noise", "hyperspectral", "enmap", "prisma", "hyperion", "aviris", "deep image prior", "snr")
+    RESULT_WORD = "denoised"
+    HELP = """
+<p>Bad bands (<code>bbl</code> 0), empty bands and unobserved pixels pass through bit for bit. Type, nodata, scale, CRS,
+georeference, wavelengths and band metadata are kept.</p>
+<p><b>How it works.</b> The noise level of each band is what the other bands do not predict. Divided by it, the spectra
+have a few directions that hold signal; the images along these are denoised and put together again.</p>
+<p><b>Methods.</b> <i>fast</i>: patches that look alike are denoised together (non-local ridge); no network.</p>
+<p><b>How good is it?</b> A part of the values is held out and predicted. The report tells the error against the
+noise-free scene that they reveal, band by band, beside what a truncation to principal components makes of the same
+values; and the noise level of each band, which is worth a look in itself.</p>
+"""
+    METHODS = DENOISE_METHODS
+    METHOD_TOOLTIP = "fast: non-local ridge on the images of the spectral subspace, no network."
+
+    SIGMA = "SIGMA"
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Declare parameters and outputs, in the order of the dialog."""
+        self.add_raster(self.INPUT, "Noisy raster", "All its good bands are denoised.")
+        self.add_computing()
+        self.add(
+            QgsProcessingParameterNumber(
+                self.SIGMA,
+                self.tr("Noise level (standard deviation, in the data's units)"),
+                QgsProcessingParameterNumber.Type.Double,
+                optional=True,
+                minValue=0,
+            ),
+            "The same for all bands. Leave empty to estimate the level of each band.",
+            advanced=True,
+        )
+        self.add_outputs("Denoised")
+
+    def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> DenoiseJob:
+        """The denoising job."""
+        sigma = None
+        if given(parameters, self.SIGMA):
+            sigma = self.parameterAsDouble(parameters, self.SIGMA, context)
+        return DenoiseJob(
+            input=self.path(self.INPUT) or "",
+            outputs=outputs,
+            method=self.parameterAsEnumString(parameters, self.METHOD, context),
+            sigma=sigma,
+            compute=self.compute(parameters, context),
+        )

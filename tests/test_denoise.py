@@ -1,0 +1,301 @@
+"""Denoising: noise levels and subspace are found, the error falls and is known, what is not to be touched is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from core_scenes import TRANSFORM, read, table, write
+from scipy import ndimage
+
+from dip_core import denoise, job, partial, trial
+from dip_core.context import Context
+from dip_core.denoising import Settings
+from dip_core.denoising import denoise as denoise_array
+from dip_core.errors import InvalidJob, NothingObserved
+from dip_core.experts.nl_ridge import nl_ridge
+from dip_core.job import Compute, DenoiseJob, Outputs
+from dip_core.noise import levels, neighbour_correlation
+from dip_core.subspace import find_subspace
+
+RANK = 3
+
+
+def cube(bands: int = 30, rows: int = 64, columns: int = 72, seed: int = 0) -> np.ndarray:
+    """A noise-free cube of three materials, piecewise smooth, about 0 to 1; ``(band, row, column)``."""
+    rng = np.random.default_rng(seed)
+    fields = ndimage.gaussian_filter(rng.normal(size=(RANK, rows, columns)), (0, 6, 6))
+    shares = np.stack([np.where(field > 0, 1.0, 0.2) for field in fields]) + 4.0 * fields
+    spectra = ndimage.gaussian_filter1d(rng.random((bands, RANK)), 4 if bands > 8 else 1, axis=0)
+    image = np.tensordot(spectra, shares, axes=1)
+    return (image - image.min()) / (image.max() - image.min())
+
+
+def noisy(clean: np.ndarray, sigma, seed: int = 1) -> np.ndarray:
+    """With independent normal noise; ``sigma``: one level, or one a band."""
+    level = np.broadcast_to(np.asarray(sigma, float), len(clean))[:, None, None]
+    return clean + level * np.random.default_rng(seed).normal(size=clean.shape)
+
+
+def everywhere(values: np.ndarray) -> np.ndarray:
+    return np.ones(values.shape, bool)
+
+
+def rmse(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(a - b))))
+
+
+@pytest.mark.parametrize("bands", [3, 30])
+def test_noise_levels_are_found_band_by_band(bands):
+    truth = np.linspace(0.05, 0.2, bands)
+    values = noisy(cube(bands), truth)
+    # 64 x 72 details: the median rule is right to about 2 % (one standard deviation); five of them, and the excess of
+    # a regression on noisy bands.
+    np.testing.assert_allclose(levels(values, everywhere(values)), truth, rtol=0.12)
+
+
+def test_noise_level_is_of_observed_pixels_only():
+    values = noisy(cube(), 0.1)
+    observed = everywhere(values)
+    observed[:, 20:40, :30] = False
+    values[~observed] = -32768
+    np.testing.assert_allclose(levels(values, observed), 0.1, rtol=0.12)
+
+
+def test_constant_and_tiny_bands_have_a_level_too():
+    values = np.zeros((2, 5, 5))
+    assert (levels(values, everywhere(values)) > 0).all()
+    assert levels(np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))[0] > 0
+
+
+def test_structure_in_a_residual_shows_as_correlation_of_neighbours():
+    noise = np.random.default_rng(0).normal(size=(80, 80))
+    seen = np.ones(noise.shape, bool)
+    assert abs(neighbour_correlation(noise, seen)) < 0.05
+    assert neighbour_correlation(ndimage.gaussian_filter(noise, 1), seen) > 0.5
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.05])
+def test_rank_is_that_of_the_signal(sigma):
+    values = noisy(cube(), sigma)
+    assert find_subspace(values, everywhere(values)).rank == RANK
+
+
+def test_pure_noise_keeps_one_direction_only():
+    values = np.random.default_rng(0).normal(size=(40, 60, 60))
+    assert find_subspace(values, everywhere(values)).rank == 1
+
+
+def test_eigen_images_go_back_to_what_they_came_from():
+    clean = cube()
+    values = noisy(clean, 1e-4)
+    space = find_subspace(values, everywhere(values))
+    images, seen = space.project(values, everywhere(values))
+    assert seen.all() and images.shape[0] == space.rank
+    assert rmse(space.back(images), clean) < 1e-4  # projection alone removes noise
+
+
+def test_noise_of_eigen_images_has_variance_one():
+    clean = cube()
+    values = noisy(clean, np.linspace(0.05, 0.2, 30))
+    space = find_subspace(values, everywhere(values))
+    difference = space.project(values, everywhere(values))[0] - space.project(clean, everywhere(values))[0]
+    np.testing.assert_allclose(difference.std(axis=(1, 2)), 1.0, rtol=0.06)
+
+
+def test_pixels_that_some_bands_miss_take_the_others_word():
+    clean = cube()
+    values = noisy(clean, 0.02)
+    observed = everywhere(values)
+    observed[:12, 10:20, 10:20] = False
+    space = find_subspace(values, observed)
+    estimate = space.back(space.project(values, observed)[0])
+    # Noise of 18 of 30 bands in 3 directions: about 0.02 sqrt(3 / 18), and as much again for worse conditioning.
+    assert rmse(estimate[:12, 10:20, 10:20], clean[:12, 10:20, 10:20]) < 0.02
+
+
+def test_non_local_ridge_removes_most_of_the_noise():
+    clean = cube(1)[0] * 20
+    image = (clean + np.random.default_rng(0).normal(size=clean.shape))[None].astype(np.float32)
+    assert (
+        rmse(nl_ridge(image, np.ones(clean.shape, bool))[0], clean) < 0.65
+    )  # edges of a signal four times the noise keep the most
+
+
+def test_non_local_ridge_leaves_a_strong_signal():
+    """Where the noise is 1 part in 10,000 nothing may be lost, nor any number overflow."""
+    clean = cube(2) * 1e4
+    image = (clean + np.random.default_rng(0).normal(size=clean.shape)).astype(np.float32)
+    assert rmse(nl_ridge(image, np.ones(clean.shape[1:], bool)), clean) < 1.1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 40), (17, 23)])
+def test_images_smaller_than_a_search_window(shape):
+    image = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    estimate = nl_ridge(image, np.ones(shape, bool))
+    assert estimate.shape == image.shape and np.isfinite(estimate).all()
+    assert np.abs(estimate).max() <= np.abs(image).max() + 1e-5
+
+
+def test_unobserved_pixels_never_spread():
+    clean = cube(1)[0] * 20
+    seen = np.ones(clean.shape, bool)
+    seen[20:40, 20:50] = False
+    noise = np.random.default_rng(0).normal(size=clean.shape)
+    first = np.where(seen, clean + noise, 1e6)[None].astype(np.float32)
+    second = np.where(seen, clean + noise, -7.0)[None].astype(np.float32)
+    estimate = nl_ridge(first, seen)
+    np.testing.assert_array_equal(estimate, nl_ridge(second, seen))
+    assert (estimate[0][~seen] == 0).all()
+    assert rmse(estimate[0][seen], clean[seen]) < 0.65
+
+
+@pytest.mark.parametrize("bands", [1, 2, 30])
+def test_error_falls_and_its_size_is_known(bands):
+    """Given the noise level, the held-out error is within a third of the true one, and deviations cover their share."""
+    clean = cube(bands, 128, 128)
+    values = noisy(clean, 0.1)
+    estimate, deviation, model = denoise_array(values, everywhere(values), Settings("fast", sigma=0.1))
+    true = rmse(estimate, clean)
+    assert true < 0.5 * 0.1
+    assert model.score is not None and model.score.rmse == pytest.approx(true, rel=0.34)
+    assert model.score.rmse < model.score.baseline_rmse
+    ratio = np.abs(estimate - clean) / deviation
+    assert 0.5 < np.mean(ratio <= 1) < 0.85 and np.mean(ratio <= 2) > 0.85
+
+
+def test_given_level_overrides_the_estimate():
+    values = noisy(cube(), 0.05)
+    _, _, model = denoise_array(values, everywhere(values), Settings("fast", sigma=0.3))
+    np.testing.assert_array_equal(model.subspace.sigma, np.full(30, 0.3))
+
+
+def test_held_out_values_are_not_seen_by_the_denoiser():
+    values = noisy(cube(), 0.1)
+    space = find_subspace(values, everywhere(values))
+    test = trial.hold_out(values, everywhere(values), space, np.random.default_rng(0))
+    assert not (test.judged & test.observed).any()
+    assert test.judged.mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_shares_take_the_better_of_two_and_mix_where_both_err_apart():
+    clean = cube()
+    values = noisy(clean, 0.1)
+    space = find_subspace(values, everywhere(values))
+    test = trial.hold_out(values, everywhere(values), space, np.random.default_rng(0))
+    rng = np.random.default_rng(5)
+    apart = [clean + rng.normal(0, 0.05, clean.shape) for _ in range(2)]
+    np.testing.assert_allclose(trial.best_shares(test, apart), 0.5, atol=0.1)
+    np.testing.assert_allclose(trial.best_shares(test, [clean, clean + 0.3]), [1, 0], atol=0.05)
+
+
+# ---------------------------------------------------------------- from a job to its files
+
+
+def run(tmp_path, source, **options):
+    """Run a denoising job with all outputs; the result and their paths."""
+    names = {"output": "o.tif", "uncertainty": "u.tif", "filled": "f.tif", "report": "r.html", "metrics": "m.csv"}
+    compute = {name: options.pop(name) for name in list(options) if name in Compute.__dataclass_fields__}
+    paths = {name: str(tmp_path / file) for name, file in names.items()}
+    options.setdefault("method", "fast")
+    try:
+        result = denoise.run(
+            DenoiseJob(str(source), Outputs(**paths), compute=Compute(**compute), **options), Context()
+        )
+    except BaseException:
+        partial.discard()
+        raise
+    partial.commit()
+    return result, paths
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A raster of 24 bands with nodata, a bad band, an empty one and wavelengths; its path and the clean cube."""
+    clean = cube(24) * 4000 + 500
+    values = np.rint(noisy(clean, 200.0)).astype(np.int16)
+    values[:, :8, :20] = -999
+    values[3, 30:34, 30:40] = -999
+    values[7] = -999
+    path = write(tmp_path / "scene.tif", values, nodata=-999)
+    with rasterio.open(path, "r+") as file:
+        file.scales = (0.0001,) * 24
+        for band in range(1, 25):
+            file.update_tags(
+                band, wavelength=str(400 + 10 * band), wavelength_units="nm", bbl="0" if band == 5 else "1"
+            )
+    return path, clean, values
+
+
+def test_bad_bands_and_unobserved_pixels_come_back_bit_for_bit(tmp_path, scene):
+    path, clean, values = scene
+    result, paths = run(tmp_path, path)
+    output, filled = read(paths["output"]), read(paths["filled"])
+    untouched = values == -999
+    untouched[4] = True
+    np.testing.assert_array_equal(output[untouched], values[untouched])
+    np.testing.assert_array_equal(filled == 0, untouched)
+    assert not (output[~untouched] == -999).any()
+    good = ~untouched
+    assert rmse(output[good], clean[good]) < 0.5 * 200
+    assert result.numbers["PIXELS_CHANGED"] == 64 * 72 - 8 * 20 and result.numbers["PIXELS_LEFT"] == 0
+    assert result.numbers["HELDOUT_RMSE"] < result.numbers["BASELINE_RMSE"]
+    assert 0.9 < result.numbers["HELDOUT_R2"] <= 1
+    deviation = read(paths["uncertainty"])
+    assert np.isnan(deviation[untouched]).all() and (deviation[good] > 0).all()
+
+
+def test_metadata_provenance_and_report(tmp_path, scene):
+    path, _, _ = scene
+    _, paths = run(tmp_path, path, seed=3)
+    with rasterio.open(paths["output"]) as file:
+        assert file.dtypes[0] == "int16" and file.nodata == -999 and file.transform == TRANSFORM
+        assert file.scales[0] == 0.0001 and file.tags(6)["wavelength"] == "460"
+        made = json.loads(file.tags()["DEEP_PRIOR"])
+    assert made["task"] == "denoise" and made["method"] == "fast" and made["seed"] == 3 and made["rank"] >= 1
+    rows = table(paths["metrics"])
+    assert [row["passed_through"] for row in rows if row["passed_through"]] == ["flagged bad", "no observed pixel"]
+    levels_found = [float(row["sigma"]) for row in rows if row["sigma"]]
+    np.testing.assert_allclose(levels_found, 200, rtol=0.15)
+    page = Path(paths["report"]).read_text(encoding="utf-8")
+    assert "Noise and subspace" in page and "principal components" in page
+
+
+def test_same_seed_same_file_and_tiles_leave_no_seam(tmp_path):
+    clean = cube(20, 150, 160) * 100
+    path = write(tmp_path / "scene.tif", noisy(clean, 10.0).astype(np.float32))
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir(), (tmp_path / "c").mkdir()
+    whole = read(run(tmp_path / "a", path)[1]["output"])
+    np.testing.assert_array_equal(whole, read(run(tmp_path / "b", path)[1]["output"]))
+    tiled = read(run(tmp_path / "c", path, tile_size=96, overlap=24)[1]["output"])
+    # One noise level and one subspace for the scene: tiles differ by what their search windows reach.
+    assert rmse(tiled, whole) < 0.25 * rmse(whole, clean)
+
+
+def test_pixels_of_zero_in_all_bands_are_fill_where_there_is_no_nodata(tmp_path):
+    values = (noisy(cube(20), 0.05) * 1000 + 500).astype(np.uint16)
+    values[:, :10] = 0
+    path = write(tmp_path / "scene.tif", values)
+    result, paths = run(tmp_path, path)
+    assert (read(paths["output"])[:, :10] == 0).all()
+    assert result.numbers["PIXELS_CHANGED"] == 54 * 72
+
+
+def test_nothing_to_denoise_is_one_sentence(tmp_path):
+    path = write(tmp_path / "flat.tif", np.full((2, 20, 20), 7, np.uint8))
+    with pytest.raises(NothingObserved, match="empty or constant"):
+        run(tmp_path, path)
+
+
+@pytest.mark.parametrize("wrong", [{"sigma": 0.0}, {"sigma": -1.0}, {"method": "magic"}, {"input": ""}])
+def test_wrong_parameters_are_refused(wrong):
+    with pytest.raises(InvalidJob):
+        DenoiseJob(**{"input": "a.tif", "outputs": Outputs(output="b.tif"), **wrong})
+
+
+def test_job_survives_json():
+    asked = DenoiseJob("a.tif", Outputs(output="b.tif"), sigma=2.5, compute=Compute(seed=4))
+    assert job.from_json(job.to_json(asked)) == asked
