@@ -67,6 +67,8 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
             raise errors.InvalidJob(
                 reason=f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}."
             ) from error
+        except UnicodeDecodeError as error:
+            raise errors.InvalidJob(reason=f"The job file '{path}' is not JSON text.") from error
         wanted = job.from_json(text)
         budget = wanted.compute.time_budget if hasattr(wanted, "compute") else None
         result = _task(wanted.task)(wanted, Context(tell, budget))

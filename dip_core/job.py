@@ -9,6 +9,7 @@ Standard library only: the QGIS side builds jobs with this very module.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Union
@@ -57,16 +58,17 @@ class Compute:
 
     def __post_init__(self) -> None:
         _need(_DEVICE.fullmatch(self.device), f"DEVICE '{self.device}' is unknown: use auto, cpu, cuda:N or mps.")
-        _need(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
+        _need(_whole(self.seed), f"SEED is {self.seed}: give 0 or a positive whole number.")
+        _need(_whole(self.threads), f"threads is {self.threads}: give 0 (automatic) or a positive whole number.")
         _need(
             self.time_budget is None or self.time_budget > 0,
             f"TIME_BUDGET is {self.time_budget} s: give a positive number of seconds, or leave it empty.",
         )
         _need(
-            self.tile_size == 0 or self.tile_size >= 64,
+            _whole(self.tile_size) and (self.tile_size == 0 or self.tile_size >= 64),
             f"TILE_SIZE is {self.tile_size}: give at least 64 pixels, or 0 for automatic.",
         )
-        _need(self.overlap >= 0, f"OVERLAP is {self.overlap}: give 0 (automatic) or a positive number of pixels.")
+        _need(_whole(self.overlap), f"OVERLAP is {self.overlap}: give 0 (automatic) or a positive number of pixels.")
         _need(
             self.tile_size == 0 or 2 * self.overlap < self.tile_size,
             f"OVERLAP {self.overlap} is too large for TILE_SIZE {self.tile_size}: give less than half of it.",
@@ -230,7 +232,7 @@ def from_json(text: str) -> Job:
     try:
         record = json.loads(text)
         kind = _JOBS[record.pop("task")]
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidJob(
             reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(_JOBS)}."
         ) from error
@@ -241,6 +243,8 @@ def from_json(text: str) -> Job:
         for name, value in record.items():
             if isinstance(value, list):
                 record[name] = tuple(value)
+            elif isinstance(value, str) and name in ("inputs", "gap_masks"):
+                record[name] = (value,)
         return kind(**record)
     except TypeError as error:
         raise InvalidJob(reason=f"The job file has a wrong or missing entry: {error}.") from error
@@ -251,6 +255,10 @@ def _need(condition: object, reason: str) -> None:
         raise InvalidJob(reason=reason)
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     _need(value in allowed, f"{name} '{value}' is unknown: use {', '.join(allowed)}.")
 
@@ -258,7 +266,13 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def _apart(outputs: Outputs, inputs: tuple[str, ...]) -> None:
     """No output may overwrite an input or another output."""
     wanted = list(outputs.wanted().items())
+    taken = {_file(path) for path in inputs}
     for place, (name, path) in enumerate(wanted):
-        _need(path not in inputs, f"{name} would overwrite the input '{path}': choose another file.")
-        twin = next((other for other, same in wanted[:place] if same == path), None)
+        _need(_file(path) not in taken, f"{name} would overwrite the input '{path}': choose another file.")
+        twin = next((other for other, same in wanted[:place] if _file(same) == _file(path)), None)
         _need(twin is None, f"{name} and {twin} are the same file '{path}': choose two.")
+
+
+def _file(path: str) -> str:
+    """One name for a file, whichever way its path is written."""
+    return os.path.normcase(os.path.realpath(path))
