@@ -26,6 +26,7 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProperty,
+    QgsRasterLayer,
     QgsSettings,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QThread
@@ -147,11 +148,11 @@ class DeepPriorAlgorithm(QgsProcessingAlgorithm):
         """Add an input raster."""
         self.add(QgsProcessingParameterRasterLayer(name, self.tr(label), optional=optional), tooltip)
 
-    def add_rasters(self, name: str, label: str, tooltip: str) -> None:
-        """Add an optional list of input rasters."""
+    def add_rasters(self, name: str, label: str, tooltip: str, optional: bool = True) -> None:
+        """Add a list of input rasters."""
         self.add(
             QgsProcessingParameterMultipleLayers(
-                name, self.tr(label), QgsProcessing.SourceType.TypeRaster, optional=True
+                name, self.tr(label), QgsProcessing.SourceType.TypeRaster, optional=optional
             ),
             tooltip,
         )
@@ -165,10 +166,12 @@ class DeepPriorAlgorithm(QgsProcessingAlgorithm):
             tooltip,
         )
 
-    def add_file_output(self, name: str, label: str, kind: str, tooltip: str) -> None:
-        """Add an optional output file; ``kind`` is its file filter."""
+    def add_file_output(self, name: str, label: str, kind: str, tooltip: str, optional: bool = True) -> None:
+        """Add an output file; ``kind`` is its file filter. An optional one is made only where it is asked for."""
         self.add(
-            QgsProcessingParameterFileDestination(name, self.tr(label), kind, optional=True, createByDefault=False),
+            QgsProcessingParameterFileDestination(
+                name, self.tr(label), kind, optional=optional, createByDefault=not optional
+            ),
             tooltip,
         )
 
@@ -213,11 +216,13 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         # These are settled. QGIS would refuse GDAL's own names, such as /vsigzip/..., so it gets to see no value
         # where none is needed, and elsewhere one that is yet to be computed.
         optional = QgsProcessingParameterDefinition.Flag.FlagOptional
-        computed = {
-            name: QgsProperty.fromExpression("''")
-            for name, sources in found.items()
-            if sources and not self.parameterDefinition(name).flags() & optional
-        }
+        computed: dict[str, Any] = {}
+        for name, sources in found.items():
+            definition = self.parameterDefinition(name)
+            if sources and not definition.flags() & optional:
+                several = isinstance(definition, QgsProcessingParameterMultipleLayers)
+                # A list of layers takes no expression, but any layer object.
+                computed[name] = QgsRasterLayer() if several else QgsProperty.fromExpression("''")
         parameters = {**{name: value for name, value in parameters.items() if name not in found}, **computed}
         good, message = super().checkParameterValues(parameters, context)
         if not good:

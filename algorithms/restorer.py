@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from qgis.core import (
@@ -26,14 +27,61 @@ NUMBERS = {
 DEVICES = ("auto", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "mps")
 
 
-class Restorer(EngineAlgorithm):
+class Computing(EngineAlgorithm):
+    """An algorithm that lets the user choose device, seed and time budget."""
+
+    DEVICE = "DEVICE"
+    SEED = "SEED"
+    TIME_BUDGET = "TIME_BUDGET"
+
+    BUDGET_TOOLTIP = "Return the best result found within this time, 1 s at least. Leave empty for no limit."
+
+    def add_choice(self, name: str, label: str, choices: tuple[str, ...], tooltip: str, advanced: bool = False) -> None:
+        """Add an enum whose values are fixed words, so that scripts stay readable; the first is the default."""
+        parameter = QgsProcessingParameterEnum(name, self.tr(label), list(choices), defaultValue=choices[0])
+        parameter.setUsesStaticStrings(True)
+        self.add(parameter, tooltip, advanced)
+
+    def add_device_budget_seed(self) -> None:
+        """Add device, time budget and seed."""
+        whole = QgsProcessingParameterNumber.Type.Integer
+        device = QgsProcessingParameterString(self.DEVICE, self.tr("Compute device"), "auto")
+        # A list to choose from where QGIS knows it (an input line elsewhere); scripts may name any cuda:N.
+        device.setMetadata({"widget_wrapper": {"value_hints": list(DEVICES)}})
+        self.add(device, "auto, cpu, cuda:N (the N-th NVIDIA GPU, from 0) or mps (Apple). auto takes the best one.")
+        self.add(
+            QgsProcessingParameterNumber(
+                self.TIME_BUDGET,
+                self.tr("Time budget (seconds)"),
+                QgsProcessingParameterNumber.Type.Double,
+                optional=True,
+                minValue=1,
+            ),
+            self.BUDGET_TOOLTIP,
+        )
+        self.add(
+            QgsProcessingParameterNumber(self.SEED, self.tr("Random seed"), whole, 0, minValue=0, maxValue=2**31 - 1),
+            "The same seed on the same device gives the same output.",
+            advanced=True,
+        )
+
+    def compute(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Compute:
+        """How to compute; raises InvalidJob."""
+        budget = None
+        if given(parameters, self.TIME_BUDGET):
+            budget = self.parameterAsDouble(parameters, self.TIME_BUDGET, context)
+        return Compute(
+            device=self.parameterAsString(parameters, self.DEVICE, context).strip() or "auto",
+            seed=self.parameterAsInt(parameters, self.SEED, context),
+            time_budget=budget,
+        )
+
+
+class Restorer(Computing):
     """A restorer: takes a damaged raster, gives it back repaired, with uncertainty and a self-validation."""
 
     INPUT = "INPUT"
     METHOD = "METHOD"
-    DEVICE = "DEVICE"
-    SEED = "SEED"
-    TIME_BUDGET = "TIME_BUDGET"
     TILE_SIZE = "TILE_SIZE"
     OVERLAP = "OVERLAP"
     SCHEDULER = "SCHEDULER"
@@ -47,35 +95,11 @@ class Restorer(EngineAlgorithm):
     METHOD_TOOLTIP = ""
     RESULT_WORD = "restored"
 
-    def add_choice(self, name: str, label: str, choices: tuple[str, ...], tooltip: str, advanced: bool = False) -> None:
-        """Add an enum whose values are fixed words, so that scripts stay readable; the first is the default."""
-        parameter = QgsProcessingParameterEnum(name, self.tr(label), list(choices), defaultValue=choices[0])
-        parameter.setUsesStaticStrings(True)
-        self.add(parameter, tooltip, advanced)
-
     def add_computing(self) -> None:
         """Add method, device, seed, time budget, tiles and scheduler."""
         whole = QgsProcessingParameterNumber.Type.Integer
         self.add_choice(self.METHOD, "Method", self.METHODS, self.METHOD_TOOLTIP)
-        device = QgsProcessingParameterString(self.DEVICE, self.tr("Compute device"), "auto")
-        # A list to choose from where QGIS knows it (an input line elsewhere); scripts may name any cuda:N.
-        device.setMetadata({"widget_wrapper": {"value_hints": list(DEVICES)}})
-        self.add(device, "auto, cpu, cuda:N (the N-th NVIDIA GPU, from 0) or mps (Apple). auto takes the best one.")
-        self.add(
-            QgsProcessingParameterNumber(
-                self.TIME_BUDGET,
-                self.tr("Time budget (seconds)"),
-                QgsProcessingParameterNumber.Type.Double,
-                optional=True,
-                minValue=1,
-            ),
-            "Return the best result found within this time, 1 s at least. Leave empty for no limit.",
-        )
-        self.add(
-            QgsProcessingParameterNumber(self.SEED, self.tr("Random seed"), whole, 0, minValue=0, maxValue=2**31 - 1),
-            "The same seed on the same device gives the same output.",
-            advanced=True,
-        )
+        self.add_device_budget_seed()
         for name, label, tooltip in (
             (self.TILE_SIZE, "Tile size (pixels, 0 = automatic)", "At least 64. Smaller tiles need less memory."),
             (self.OVERLAP, "Tile overlap (pixels, 0 = automatic)", "Less than half of the tile size."),
@@ -108,13 +132,8 @@ class Restorer(EngineAlgorithm):
 
     def compute(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Compute:
         """How to compute; raises InvalidJob."""
-        budget = None
-        if given(parameters, self.TIME_BUDGET):
-            budget = self.parameterAsDouble(parameters, self.TIME_BUDGET, context)
-        return Compute(
-            device=self.parameterAsString(parameters, self.DEVICE, context).strip() or "auto",
-            seed=self.parameterAsInt(parameters, self.SEED, context),
-            time_budget=budget,
+        return replace(
+            super().compute(parameters, context),
             tile_size=self.parameterAsInt(parameters, self.TILE_SIZE, context),
             overlap=self.parameterAsInt(parameters, self.OVERLAP, context),
             scheduler=self.parameterAsString(parameters, self.SCHEDULER, context).strip() or None,

@@ -23,12 +23,13 @@ from . import __version__, errors, events, job, partial
 from .context import Context
 
 CANCELLED = 130
-_LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib")
+_LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib", "safetensors")
 # The module whose `run` does each task.
 _MODULES = {
     "gap_fill": "gapfill",
     "inpaint_stripes": "inpaint_stripes",
     "denoise": "denoise",
+    "train_superresolver": "train",
     "simulate_gaps": "simulate",
     "assess": "assess",
 }

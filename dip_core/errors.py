@@ -58,6 +58,33 @@ class NothingObserved(DeepPriorError):
     )
 
 
+class UnreadableModel(DeepPriorError):
+    """A model file cannot be used at all."""
+
+    sentence = "Cannot use the model '{path}': {reason}. Choose a .safetensors file made by 'Train super-resolver'."
+
+
+class ModelMismatch(DeepPriorError):
+    """A model does not fit the raster or the factor."""
+
+    sentence = "The model '{path}' does not fit: {reason}. Choose another model, or train one on rasters like this."
+
+
+class BandsDiffer(DeepPriorError):
+    """Rasters to learn from do not share their bands."""
+
+    sentence = "Cannot train on '{path}' with the other rasters: {reason}. Give rasters with the same good bands."
+
+
+class TooSmall(DeepPriorError):
+    """Rasters to learn from hold too few whole pixels."""
+
+    sentence = (
+        "Too few pixels to train on: '{path}' needs a part of at least {size} pixels without a missing one. "
+        "Give a larger raster, or fill its gaps first."
+    )
+
+
 class UnwritableOutput(DeepPriorError):
     """An output cannot be created where it is wanted."""
 

@@ -18,8 +18,9 @@ from .errors import InvalidJob
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
 STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
-DENOISE_METHODS = ("fast",)
+DENOISE_METHODS = ("best", "fast", "deep_prior")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
+FACTORS = (2, 3, 4)
 NETWORK_INPUTS = ("noise", "meshgrid")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -34,6 +35,7 @@ class Outputs:
     mask: str | None = None
     report: str | None = None
     metrics: str | None = None
+    model: str | None = None
 
     def wanted(self) -> dict[str, str]:
         """The paths that are wanted, by output name in capital letters."""
@@ -148,7 +150,7 @@ class DenoiseJob:
 
     input: str
     outputs: Outputs
-    method: str = DENOISE_METHODS[0]
+    method: str = "best"
     sigma: float | None = None
     compute: Compute = field(default_factory=Compute)
 
@@ -166,6 +168,24 @@ class DenoiseJob:
     def inputs(self) -> tuple[str, ...]:
         """The rasters of the scene."""
         return (self.input,)
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train a super-resolver on rasters that share their bands; ``outputs.model`` receives it."""
+
+    task: ClassVar[str] = "train_superresolver"
+
+    inputs: tuple[str, ...]
+    outputs: Outputs
+    factor: int = FACTORS[0]
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        _need(self.inputs, "No INPUTS raster was given: choose at least one.")
+        _need(self.outputs.model, "No MODEL file was given: choose one.")
+        _need(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
+        _apart(self.outputs, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -216,9 +236,9 @@ class AssessJob:
         _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
-Job = Union[GapFillJob, InpaintStripesJob, DenoiseJob, SimulateGapsJob, AssessJob]
+Job = Union[GapFillJob, InpaintStripesJob, DenoiseJob, TrainJob, SimulateGapsJob, AssessJob]
 _JOBS: dict[str, type[Any]] = {
-    kind.task: kind for kind in (GapFillJob, InpaintStripesJob, DenoiseJob, SimulateGapsJob, AssessJob)
+    kind.task: kind for kind in (GapFillJob, InpaintStripesJob, DenoiseJob, TrainJob, SimulateGapsJob, AssessJob)
 }
 
 

@@ -1,0 +1,224 @@
+"""Training the cascade, as the CASCADE paper trains it.
+
+Momentum 0.9, weight decay 1e-4, batches of 128, a learning rate of 0.01 that is divided by 10 after 3 epochs
+without improvement on the validation pairs, and the end when it falls below 1e-6 (section 4.1).
+
+The loss is ``alpha * l1 + (1 - alpha) * l2`` with alpha = 0.5, of the final output and of the third stage's alike
+(equations 1 to 3). ``l1`` is half the squared error. As ``l2`` the paper prints the mean *cosine* between true and
+estimated spectra, which is highest where they agree, and minimises it; what it wants, and measures by SAM, is a small
+angle. So ``l2`` is here ``1 - cosine``, which is 0 for equal directions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from .networks.cascade import Cascade
+from .patches import Pairs
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The paper's numbers. ``epochs``: how many at most, None for no limit.
+
+    ``clip``: the length to which a longer gradient is cut back. The paper names none.
+    """
+
+    batch: int = 128
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    patience: int = 3
+    division: float = 10.0
+    least_rate: float = 1e-6
+    alpha: float = 0.5
+    clip: float | None = None
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Scores on pairs: loss, PSNR (peak 1, in dB), and mean spectral angle in degrees (NaN for one band)."""
+
+    loss: float
+    psnr: float
+    sam: float
+
+
+def loss(output: Tensor, fine: Tensor, alpha: float) -> Tensor:
+    """``alpha * MSE / 2 + (1 - alpha) * (1 - cosine)`` of ``(patch, band, row, column)``; a scalar."""
+    half_square = (output - fine).square().mean() / 2
+    angle = 1 - functional.cosine_similarity(output, fine, dim=1).mean()
+    return alpha * half_square + (1 - alpha) * angle
+
+
+class Trainer:
+    """A cascade under training; `step` and `end_epoch` advance it, `dump` and `load` carry it over a break.
+
+    The order of the patches depends on seed and epoch only, so a training that was broken off and loaded goes on
+    as if nothing had happened.
+    """
+
+    def __init__(self, training: Pairs, validation: Pairs, settings: Settings, seed: int, device: torch.device) -> None:
+        self.training, self.validation = training, validation
+        self.settings, self.seed, self.device = settings, seed, device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = Cascade(training.fine.shape[1]).to(device)
+        self.optimiser = torch.optim.SGD(
+            self.network.parameters(),
+            settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.epoch = self.place = self.waited = self.drops = 0
+        self.best = self._weights()
+        self.best_figures: Figures | None = None
+        self.history: list[dict[str, float | None]] = []
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(len(self.training) / self.settings.batch)
+
+    @property
+    def rate(self) -> float:
+        """The present learning rate."""
+        return self.settings.learning_rate / self.settings.division**self.drops
+
+    @property
+    def finished(self) -> bool:
+        """True where the rate has fallen below the least one, or the epochs are over."""
+        over = self.settings.epochs is not None and self.epoch >= self.settings.epochs
+        return over or self.rate < self.settings.least_rate * (1 - 1e-9)
+
+    @property
+    def share(self) -> float:
+        """A cautious share of the training that is done, between 0 and 1: how far the learning rate has come."""
+        whole = math.log(self.settings.learning_rate / self.settings.least_rate, self.settings.division) + 1
+        part = (self.waited + self.place / self.steps) / (self.settings.patience + 1)
+        share = (self.drops + min(part, 1.0)) / whole
+        return min(1.0, max(share, self.epoch / self.settings.epochs if self.settings.epochs else 0.0))
+
+    def step(self) -> float:
+        """One batch; returns its loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.training))
+        chosen = order[self.place * self.settings.batch : (self.place + 1) * self.settings.batch]
+        fine, soft = (
+            torch.from_numpy(array[chosen]).to(self.device) for array in (self.training.fine, self.training.enlarged)
+        )
+        self.network.train()
+        value = sum(loss(output, fine, self.settings.alpha) for output in self.network(soft))
+        assert isinstance(value, Tensor)  # nosec B101: a sum of tensors
+        self.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        if self.settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.optimiser.step()
+        self.place += 1
+        return float(value.detach())
+
+    @property
+    def at_epochs_end(self) -> bool:
+        """True where all batches of the epoch are done."""
+        return self.place >= self.steps
+
+    def end_epoch(self) -> Figures:
+        """Validate, keep the weights if they are the best, and lower the rate after epochs without improvement."""
+        best = self.best_figures
+        found = self.judge()
+        self.waited = self.waited + 1 if best is self.best_figures else 0
+        self.epoch, self.place = self.epoch + 1, 0
+        if self.waited >= self.settings.patience:
+            self.drops, self.waited = self.drops + 1, 0
+        return found
+
+    def judge(self) -> Figures:
+        """Validate, and keep the weights if they are the best so far."""
+        found = evaluate(self.network, self.validation, self.settings, self.device)
+        self.history.append({"epoch": self.epoch + self.place / self.steps, "rate": self.rate, **_plain(found)})
+        if self.best_figures is None or found.loss < self.best_figures.loss:
+            self.best_figures, self.best = found, self._weights()
+        return found
+
+    def dump(self) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """Everything that `load` needs: tensors, and a record for JSON."""
+        tensors = {f"network.{name}": array for name, array in self._weights().items()}
+        tensors |= {f"best.{name}": array for name, array in self.best.items()}
+        for number, parameter in enumerate(self.network.parameters()):
+            moment = self.optimiser.state[parameter].get("momentum_buffer")
+            if moment is not None:
+                tensors[f"momentum.{number}"] = moment.cpu().numpy().copy()
+        best = None if self.best_figures is None else _plain(self.best_figures)
+        record = {"epoch": self.epoch, "place": self.place, "waited": self.waited, "drops": self.drops}
+        return tensors, {**record, "best_figures": best, "history": self.history}
+
+    def load(self, tensors: Mapping[str, NDArray], record: Mapping[str, Any]) -> None:
+        """Go on where `dump` was called."""
+        own = {name.removeprefix("network."): a for name, a in tensors.items() if name.startswith("network.")}
+        self.network.load_state_dict({name: torch.from_numpy(array) for name, array in own.items()})
+        self.best = {name.removeprefix("best."): a for name, a in tensors.items() if name.startswith("best.")}
+        for number, parameter in enumerate(self.network.parameters()):
+            moment = tensors.get(f"momentum.{number}")
+            if moment is not None:
+                self.optimiser.state[parameter]["momentum_buffer"] = torch.from_numpy(moment.copy()).to(self.device)
+        self.epoch, self.place = int(record["epoch"]), int(record["place"])
+        self.waited, self.drops = int(record["waited"]), int(record["drops"])
+        best = record["best_figures"]
+        self.best_figures = best and Figures(**{k: math.nan if v is None else v for k, v in best.items()})
+        self.history = list(record["history"])
+
+    def _weights(self) -> dict[str, NDArray]:
+        return {name: array.detach().cpu().numpy().copy() for name, array in self.network.state_dict().items()}
+
+
+def _plain(figures: Figures) -> dict[str, float | None]:
+    """For JSON, which has no NaN."""
+    return {name: value if math.isfinite(value) else None for name, value in asdict(figures).items()}
+
+
+def evaluate(network: Cascade, pairs: Pairs, settings: Settings, device: torch.device) -> Figures:
+    """The scores of the network's final output; the loss is that of both outputs."""
+    network.eval()
+    total = squares = angles = 0.0
+    with torch.no_grad():
+        for start in range(0, len(pairs), settings.batch):
+            fine, soft = (
+                torch.from_numpy(array[start : start + settings.batch]).to(device)
+                for array in (pairs.fine, pairs.enlarged)
+            )
+            outputs = network(soft)
+            total += len(fine) * float(sum(loss(output, fine, settings.alpha) for output in outputs))
+            square, angle = _errors(outputs[1], fine)
+            squares, angles = squares + square, angles + angle
+    return _figures(total / len(pairs), squares, angles, pairs)
+
+
+def bicubic_figures(pairs: Pairs, settings: Settings) -> Figures:
+    """The scores of the enlarged patches as they are: the baseline. The loss counts them for both outputs."""
+    fine, soft = torch.from_numpy(pairs.fine), torch.from_numpy(pairs.enlarged)
+    return _figures(2 * float(loss(soft, fine, settings.alpha)), *_errors(soft, fine), pairs)
+
+
+def _errors(output: Tensor, fine: Tensor) -> tuple[float, float]:
+    """Sum of squared errors, and sum of angles in degrees."""
+    cosine = functional.cosine_similarity(output.double(), fine.double(), dim=1).clamp(-1, 1)
+    return float((output - fine).double().square().sum()), math.degrees(float(torch.arccos(cosine).sum()))
+
+
+def _figures(value: float, squares: float, angles: float, pairs: Pairs) -> Figures:
+    mean = squares / pairs.fine.size
+    psnr = math.inf if mean == 0 else -10 * math.log10(mean)
+    bands = pairs.fine.shape[1]
+    return Figures(value, psnr, angles * bands / pairs.fine.size if bands > 1 else math.nan)
