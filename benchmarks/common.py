@@ -87,8 +87,9 @@ class Machine:
             state = "quiet machine"
         else:
             state = f"machine not quiet: other processes kept {load:.1f} cores busy on average"
+        used = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return (
-            f"{_processor()}, {os.cpu_count()} cores, device {self.device}, {self.threads} thread{'s' * (self.threads > 1)}, "
+            f"{_processor()}, {os.cpu_count()} cores, device {self.device}, {used}, "
             f"torch {torch.__version__}, Python {platform.python_version()}; {state}; "
             f"{datetime.date.today().isoformat()}, core at commit {_commit()}"
         )
