@@ -25,13 +25,15 @@ class DenoiseHsi(Restorer):
 georeference, wavelengths and band metadata are kept.</p>
 <p><b>How it works.</b> The noise level of each band is what the other bands do not predict. Divided by it, the spectra
 have a few directions that hold signal; the images along these are denoised and put together again.</p>
-<p><b>Methods.</b> <i>fast</i>: patches that look alike are denoised together (non-local ridge); no network.</p>
+<p><b>Methods.</b> <i>best</i>: non-local ridge with two patch sizes and, where it takes less than about two minutes,
+a small deep prior; mixed by what held-out values say. <i>fast</i>: non-local ridge alone, which denoises patches that
+look alike together; no network. <i>deep_prior</i>: the small network alone.</p>
 <p><b>How good is it?</b> A part of the values is held out and predicted. The report tells the error against the
 noise-free scene that they reveal, band by band, beside what a truncation to principal components makes of the same
 values; and the noise level of each band, which is worth a look in itself.</p>
 """
     METHODS = DENOISE_METHODS
-    METHOD_TOOLTIP = "fast: non-local ridge on the images of the spectral subspace, no network."
+    METHOD_TOOLTIP = "best: validated mixture. fast: non-local ridge, no network. deep_prior: the small network alone."
 
     SIGMA = "SIGMA"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from . import denoise_report, trial
+from . import denoise_report
 from .context import Context
 from .denoise_survey import NoisyScene, look
 from .denoising import Model, Settings, learn, restore
@@ -74,10 +74,12 @@ def _learn(known: NoisyScene, settings: Settings, context: Context) -> Model:
         return context.seconds_left > 0
 
     try:
-        model = learn(values, observed, settings, trial.middle(observed), follow)
+        model = learn(values, observed, settings, known.scene.grid.width * known.scene.grid.height, follow)
     except ValueError as error:
         reason = "no pixel is observed in all of its bands"
         raise NothingObserved(path=known.scene.paths[0], reason=reason) from error
+    if settings.method == "best" and "deep_prior" not in model.shares:
+        context.info("The scene is large, so the deep prior was left out; METHOD deep_prior runs it.")
     if model.score is None:
         context.warn("Too few observed pixels to validate on: the result is not validated.")
     return model

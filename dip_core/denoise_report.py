@@ -17,7 +17,11 @@ from .job import DenoiseJob
 from .trial import SIDE, Score
 
 _DETAIL = 160  # rows and columns of the close-up
-_LABELS = {"nl_ridge": "Non-local ridge"}
+_LABELS = {
+    "nl_ridge": "Non-local ridge",
+    "nl_ridge_pair": "Non-local ridge, two patch sizes",
+    "deep_prior": "Deep prior (lean)",
+}
 
 
 @dataclass(frozen=True)

@@ -7,30 +7,36 @@ the error to expect; `restore` applies it to any window of that scene. `denoise`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import trial
 from .devices import resolve, set_threads
-from .experts.nl_ridge import nl_ridge
+from .experts.nl_ridge import nl_ridge, nl_ridge_pair
 from .observation import Cube, Mask
 from .subspace import Subspace, find_subspace
 from .trial import ErrorModel, Score
 
 Follow = Callable[[float], bool]
 
-# The experts on eigen-images, and which of them a METHOD mixes.
-EIGEN_EXPERTS = {"nl_ridge": nl_ridge}
-EXPERTS: dict[str, tuple[str, ...]] = {"fast": ("nl_ridge",)}
+# The experts that a METHOD mixes.
+EXPERTS: dict[str, tuple[str, ...]] = {
+    "best": ("nl_ridge_pair", "deep_prior"),
+    "fast": ("nl_ridge",),
+    "deep_prior": ("deep_prior",),
+}
+_WITHOUT_NETWORK = {"nl_ridge": nl_ridge, "nl_ridge_pair": nl_ridge_pair}
+# Pixels of a scene up to which METHOD best tries the deep prior: about a minute and a half on two cores, and on a GPU.
+_AFFORDABLE = {"cpu": 192 * 192, "mps": 512 * 512, "cuda": 2048 * 2048}
 
 
 @dataclass(frozen=True)
 class Settings:
     """How to denoise. ``sigma``: the noise level of every band in the data's units, None to estimate it.
 
-    ``device`` and ``threads`` as in a job.
+    ``device`` and ``threads`` as in a job; ``iterations`` of the deep prior, None for its own number.
     """
 
     method: str = "fast"
@@ -38,6 +44,7 @@ class Settings:
     device: str = "cpu"
     seed: int = 0
     threads: int = 0
+    iterations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,15 +76,18 @@ def learn(
     values: NDArray,
     observed: Mask,
     settings: Settings,
-    held: trial.Crop | None = None,
+    pixels: int | None = None,
     follow: Follow = lambda fraction: True,
 ) -> Model:
-    """Find the subspace and validate the experts; ``held``: the part to validate on, by default the middle."""
+    """Find the subspace and validate the experts on the middle of ``values``.
+
+    ``pixels``: size of the scene that ``values`` are a sample of, None where they are all of it.
+    """
     set_threads(settings.threads)
     given = None if settings.sigma is None else np.full(len(values), settings.sigma)
     subspace = find_subspace(values, observed, given)
-    names = EXPERTS[settings.method]
-    crop = held or trial.middle(observed)
+    names = experts_of(settings, observed[0].size if pixels is None else pixels)
+    crop = trial.middle(observed)
     test = trial.hold_out(values[crop], observed[crop], subspace, np.random.default_rng([settings.seed, 1]))
     shares = {name: 1.0 / len(names) for name in names}
     if test is None:
@@ -88,6 +98,14 @@ def learn(
     mean, spread = _mixed(estimates, weights, subspace)
     errors, score = trial.judge(test, mean, spread)
     return Model(settings, subspace, shares, errors, score)
+
+
+def experts_of(settings: Settings, pixels: int) -> tuple[str, ...]:
+    """The experts that a METHOD runs on a scene of so many pixels: best leaves the deep prior out where it is slow."""
+    names = EXPERTS[settings.method]
+    if len(names) > 1 and pixels > _AFFORDABLE[resolve(settings.device).type]:
+        return tuple(name for name in names if name != "deep_prior")
+    return names
 
 
 def restore(
@@ -127,7 +145,14 @@ def run_experts(
         def part(fraction: float, place: int = place) -> bool:
             return follow((place + fraction) / len(names))
 
-        found.append(subspace.back(EIGEN_EXPERTS[name](images, seen, device=device, follow=part)))
+        if name == "deep_prior":
+            from .experts.eigen_prior import SCHEDULE, eigen_prior  # torch.nn is slow to load
+
+            schedule = replace(SCHEDULE, iterations=settings.iterations or SCHEDULE.iterations)
+            images_found = eigen_prior(images, seen, seed=seed, device=device, schedule=schedule, follow=part)
+        else:
+            images_found = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
+        found.append(subspace.back(images_found))
     return found
 
 

@@ -13,10 +13,12 @@ from scipy import ndimage
 
 from dip_core import denoise, job, partial, trial
 from dip_core.context import Context
-from dip_core.denoising import Settings
+from dip_core.denoising import Settings, experts_of
 from dip_core.denoising import denoise as denoise_array
 from dip_core.errors import InvalidJob, NothingObserved
+from dip_core.experts.eigen_prior import eigen_prior
 from dip_core.experts.nl_ridge import nl_ridge
+from dip_core.fitting import Schedule
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.noise import levels, neighbour_correlation
 from dip_core.subspace import find_subspace
@@ -78,7 +80,7 @@ def test_structure_in_a_residual_shows_as_correlation_of_neighbours():
     assert neighbour_correlation(ndimage.gaussian_filter(noise, 1), seen) > 0.5
 
 
-@pytest.mark.parametrize("sigma", [0.02, 0.05])
+@pytest.mark.parametrize("sigma", [0.005, 0.02])
 def test_rank_is_that_of_the_signal(sigma):
     values = noisy(cube(), sigma)
     assert find_subspace(values, everywhere(values)).rank == RANK
@@ -190,6 +192,37 @@ def test_shares_take_the_better_of_two_and_mix_where_both_err_apart():
     apart = [clean + rng.normal(0, 0.05, clean.shape) for _ in range(2)]
     np.testing.assert_allclose(trial.best_shares(test, apart), 0.5, atol=0.1)
     np.testing.assert_allclose(trial.best_shares(test, [clean, clean + 0.3]), [1, 0], atol=0.05)
+
+
+def test_lean_deep_prior_denoises_and_repeats_itself():
+    clean = cube(2, 40, 33) * 20
+    seen = np.ones(clean.shape[1:], bool)
+    seen[:4, :6] = False
+    image = np.where(seen, clean + np.random.default_rng(0).normal(size=clean.shape), 0).astype(np.float32)
+    schedule = Schedule(iterations=150, perturbation=0.03, average=0.98)
+    first = eigen_prior(image, seen, seed=1, schedule=schedule, seeds=1)
+    assert rmse(first[:, seen], clean[:, seen]) < 0.8  # a fifth of the noise variance in few iterations, and more
+    assert (first[:, ~seen] == 0).all()
+    np.testing.assert_array_equal(first, eigen_prior(image, seen, seed=1, schedule=schedule, seeds=1))
+
+
+def test_mixture_is_never_much_worse_than_its_better_part():
+    """A deep prior stopped far too early is no good; validation must tell and leave it out."""
+    clean = cube(30, 48, 48)
+    values = noisy(clean, 0.1)
+    settings = Settings("best", iterations=20)
+    mixed, deviation, model = denoise_array(values, everywhere(values), settings)
+    alone, _, _ = denoise_array(values, everywhere(values), Settings("fast"))
+    assert set(model.shares) == {"nl_ridge_pair", "deep_prior"} and sum(model.shares.values()) == pytest.approx(1)
+    assert model.shares["deep_prior"] < 0.2
+    assert rmse(mixed, clean) < 1.05 * rmse(alone, clean)
+    assert (deviation > 0).all()
+
+
+def test_best_leaves_the_deep_prior_out_of_large_scenes():
+    assert experts_of(Settings("best"), 100 * 100) == ("nl_ridge_pair", "deep_prior")
+    assert experts_of(Settings("best"), 1000 * 1000) == ("nl_ridge_pair",)
+    assert experts_of(Settings("deep_prior"), 1000 * 1000) == ("deep_prior",)
 
 
 # ---------------------------------------------------------------- from a job to its files

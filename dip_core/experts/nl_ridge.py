@@ -64,7 +64,8 @@ def nl_ridge(
     """Denoise images ``(channel, row, column)`` whose noise has variance 1, independent between pixels.
 
     ``seen`` ``(row, column)``: pixels that are not seen take no part and come back as 0. ``groups``: sizes; by the
-    noise where it is None. ``follow`` is told the share that is done.
+    noise where it is None. ``follow`` is told the share that is done; by returning False it makes the pass under way
+    the last one.
     """
     if not seen.any():
         return np.zeros_like(images)
@@ -83,6 +84,8 @@ def nl_ridge(
     estimate = _stage(noisy, None, guide, mask, sizes, sizes.first, lambda part: follow(0.2 * part))
     for number in range(2):
         done = 0.2 + 0.4 * number
+        if not follow(done):
+            break
         estimate = _stage(
             noisy,
             estimate,
@@ -95,6 +98,19 @@ def nl_ridge(
     return np.where(seen, estimate.cpu().numpy(), 0).astype(np.float32)
 
 
+def nl_ridge_pair(
+    images: Cube,
+    seen: Mask,
+    *,
+    device: torch.device | None = None,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> Cube:
+    """The mean of two passes of `nl_ridge` with small and with large patches, whose errors differ; same arguments."""
+    small = nl_ridge(images, seen, groups=WEAK, device=device, follow=lambda part: follow(0.45 * part))
+    large = nl_ridge(images, seen, groups=STRONG, device=device, follow=lambda part: follow(0.45 + 0.55 * part))
+    return ((small + large) / 2).astype(np.float32)
+
+
 def _stage(
     noisy: Tensor,
     pilot: Tensor | None,
@@ -102,7 +118,7 @@ def _stage(
     mask: Tensor,
     sizes: Groups,
     wanted: int,
-    follow: Callable[[float], bool],
+    told: Callable[[float], bool],
 ) -> Tensor:
     """One pass over all groups: match on ``guide``, estimate, aggregate; ``(channel, row, column)``."""
     channels, rows, columns = noisy.shape
@@ -138,8 +154,7 @@ def _stage(
                 weight = weight[:, None].expand(estimate.shape)
                 sums[some].index_add_(1, flat, (estimate * weight).permute(2, 0, 1, 3).flatten(1))
                 weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
-        if not follow(min(1.0, (start + strip) / len(tops))):
-            break
+        told(min(1.0, (start + strip) / len(tops)))
     done = weights > 0
     averaged = torch.where(done, sums / weights.clamp(min=1e-20), stack)
     return averaged.reshape(channels, rows, columns)
