@@ -117,10 +117,10 @@ def as_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nod
     if nodata is not None and np.isfinite(nodata):
         forbidden = pixels == np.asarray(nodata).astype(dtype)
         if forbidden.any():
-            middle = ((low + high) / 2)[:, None, None]
+            upwards = ((low + high) / 2 >= float(nodata))[:, None, None]
             if dtype.kind == "f":
-                beside = np.nextafter(pixels, middle.astype(dtype))
+                beside = np.nextafter(pixels, np.where(upwards, np.inf, -np.inf).astype(dtype))
             else:
-                beside = np.where(middle >= float(nodata), pixels + dtype.type(1), pixels - dtype.type(1))
+                beside = np.where(upwards, pixels + dtype.type(1), pixels - dtype.type(1))
             pixels = np.where(forbidden, beside, pixels).astype(dtype)
     return pixels
