@@ -2,7 +2,8 @@
 
 Each band is predicted linearly from all others. With the precision matrix P (the inverse covariance of
 the bands), the residual of band b is (P y)_b / P_bb, so one inverse serves all bands. A stripe in band k
-leaks into the residual of band b by P_bk / P_bb, which is known, and can be undone.
+leaks into the residual of band b by P_bk / P_bb, which is known, and can be undone. Bands that are known
+to be striped alike would predict each other's stripes: they are *suspects*, predicted from the others only.
 
 The covariance is that of *mixed differences* y(i,j) - y(i+h,j) - y(i,j+h) + y(i+h,j+h), from which offsets
 of columns and of rows cancel: bands that share stripes do not learn to predict them from one another.
@@ -24,19 +25,19 @@ FEWEST_BANDS = 5  # with less, a stripe and its leak cannot be told apart
 PIXELS_A_BAND = 8  # differences that the covariance needs for each band
 _STEP = 8  # pixels over which differences are taken: far enough for a scene to change
 _RIDGE = 1e-6
+_MOST_SAMPLES = 100_000  # enough for any number of bands
 
 
 @dataclass(frozen=True)
 class Residual:
     """Residuals ``(band, row, column)`` in the data's units, NaN where a pixel was not used.
 
-    ``leak[b, k]``: how much of an offset in band k appears in the residual of band b. ``precision``: P, up to
-    a factor; both are the unit matrix where bands are taken alone.
+    ``leak[b, k]``: how much of an offset in band k appears in the residual of band b; the unit matrix where
+    bands are taken alone (``spectral`` is False).
     """
 
     values: Cube
     leak: NDArray[np.float64]
-    precision: NDArray[np.float64]
     spectral: bool
 
     def add(self, band: int, change: NDArray, rows: slice = slice(None), columns: slice = slice(None)) -> None:
@@ -46,28 +47,34 @@ class Residual:
             self.values[number, rows, columns] += weight[number] * change
 
 
-def residual(values: Cube, used: Mask) -> Residual:
+def residual(values: Cube, used: Mask, suspects: Sequence[int] = ()) -> Residual:
     """Predict each band of a cube ``(band, row, column)`` from the others and subtract the prediction.
 
     ``used`` (same shape): pixels to learn from and to give a residual; elsewhere ``values`` must be finite.
-    With few bands, or few pixels, each band is taken as it is: ``spectral`` is False then.
+    ``suspects``: bands that predict no other, if enough others are left. With few bands, or few pixels, each
+    band is taken as it is.
     """
     count = len(values)
     everywhere = used.mean(axis=0) >= 0.8
     differences = _mixed_differences(values, everywhere) if count >= FEWEST_BANDS else None
     if differences is None or differences.shape[1] < PIXELS_A_BAND * count:
-        unit = np.eye(count)
-        return Residual(np.where(used, values, np.float32(np.nan)), unit, unit, False)
-    scale = np.maximum(differences.std(axis=1), np.finfo(np.float32).tiny)
-    differences /= scale[:, None]
-    covariance = (differences @ differences.T).astype(np.float64) / differences.shape[1]
-    precision = np.linalg.inv(covariance + _RIDGE * np.eye(count)) / np.outer(scale, scale)
-    leak = precision / np.diag(precision)[:, None]
+        return Residual(np.where(used, values, np.float32(np.nan)), np.eye(count), False)
+    scale = np.maximum(differences.std(axis=1), np.finfo(np.float32).tiny).astype(np.float64)
+    differences /= scale[:, None].astype(np.float32)
+    covariance = (differences @ differences.T).astype(np.float64) / differences.shape[1] + _RIDGE * np.eye(count)
+    good = np.setdiff1d(np.arange(count), np.asarray(suspects, int))
+    if len(good) < FEWEST_BANDS:
+        good = np.arange(count)
+    precision = np.linalg.inv(covariance[np.ix_(good, good)])
+    leak = np.eye(count)
+    leak[:, good] -= covariance[:, good] @ precision
+    leak[np.ix_(good, good)] = precision / np.diag(precision)[:, None]
+    leak *= scale[:, None] / scale
     level = np.array([float(np.median(band[seen])) if seen.any() else 0.0 for band, seen in zip(values, used)])
     flat = (values - level[:, None, None].astype(np.float32)).reshape(count, -1)
     out = (leak.astype(np.float32) @ flat).reshape(values.shape)
     out[~(used & everywhere)] = np.nan
-    return Residual(out, leak, precision, True)
+    return Residual(out, leak, True)
 
 
 def filled(values: Cube, seen: Mask, keep: Sequence[int]) -> Cube:
@@ -86,21 +93,14 @@ def fill_unseen(image: NDArray[np.float32], seen: Mask) -> None:
         image[~seen] = image[rows[~seen], columns[~seen]]
 
 
-def _mixed_differences(values: Cube, seen: Mask) -> NDArray[np.float32] | None:
+def _mixed_differences(values: Cube, seen: Mask) -> NDArray[np.float32]:
     """Differences ``(band, sample)`` in which offsets of rows and columns cancel."""
-    step = min(_STEP, (min(seen.shape) - 1) // 2)
-    if step < 1:
-        return None
+    step = max(1, min(_STEP, (min(seen.shape) - 1) // 2))
     near, far = slice(None, -step), slice(step, None)
     whole = seen[near, near] & seen[far, near] & seen[near, far] & seen[far, far]
-    thin = max(1, int(np.count_nonzero(whole) // 100_000))  # enough for any number of bands
-    rows, columns = (place[::thin] for place in np.nonzero(whole))
-    return np.stack(
-        [
-            band[rows, columns]
-            - band[rows + step, columns]
-            - band[rows, columns + step]
-            + band[rows + step, columns + step]
-            for band in values
-        ]
-    ).astype(np.float32)
+    rows, columns = np.nonzero(whole)
+    thin = max(1, len(rows) // _MOST_SAMPLES)
+    rows, columns = rows[::thin], columns[::thin]
+    below, beside = rows + step, columns + step
+    found = [band[rows, columns] - band[below, columns] - band[rows, beside] + band[below, beside] for band in values]
+    return np.stack(found).astype(np.float32)

@@ -93,10 +93,12 @@ def runs(marked: Lines) -> Iterator[tuple[int, int]]:
 
 
 def _typical(between: Plane, fewest: int) -> float:
-    """The usual difference of neighbouring lines, offsets of whole lines left out."""
-    differences = _rms(between - medians(between, fewest)[0][:, None], fewest)
-    finite = differences[np.isfinite(differences)]
-    return float(np.median(finite)) if finite.size else 0.0
+    """The usual difference of neighbouring lines; neither offsets of whole lines nor stripes across count."""
+    centred = between - medians(between, fewest)[0][:, None]
+    differences = _rms(centred, fewest)
+    if not np.isfinite(differences).any():
+        return 0.0
+    return min(float(np.nanmedian(differences)), 1.4826 * float(np.nanmedian(np.abs(centred))))
 
 
 def _small(difference: Profile, typical: float, quantum: float) -> Lines:
@@ -106,7 +108,7 @@ def _small(difference: Profile, typical: float, quantum: float) -> Lines:
     """
     finite = np.isfinite(difference)
     # An interpolated line of whole numbers is off by up to half a step.
-    limit = max(_COPIED * typical, min(0.6 * quantum, 0.3 * typical))
+    limit = max(_COPIED * typical, min(0.75 * quantum, 0.3 * typical))
     small = finite & (difference <= limit) & (typical > 0)
     for first, last in runs(small):
         beside = [difference[place] for place in (first - 1, last) if 0 <= place < len(difference) and finite[place]]

@@ -22,7 +22,11 @@ _BOX = 41  # pixels over which a level is taken: a stripe is narrower than half 
 
 @dataclass(frozen=True)
 class Direction:
-    """Lines along the columns or the rows of an image of ``shape`` (rows, columns), tilted by ``slope``."""
+    """Lines along the columns or the rows of an image of ``shape`` (rows, columns), tilted by ``slope``.
+
+    A rectification takes each pixel from the nearest of the lines that the sensor saw. These lie anywhere
+    between pixels, so tilted lines are a third of a pixel wide (`finer` = 3), and a stripe is three or more.
+    """
 
     orientation: str
     slope: float
@@ -30,8 +34,8 @@ class Direction:
 
     @property
     def tilted(self) -> bool:
-        """True where a line moves by a pixel or more."""
-        return bool(np.any(self._shifts))
+        """True where a line moves by half a pixel or more."""
+        return abs(self.slope) * self.length >= 0.5
 
     @property
     def name(self) -> str:
@@ -39,53 +43,49 @@ class Direction:
         return f"tilted {self.orientation}" if self.tilted else self.orientation
 
     @property
+    def finer(self) -> int:
+        """Lines in a pixel's width."""
+        return 3 if self.tilted else 1
+
+    @property
+    def length(self) -> int:
+        """The most pixels along a line."""
+        return self.shape[0] if self.orientation == "columns" else self.shape[1]
+
+    @property
     def count(self) -> int:
         """Number of lines."""
-        return self._across + int(self._shifts.max() - self._shifts.min())
+        across = self.shape[1] if self.orientation == "columns" else self.shape[0]
+        return int(self._first.max()) + 1 + (across - 1) * self.finer
 
     def view(self, image: Plane) -> Plane:
         """The lines of a float image ``(row, column)``."""
         upright = image if self.orientation == "columns" else image.T
-        shifts = self._shifts
-        if not shifts.any():
+        if not self.tilted:
             return np.ascontiguousarray(upright.T)
-        out = np.full((self.count, upright.shape[0]), np.nan, upright.dtype)
-        first = self._first(shifts)
-        for place, row in enumerate(upright):
-            out[first[place] : first[place] + self._across, place] = row
+        out = np.full((self.count, self.length), np.nan, image.dtype)
+        out[self.line_of(), self.along()] = image
         return out
 
     def line_of(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.intp]:
         """The number of the line that each pixel ``(row, column)`` of a window lies on."""
         along, across = (rows, columns) if self.orientation == "columns" else (columns, rows)
-        first = self._first(self._shifts)[along]
-        numbers = first[:, None] + np.arange(self._across)[across]
+        width = self.shape[1] if self.orientation == "columns" else self.shape[0]
+        numbers = self._first[along][:, None] + self.finer * np.arange(width)[across]
         return numbers if self.orientation == "columns" else numbers.T
 
     def along(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.intp]:
         """How far along its line each pixel of a window lies, to be broadcast over ``(row, column)``."""
-        length = self.shape[0] if self.orientation == "columns" else self.shape[1]
-        if self.orientation == "columns":
-            return np.arange(length)[rows][:, None]
-        return np.arange(length)[columns][None, :]
+        place = np.arange(self.length)
+        return place[rows][:, None] if self.orientation == "columns" else place[columns][None, :]
 
     @property
-    def length(self) -> int:
-        """The most pixels that a line can have."""
-        return self.shape[0] if self.orientation == "columns" else self.shape[1]
-
-    @property
-    def _across(self) -> int:
-        return self.shape[1] if self.orientation == "columns" else self.shape[0]
-
-    @property
-    def _shifts(self) -> NDArray[np.intp]:
-        return np.rint(self.slope * np.arange(self.length)).astype(np.intp)
-
-    @staticmethod
-    def _first(shifts: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _first(self) -> NDArray[np.intp]:
         """The line of the first pixel at each place along: a line that moves right leaves pixels behind."""
-        return shifts.max() - shifts
+        if not self.tilted:
+            return np.zeros(self.length, np.intp)
+        shifts = np.floor(-self.slope * self.finer * np.arange(self.length)).astype(np.intp)
+        return shifts - shifts.min()
 
 
 def medians(view: Plane, fewest: int) -> tuple[Profile, NDArray[np.intp]]:
@@ -131,8 +131,8 @@ class SlopeSearch:
     """Finds the direction in which the line means of an image stand out most, for images with one mask.
 
     ``seen`` (row, column): pixels to use. Evidence is the sum, over lines, of what their squared score
-    exceeds 16 by (four deviations). Images larger than ``most`` pixels are searched in their middle; then
-    the slope is refined on the whole.
+    exceeds 16 by (four deviations). Images larger than ``most`` pixels are searched in their middle; `refined`
+    looks at the whole.
     """
 
     def __init__(self, seen: NDArray[np.bool_], most: int = 256) -> None:
@@ -141,7 +141,6 @@ class SlopeSearch:
         middle = seen[self._cut]
         self._weight = np.maximum(ndimage.uniform_filter(middle.astype(np.float64), _BOX, mode="constant"), 1e-3)
         self._numbers = [slant_sums(plane) for plane in _quadrants(middle.astype(np.float32))]
-        self._cropped = middle.shape != seen.shape
 
     def best(self, image: Plane, noise: float) -> Slant:
         """The direction for an image ``(row, column)`` whose pixels have the robust deviation ``noise``."""
@@ -165,23 +164,23 @@ class SlopeSearch:
             if evidence[step] > found.evidence:
                 slope = (1, -1)[place % 2] * step / max(len(evidence) - 1, 1)
                 found = Slant(("columns", "rows")[place // 2], float(slope), float(evidence[step]), 0.0)
-        if self._cropped and found.slope:
-            found = Slant(found.orientation, self._refined(image, noise, found), found.evidence, 0.0)
         return Slant(found.orientation, found.slope, found.evidence, upright_evidence)
 
-    def _refined(self, image: Plane, noise: float, found: Slant) -> float:
-        """The slope near the one found that suits the whole image best."""
+    def refined(self, image: Plane, noise: float, found: Slant) -> float:
+        """The slope near the one found that suits the whole image best, to a quarter of a pixel over its length."""
         shape = self._seen.shape
         length = shape[0] if found.orientation == "columns" else shape[1]
         reach = 1.0 / min(cut.stop - cut.start for cut in self._cut)
         clipped = np.clip(image[self._seen], -4 * noise, 4 * noise) / noise
         best, most = found.slope, -1.0
-        for slope in found.slope + np.arange(-reach, reach, 0.5 / length):
-            line = Direction(found.orientation, float(slope), shape).line_of()[self._seen]
+        for slope in found.slope + np.arange(-reach, reach, 0.25 / length):
+            direction = Direction(found.orientation, float(slope), shape)
+            line = direction.line_of()[self._seen]
             number = np.bincount(line)
             score = np.bincount(line, clipped) / np.sqrt(np.maximum(number, 1))
-            score = np.where(number >= 0.3 * length, score, np.nan)
-            evidence = float(_evidence((score - running_median(score, _BOX))[None])[0])
+            score = np.where(number * direction.finer >= 0.3 * length, score, np.nan)
+            level = running_median(score, _BOX * direction.finer)
+            evidence = float(_evidence((score - level)[None])[0])
             if evidence > most:
                 best, most = float(slope), evidence
         return best

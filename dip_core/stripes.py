@@ -18,39 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .band_residual import Cube, Mask, Residual, fill_unseen, filled, residual
-from .dead_lines import FEWEST, WIDEST, Lines, dead_lines, runs
-from .lines import Direction, Profile, SlopeSearch, deviation, medians, running_median, spreads
-
-_WINDOW = 2 * WIDEST + 3  # lines of the running median: a stripe fills less than half of it
-_SCORE = 8.0  # deviations of the line medians; scenes have edges, so these are not normal deviations
-_SHARE_OF_NOISE = 1.0  # a smaller offset hides in the noise of its pixels
-_HALF = 1.6  # times score and share that a half line needs: objects are half as long as an image more often
-_SHARE_OF_SIGNAL = 0.002  # of the band's own deviation: a smaller offset is not seen
-_ALONG = 0.3  # share of a line's full length that must have been observed
-_SHORTEST_HALF = 48  # pixels: half lines that are shorter are not judged on their own
-_AGREEMENT = 0.4  # of the offset, which each quarter of a line must have
-_WILD = 3.0  # typical spreads of the residual along a line
-_TILT_EVIDENCE = 150.0  # squared deviations beyond 16
-_TILT_GAIN = 1.5  # times the evidence of lines that are not tilted
-_MOST_TILTS = 4
-
-
-@dataclass(frozen=True)
-class StripedLines:
-    """The striped lines of one band in one direction, from place ``start`` to ``stop`` along them.
-
-    ``offset``: for each line what was added to its pixels, 0 where nothing was; ``dead``: True for dead lines;
-    ``score``: the largest score of an offset, in deviations of the line medians (0 where there is none).
-    """
-
-    band: int
-    direction: Direction
-    start: int
-    stop: int
-    offset: Profile
-    dead: Lines
-    score: float
+from .band_residual import Cube, Mask
+from .stripe_search import Search, StripedLines
 
 
 @dataclass(frozen=True)
@@ -104,13 +73,17 @@ class Stripes:
         found = []
         keys = sorted({(item.band, item.direction.name, item.direction.slope) for item in self.lines})
         for band, name, slope in keys:
+            # Tilted lines are thirds of a pixel wide; people count pixels.
             same = [i for i in self.lines if (i.band, i.direction.name, i.direction.slope) == (band, name, slope)]
             dead = np.any([item.dead for item in same], axis=0)
             offset = np.any([item.offset != 0 for item in same], axis=0) & ~dead
-            largest = max((abs(value) for item in same for value in item.offset[~dead]), default=0.0)
+            largest = max((float(abs(value)) for item in same for value in item.offset[~dead]), default=0.0)
             score = max(item.score for item in same)
+            finer = same[0].direction.finer
             found.append(
-                BandStripes(band, name, slope, int(dead.sum()), int(offset.sum()), float(largest), float(score))
+                BandStripes(
+                    band, name, slope, -(-int(dead.sum()) // finer), -(-int(offset.sum()) // finer), largest, score
+                )
             )
         return found
 
@@ -136,251 +109,6 @@ def detect(
     left out anyway. ``use``: False for bands to leave out. ``follow`` hears the fraction done. An offset is
     found from about one and a half deviations of the band's noise; tilted offsets need five bands or more.
     """
-    return _Search(values, observed, use).run(follow)
-
-
-class _Search:
-    """The state of one detection: bands that can be judged, their residual, and what was found so far."""
-
-    def __init__(self, values: NDArray, observed: Mask | None, use: Sequence[bool] | None) -> None:
-        count = len(values)
-        seen = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
-        if observed is not None:
-            seen &= observed
-        varied = [bool(seen[k].any()) and bool(np.ptp(values[k][seen[k]]) > 0) for k in range(count)]
-        self.keep = [k for k in range(count) if varied[k] and (use is None or use[k])]
-        self.shape = values.shape
-        self.seen = seen[self.keep]
-        self.values = filled(values, seen, self.keep)
-        self.dead = np.zeros(self.seen.shape, bool)
-        self.found: list[StripedLines] = []
-        self.upright = [Direction(orientation, 0.0, values.shape[1:]) for orientation in ("columns", "rows")]
-
-    def run(self, follow: Callable[[float], None]) -> Stripes:
-        """All steps, in an order in which no defect hides another."""
-        if not self.keep:
-            return Stripes(self.shape)
-        for place in range(len(self.keep)):
-            for direction in self.upright:
-                self._find_dead(place, direction)
-            follow(0.3 * (place + 1) / len(self.keep))
-        self._fill_dead()
-        self.rest: Residual = residual(self.values, self.seen & ~self.dead)
-        follow(0.4)
-        self._measure()
-        follow(0.55)
-        if self.rest.spectral:
-            for direction in self.upright:
-                self._find_wild(direction)
-            follow(0.65)
-            for direction, bands in self._tilts():
-                self._find_offsets(direction, 0, direction.length, bands)
-        follow(0.8)
-        for direction in self.upright:
-            half = direction.length // 2
-            parts = [(0, direction.length)]
-            parts += [(0, half), (half, direction.length)] if half >= _SHORTEST_HALF else []
-            for start, stop in parts:
-                self._find_offsets(direction, start, stop)
-            follow(0.9)
-        noise = np.full(self.shape[0], np.nan)
-        noise[self.keep] = self.noise
-        return Stripes(self.shape, tuple(sorted(self.found, key=lambda item: item.band)), tuple(noise.tolist()))
-
-    def _find_dead(self, place: int, direction: Direction) -> None:
-        """Dead lines of one band: whole ones, then halves."""
-        half = direction.length // 2
-        parts = [(0, direction.length)]
-        parts += [(0, half), (half, direction.length)] if half >= _SHORTEST_HALF else []
-        view = direction.view(np.where(self.seen[place] & ~self.dead[place], self.values[place], np.float32(np.nan)))
-        for start, stop in parts:
-            dead = dead_lines(view[:, start:stop], max(FEWEST, int(_ALONG * (stop - start))))
-            if dead.any():
-                self._add_dead(place, direction, start, stop, dead)
-                view[dead, start:stop] = np.nan
-
-    def _add_dead(self, place: int, direction: Direction, start: int, stop: int, dead: Lines) -> None:
-        nothing = np.zeros(direction.count)
-        self.found.append(StripedLines(self.keep[place], direction, start, stop, nothing, dead, 0.0))
-        along = direction.along()
-        self.dead[place] |= dead[direction.line_of()] & (along >= start) & (along < stop) & self.seen[place]
-
-    def _fill_dead(self) -> None:
-        """Dead pixels get their neighbours' values, so that they do not spoil the other bands' residuals."""
-        for place in np.flatnonzero(self.dead.any(axis=(1, 2))):
-            fill_unseen(self.values[place], self.seen[place] & ~self.dead[place])
-
-    def _measure(self) -> None:
-        """The noise of each band, and the usual deviation of its line medians, times the root of their length."""
-        count = len(self.keep)
-        self.noise, self.signal, self.usual = np.zeros(count), np.zeros(count), np.zeros(count)
-        diagonals = [Direction("columns", slope, self.shape[1:]) for slope in (0.5, -0.5)]
-        for place, rest in enumerate(self.rest.values):
-            self.signal[place] = deviation(self.values[place][self.seen[place]])
-            inner, across = [], []
-            for direction in (*self.upright, *diagonals):
-                view = self._view(rest, direction)
-                centre, number = medians(view, self._fewest(direction.length))
-                across.append(deviation((centre - running_median(centre, _WINDOW)) * np.sqrt(number)))
-                if not direction.tilted:
-                    inner.append(self._noise_along(view, centre))
-            self.noise[place] = min(inner)
-            self.usual[place] = float(np.median(across))
-
-    def _noise_along(self, view: NDArray, centre: Profile) -> float:
-        """The noise of pixels, by the spread along the median line (of second differences in a band alone)."""
-        if self.rest.spectral:
-            spread = spreads(view, centre)
-            return float(np.nanmedian(spread)) if np.isfinite(spread).any() else 0.0
-        bend = view[:, :-2] - 2 * view[:, 1:-1] + view[:, 2:]
-        return deviation(bend.ravel()) / np.sqrt(6.0)
-
-    def _view(self, image: NDArray, direction: Direction) -> NDArray:
-        """A band's residual by lines; for a band alone less the running median across lines, pixel by pixel."""
-        view = direction.view(image)
-        if self.rest.spectral:
-            return view
-        return view - np.stack([running_median(across, _WINDOW) for across in view.T], axis=1)
-
-    @staticmethod
-    def _fewest(length: int) -> int:
-        return max(FEWEST, int(_ALONG * length))
-
-    def _find_wild(self, direction: Direction) -> None:
-        """Lines that agree with no other band: worse than interpolation even when their offset is taken off."""
-        count = len(self.keep)
-        spread = np.full((count, direction.count), np.nan)
-        guess = np.zeros(count)
-        for place, rest in enumerate(self.rest.values):
-            view = direction.view(rest)
-            spread[place] = spreads(view, medians(view, self._fewest(direction.length))[0])
-            seen = np.where(np.isfinite(rest), self.values[place], np.float32(np.nan))
-            lines = direction.view(seen)
-            guess[place] = deviation((lines[1:-1] - (lines[:-2] + lines[2:]) / 2).ravel())
-        usual = np.nanmedian(spread, axis=1)
-        limit = np.maximum(_WILD * usual, guess)
-        for line in np.flatnonzero((spread > limit[:, None]).any(axis=0)):
-            leaked = np.zeros(count)
-            for place in np.argsort(-np.nan_to_num(spread[:, line] / np.maximum(usual, 1e-30))):
-                if spread[place, line] ** 2 - leaked[place] > limit[place] ** 2:
-                    leaked += (self.rest.leak[:, place] * spread[place, line]) ** 2
-                else:
-                    spread[place, line] = np.nan
-        wild = spread > limit[:, None]
-        for place in np.flatnonzero(wild.any(axis=1)).tolist():
-            if wild[place].mean() <= 0.2 and all(last - first <= WIDEST for first, last in runs(wild[place])):
-                self._add_dead(place, direction, 0, direction.length, wild[place])
-                before = self.values[place].copy()
-                fill_unseen(self.values[place], self.seen[place] & ~self.dead[place])
-                self.rest.add(place, self.values[place] - before)
-                self.rest.values[place][self.dead[place]] = np.nan
-
-    def _tilts(self) -> list[tuple[Direction, list[int]]]:
-        """Tilted directions in which bands are striped, each with these bands; the clearest first."""
-        search = SlopeSearch(np.isfinite(self.rest.values).mean(axis=0) >= 0.5)
-        candidates = []
-        for place, rest in enumerate(self.rest.values):
-            if not self.noise[place] > 0:
-                continue
-            slant = search.best(np.nan_to_num(rest), self.noise[place])
-            direction = Direction(slant.orientation, slant.slope, self.shape[1:])
-            moves = abs(slant.slope) * direction.length
-            if slant.evidence > max(_TILT_EVIDENCE, _TILT_GAIN * slant.upright) and moves >= 2:
-                candidates.append((slant.evidence, place, direction))
-        candidates.sort(key=lambda item: -item[0])
-        found: list[tuple[Direction, list[int]]] = []
-        for _, place, direction in candidates:
-            for known, bands in found:
-                near = abs(known.slope - direction.slope) * direction.length <= 3
-                if known.orientation == direction.orientation and near:
-                    bands.append(place)
-                    break
-            else:
-                if len(found) < _MOST_TILTS:
-                    found.append((direction, [place]))
-        return found
-
-    def _find_offsets(self, direction: Direction, start: int, stop: int, only: Sequence[int] | None = None) -> None:
-        """Offsets of lines from ``start`` to ``stop``; takes them off the residuals."""
-        count, length = len(self.keep), stop - start
-        views = [self._view(rest, direction)[:, start:stop] for rest in self.rest.values]
-        centre = np.empty((count, direction.count))
-        number = np.empty((count, direction.count))
-        for place, view in enumerate(views):
-            centre[place], number[place] = medians(view, self._fewest(length))
-        height = centre - np.stack([running_median(line, _WINDOW) for line in centre])
-        usual = self._usual(height * np.sqrt(number))
-        strict = 1.0 if length == direction.length else _HALF
-        smallest = strict * np.maximum(_SHARE_OF_NOISE * self.noise, _SHARE_OF_SIGNAL * self.signal)
-        limit = np.maximum(strict * _SCORE * usual[:, None] / np.sqrt(np.maximum(number, 1)), smallest[:, None])
-        offset = self._pursue(height, limit, only)
-        # Once more, against the level of lines that have no offset.
-        level = np.stack([running_median(line, _WINDOW) for line in np.where(offset != 0, np.nan, centre)])
-        height = np.where(np.isfinite(level), centre - level, height)
-        offset = self._pursue(height, limit, only)
-        explained = self.rest.leak @ offset - offset  # by the other bands' offsets
-        for place in np.flatnonzero(offset.any(axis=1)).tolist():
-            shift = explained[place] + np.nan_to_num(centre[place] - height[place])
-            offset[place] *= self._agrees(views[place] - shift[:, None], offset[place])
-            for first, last in runs(offset[place] != 0):
-                if last - first > WIDEST and not self._alternates(offset[place, first:last]):
-                    offset[place, first:last] = 0.0
-        for place in np.flatnonzero(offset.any(axis=1)).tolist():
-            score = np.abs(height[place]) * np.sqrt(number[place]) / usual[place]
-            best = float(np.nanmax(np.where(offset[place] != 0, score, 0.0)))
-            none = np.zeros(direction.count, bool)
-            item = StripedLines(self.keep[place], direction, start, stop, offset[place], none, best)
-            self.found.append(item)
-            inside = (direction.along() >= start) & (direction.along() < stop)
-            self.rest.add(place, -(offset[place][direction.line_of()] * inside).astype(np.float32))
-
-    def _usual(self, scaled: NDArray) -> NDArray[np.float64]:
-        """The deviation of line medians times the root of their length that no stripe causes.
-
-        Not below that of independent noise; not far above that in other directions, so that a band striped all
-        over is found.
-        """
-        own = np.array([deviation(line) for line in scaled])
-        ceiling = 1.5 * self.usual if self.rest.spectral else np.inf
-        return np.maximum(np.minimum(own, ceiling), np.maximum(1.2533 * self.noise, 1e-30))
-
-    def _pursue(self, height: NDArray, limit: NDArray, only: Sequence[int] | None) -> NDArray[np.float64]:
-        """Offsets ``(band, line)`` that explain the line medians by as few bands as possible."""
-        offset = np.zeros(height.shape)
-        allowed = np.ones(len(height), bool)
-        if only is not None:
-            allowed[:] = False
-            allowed[list(only)] = True
-        seen = np.nan_to_num(height)
-        diagonal = np.diag(self.rest.precision)
-        for line in np.flatnonzero((np.abs(seen) > limit)[allowed].any(axis=0)):
-            left = seen[:, line]
-            chosen: list[int] = []
-            values = np.zeros(0)
-            while len(chosen) < len(height) // 2 + 1:
-                ratio = np.where(allowed, np.abs(left) / limit[:, line], 0.0)
-                ratio[chosen] = 0.0
-                best = int(np.argmax(ratio))
-                if not ratio[best] > 1.0:
-                    break
-                chosen.append(best)
-                block = self.rest.precision[np.ix_(chosen, chosen)]
-                values = np.linalg.solve(block, diagonal[chosen] * seen[chosen, line])
-                left = seen[:, line] - self.rest.leak[:, chosen] @ values
-            strong = np.abs(values) > limit[chosen, line]
-            offset[np.asarray(chosen, int)[strong], line] = values[strong]
-        return offset
-
-    @staticmethod
-    def _agrees(view: NDArray, offset: Profile) -> Lines:
-        """Whether each quarter of a line (of those with enough pixels) has a fair part of its offset."""
-        agrees = offset != 0
-        for part in np.array_split(np.arange(view.shape[1]), 4):
-            centre = medians(view[:, part], min(8, len(part)))[0]
-            agrees &= ~(centre * np.sign(offset) < _AGREEMENT * np.abs(offset))
-        return agrees
-
-    @staticmethod
-    def _alternates(offset: Profile) -> bool:
-        """Whether neighbouring offsets differ as much as they are high: separate lines, not one wide step."""
-        return float(np.median(np.abs(np.diff(offset)))) > 0.5 * float(np.median(np.abs(offset)))
+    search = Search(values, observed, use)
+    lines = search.run(follow)
+    return Stripes(values.shape, tuple(lines), tuple(search.noise_by_band().tolist()))
