@@ -31,7 +31,8 @@ from .tiles import Mosaic, split
 from .writer import RasterWriter
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
-_MOST_TILE = 1024
+# Side of a tile, at most: networks keep all their layers' images for the backward pass.
+_MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512, "paper_2d": 256}
 _OVERLAP = 48  # more than the search window and a patch reach
 
 
@@ -159,7 +160,7 @@ def _tiles(job: DenoiseJob, known: NoisyScene) -> tuple[int, int]:
     """Side and overlap of tiles: as asked for, else as large as memory allows."""
     overlap = job.compute.overlap or _OVERLAP
     room = int(np.sqrt(_TILE_FLOATS / len(known.bands))) // 32 * 32
-    size = job.compute.tile_size or min(max(room, 3 * overlap), _MOST_TILE)
+    size = job.compute.tile_size or max(min(room, _MOST_TILE[job.method]), 3 * overlap)
     return size, min(overlap, (size - 1) // 2)
 
 

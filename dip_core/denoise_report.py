@@ -21,6 +21,7 @@ _LABELS = {
     "nl_ridge": "Non-local ridge",
     "nl_ridge_pair": "Non-local ridge, two patch sizes",
     "deep_prior": "Deep prior (lean)",
+    "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
 }
 
 

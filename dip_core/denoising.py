@@ -26,7 +26,9 @@ EXPERTS: dict[str, tuple[str, ...]] = {
     "best": ("nl_ridge_pair", "deep_prior"),
     "fast": ("nl_ridge",),
     "deep_prior": ("deep_prior",),
+    "paper_2d": ("paper_2d",),
 }
+_PAPER = "paper_2d"  # works on the bands themselves
 _WITHOUT_NETWORK = {"nl_ridge": nl_ridge, "nl_ridge_pair": nl_ridge_pair}
 # Pixels of a scene up to which METHOD best tries the deep prior: about a minute and a half on two cores, and on a GPU.
 _AFFORDABLE = {"cpu": 192 * 192, "mps": 512 * 512, "cuda": 2048 * 2048}
@@ -137,8 +139,15 @@ def run_experts(
     follow: Follow,
 ) -> list[Cube]:
     """The estimates of the experts called ``names`` in the data's units."""
-    images, seen = subspace.project(values, observed)
     device = resolve(settings.device)
+    if _PAPER in names:
+        from .experts.deep_prior import denoised  # torch.nn is slow to load
+
+        iterations = settings.iterations
+        return [
+            denoised(values, observed, _PAPER, seed=seed, device=device, iterations=iterations, follow=follow),
+        ]
+    images, seen = subspace.project(values, observed)
     found = []
     for place, name in enumerate(names):
 

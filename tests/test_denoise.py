@@ -219,6 +219,20 @@ def test_mixture_is_never_much_worse_than_its_better_part():
     assert (deviation > 0).all()
 
 
+def test_papers_network_runs_on_the_bands_themselves():
+    clean = cube(4, 24, 24)
+    values = noisy(clean, 0.02)
+    observed = everywhere(values)
+    observed[:, :5, :5] = False
+    errors = []
+    for iterations in (2, 25):
+        settings = Settings("paper_2d", iterations=iterations)
+        estimate, _, model = denoise_array(np.where(observed, values, np.nan), observed, settings)
+        assert model.shares == {"paper_2d": 1.0} and np.isfinite(estimate).all()
+        errors.append(rmse(estimate[observed], clean[observed]))
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_best_leaves_the_deep_prior_out_of_large_scenes():
     assert experts_of(Settings("best"), 100 * 100) == ("nl_ridge_pair", "deep_prior")
     assert experts_of(Settings("best"), 1000 * 1000) == ("nl_ridge_pair",)

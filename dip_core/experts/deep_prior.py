@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import holdout, prior
 from ..energy import MaskEnergy
 from ..fitting import fit
-from ..observation import Cube, Observation
+from ..observation import Cube, Mask, Observation
 from ..presets import Preset, preset
 from .laplace import fill_harmonic
 
@@ -57,6 +57,27 @@ def deep_prior(
     # Of a band that is not seen here at all, the network says nothing: its mean is the best guess.
     out[~observation.observed.any(axis=(1, 2))] = 0.0
     return _meet_rim(observation, out) if chosen.meet_rim else observation.keep_observed(out)
+
+
+def denoised(
+    values: Cube,
+    observed: Mask,
+    name: str,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    iterations: int | None = None,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> Cube:
+    """The image that a paper's denoising preset makes of noisy values ``(band, row, column)``, in their units.
+
+    The network sees the observed values only; ``follow`` as in `deep_prior`.
+    """
+    chosen = preset("denoise", name)
+    if iterations:
+        chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
+    window = Observation(values, observed, ~observed)
+    return _fit_group(window, chosen, seed, device or torch.device("cpu"), "noise", follow).astype(np.float32)
 
 
 def _fit_group(
@@ -119,9 +140,9 @@ def _meet_rim(observation: Observation, image: NDArray) -> Cube:
     return observation.keep_observed(out)
 
 
-def cost(name: str, pixels: int, bands: int) -> float:
+def cost(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     """Multiply-adds of one full fit, for planning; an estimate within a factor of two."""
-    chosen = preset("inpaint", name)
+    chosen = preset(task, name)
     a, axes = chosen.architecture, chosen.dimensions
     taps, halved = 3**axes, 0.5**axes
     work = sum(
@@ -132,9 +153,9 @@ def cost(name: str, pixels: int, bands: int) -> float:
     return 3.0 * work * pixels * chosen.schedule.iterations * runs
 
 
-def memory(name: str, pixels: int, bands: int) -> float:
+def memory(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     """Bytes that one fit keeps for its backward pass, for planning; an estimate within a factor of two."""
-    chosen = preset("inpaint", name)
+    chosen = preset(task, name)
     a, axes = chosen.architecture, chosen.dimensions
     halved = 0.5**axes
     # Of each convolution its padded input, its output and the normalised one are kept; gradients come on top.
