@@ -6,7 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
 
-from ..dip_core.job import DENOISE_METHODS, DenoiseJob, Outputs
+from ..dip_core.job import DENOISE_METHODS, NOISES, DenoiseJob, Outputs
 from .base import given
 from .restorer import Restorer
 
@@ -39,12 +39,20 @@ values; and the noise level of each band, which is worth a look in itself.</p>
         "paper_2d: as published; slow without a GPU."
     )
 
+    NOISE = "NOISE"
     SIGMA = "SIGMA"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Declare parameters and outputs, in the order of the dialog."""
         self.add_raster(self.INPUT, "Noisy raster", "All its good bands are denoised.")
         self.add_computing()
+        self.add_choice(
+            self.NOISE,
+            "Noise",
+            NOISES,
+            "auto: values that were cut off at a lowest or highest one are found and allowed for. gaussian: none were.",
+            advanced=True,
+        )
         self.add(
             QgsProcessingParameterNumber(
                 self.SIGMA,
@@ -67,6 +75,7 @@ values; and the noise level of each band, which is worth a look in itself.</p>
             input=self.path(self.INPUT) or "",
             outputs=outputs,
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
+            noise=self.parameterAsEnumString(parameters, self.NOISE, context),
             sigma=sigma,
             compute=self.compute(parameters, context),
         )

@@ -55,9 +55,12 @@ def run(job: DenoiseJob, context: Context) -> Result:
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(known.bands)} bands to "
             f"denoise, {known.pixels} pixels observed."
         )
-        settings = Settings(job.method, job.sigma, job.compute.device, job.compute.seed, job.compute.threads)
+        settings = Settings(job.method, job.noise, job.sigma, job.compute.device, job.compute.seed, job.compute.threads)
         with context.part(0.02, 0.3):
             model = _learn(known, settings, context)
+        if model.limits.any:
+            clipped = np.isfinite(model.limits.low) | np.isfinite(model.limits.high)
+            context.info(f"{np.count_nonzero(clipped)} bands are clipped: what lay beyond the limits is allowed for.")
         context.info(f"Rank {model.subspace.rank} of {len(known.bands)} bands lies above the noise.")
         with context.part(0.3, 0.95):
             changed, left = _write(job, known, model, context)
@@ -124,6 +127,7 @@ def _writers(job: DenoiseJob, known: NoisyScene, model: Model) -> Iterator[tuple
     tags = provenance(
         job.task,
         method=job.method,
+        noise=job.noise,
         sigma=job.sigma,
         rank=model.subspace.rank,
         shares={name: round(share, 4) for name, share in model.shares.items()},

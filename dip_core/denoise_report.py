@@ -267,6 +267,10 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
         "Size": f"{scene.grid.width} x {scene.grid.height} pixels, {scene.count} bands, {scene.dtype}",
         "Bands": f"{len(known.bands)} denoised, {len(known.passed)} passed through",
         "Method": job.method,
+        "Noise": job.noise,
+        "Clipped bands": int(
+            np.count_nonzero(np.isfinite(outcome.model.limits.low) | np.isfinite(outcome.model.limits.high))
+        ),
         "Noise level": f"{job.sigma:g}, as given" if job.sigma is not None else "estimated, band by band",
         "Device": job.compute.device,
         "Seed": job.compute.seed,

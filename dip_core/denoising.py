@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import trial
+from .clipping import Limits, complete, find_limits, no_limits, unclipped
 from .devices import resolve, set_threads
 from .experts.nl_ridge import nl_ridge, nl_ridge_pair
 from .observation import Cube, Mask
@@ -28,6 +29,8 @@ EXPERTS: dict[str, tuple[str, ...]] = {
     "deep_prior": ("deep_prior",),
     "paper_2d": ("paper_2d",),
 }
+_ROUNDS_OF_LEARNING = 6  # the level of the noise converges by about a half in each
+_ROUNDS = 4
 _PAPER = "paper_2d"  # works on the bands themselves
 _WITHOUT_NETWORK = {"nl_ridge": nl_ridge, "nl_ridge_pair": nl_ridge_pair}
 # Pixels of a scene up to which METHOD best tries the deep prior: about a minute and a half on two cores, and on a GPU.
@@ -36,12 +39,15 @@ _AFFORDABLE = {"cpu": 192 * 192, "mps": 512 * 512, "cuda": 2048 * 2048}
 
 @dataclass(frozen=True)
 class Settings:
-    """How to denoise. ``sigma``: the noise level of every band in the data's units, None to estimate it.
+    """How to denoise.
 
-    ``device`` and ``threads`` as in a job; ``iterations`` of the deep prior, None for its own number.
+    ``noise``: auto (clipping is looked for) or gaussian (nothing is clipped). ``sigma``: the noise level of every band
+    in the data's units, None to estimate it. ``device`` and ``threads`` as in a job; ``iterations`` of the networks,
+    None for their own numbers.
     """
 
     method: str = "fast"
+    noise: str = "auto"
     sigma: float | None = None
     device: str = "cpu"
     seed: int = 0
@@ -51,13 +57,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of a scene: its subspace, the experts' shares (of 1), the error to expect, and the hold-out.
+    """What is known of a scene: subspace, limits of clipping, the experts' shares (of 1), the error to expect.
 
     ``score`` is the hold-out's; None where nothing could be held out.
     """
 
     settings: Settings
     subspace: Subspace
+    limits: Limits
     shares: dict[str, float]
     errors: ErrorModel
     score: Score | None
@@ -87,19 +94,24 @@ def learn(
     """
     set_threads(settings.threads)
     given = None if settings.sigma is None else np.full(len(values), settings.sigma)
-    subspace = find_subspace(values, observed, given)
+    limits = find_limits(values, observed) if settings.noise == "auto" else no_limits(len(values))
+    if limits.any:
+        subspace = _clipped_subspace(values, observed, limits, given, settings)
+    else:
+        subspace = find_subspace(values, observed, given)
     names = experts_of(settings, observed[0].size if pixels is None else pixels)
     crop = trial.middle(observed)
     test = trial.hold_out(values[crop], observed[crop], subspace, np.random.default_rng([settings.seed, 1]))
     shares = {name: 1.0 / len(names) for name in names}
     if test is None:
-        return Model(settings, subspace, shares, trial.unknown_error(subspace), None)
-    estimates = run_experts(names, test.subspace, test.values, test.observed, settings, settings.seed, follow)
-    weights = trial.best_shares(test, estimates)
+        return Model(settings, subspace, limits, shares, trial.unknown_error(subspace), None)
+    given_values = _completed(test.values, test.observed, test.subspace, limits, settings)
+    estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, follow)
+    weights = trial.best_shares(test, estimates, limits)
     shares = dict(zip(names, weights.tolist()))
     mean, spread = _mixed(estimates, weights, subspace)
-    errors, score = trial.judge(test, mean, spread)
-    return Model(settings, subspace, shares, errors, score)
+    errors, score = trial.judge(test, mean, spread, limits)
+    return Model(settings, subspace, limits, shares, errors, score)
 
 
 def experts_of(settings: Settings, pixels: int) -> tuple[str, ...]:
@@ -124,6 +136,7 @@ def restore(
         return nothing, nothing
     names = [name for name, share in model.shares.items() if share > 0]
     chosen = model.settings.seed if seed is None else seed
+    values = _completed(values, observed, model.subspace, model.limits, model.settings)
     estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, follow)
     mean, spread = _mixed(estimates, np.array([model.shares[name] for name in names]), model.subspace)
     return mean, model.errors.deviation(model.subspace, mean, spread)
@@ -163,6 +176,43 @@ def run_experts(
             images_found = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
         found.append(subspace.back(images_found))
     return found
+
+
+def _clipped_subspace(
+    values: NDArray, observed: Mask, limits: Limits, given: NDArray[np.float64] | None, settings: Settings
+) -> Subspace:
+    """Noise levels and subspace of clipped data: by expectation and maximisation, on the middle of ``values``."""
+    crop = trial.middle(observed)
+    part, seen = values[crop], observed[crop]
+    if not seen.all(axis=0).any():
+        part, seen = values, observed
+    subspace = find_subspace(part, seen, given)
+    estimate: NDArray = unclipped(_first_estimate(part, seen, subspace, settings), subspace.sigma, limits)
+    sigma = subspace.sigma
+    for _ in range(_ROUNDS_OF_LEARNING):
+        whole, level = complete(part, seen, estimate, sigma, limits)
+        sigma = given if given is not None else np.maximum(level, 1e-6 * sigma)
+        subspace = find_subspace(whole, seen, sigma)
+        estimate = _first_estimate(whole, seen, subspace, settings)
+    return subspace
+
+
+def _completed(values: NDArray, observed: Mask, subspace: Subspace, limits: Limits, settings: Settings) -> NDArray:
+    """Values with clipped samples replaced by what they are expected to have been."""
+    if not limits.any or settings.method == _PAPER:
+        return values
+    estimate: NDArray = unclipped(_first_estimate(values, observed, subspace, settings), subspace.sigma, limits)
+    whole = values
+    for number in range(_ROUNDS):
+        whole, _ = complete(values, observed, estimate, subspace.sigma, limits)
+        if number + 1 < _ROUNDS:
+            estimate = _first_estimate(whole, observed, subspace, settings)
+    return whole
+
+
+def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
+    images, seen = subspace.project(values, observed)
+    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device)))
 
 
 def _mixed(estimates: Sequence[Cube], weights: NDArray[np.float64], subspace: Subspace) -> tuple[Cube, Cube]:

@@ -18,7 +18,8 @@ from .errors import InvalidJob
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
 STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
-DENOISE_METHODS = ("best", "fast", "deep_prior")
+DENOISE_METHODS = ("best", "fast", "deep_prior", "paper_2d")
+NOISES = ("auto", "gaussian")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
 FACTORS = (2, 3, 4)
 NETWORK_INPUTS = ("noise", "meshgrid")
@@ -142,6 +143,7 @@ class InpaintStripesJob:
 class DenoiseJob:
     """Remove the noise of one raster.
 
+    ``noise``: auto (values that the product clipped are looked for) or gaussian (none are assumed).
     ``sigma``: standard deviation of the noise in the data's units, the same in all bands; None to estimate it
     band by band.
     """
@@ -151,6 +153,7 @@ class DenoiseJob:
     input: str
     outputs: Outputs
     method: str = "best"
+    noise: str = NOISES[0]
     sigma: float | None = None
     compute: Compute = field(default_factory=Compute)
 
@@ -158,6 +161,7 @@ class DenoiseJob:
         _need(self.input, "No INPUT raster was given: choose one.")
         _need(self.outputs.output, "No OUTPUT file was given: choose one.")
         _one_of("METHOD", self.method, DENOISE_METHODS)
+        _one_of("NOISE", self.noise, NOISES)
         _need(
             self.sigma is None or self.sigma > 0,
             f"SIGMA is {self.sigma}: give a positive noise level in the data's units, or leave it empty.",

@@ -25,6 +25,7 @@ from scipy import ndimage
 from scipy.optimize import nnls
 from skimage.restoration import denoise_nl_means
 
+from .clipping import Limits, moments
 from .noise import MANY_BANDS
 from .observation import Cube, Mask
 from .subspace import Subspace
@@ -34,6 +35,7 @@ Crop = tuple[slice, slice, slice]
 SIDE = 128  # pixels of the part of a scene that a trial takes
 _FOLDS = 10
 _SPLIT = 0.7
+_LEAST_SLOPE = 0.5
 _FEWEST = 200  # held-out values
 _BAND_TRUST = 2000  # held-out values that a band's own scale must outvote
 
@@ -61,7 +63,7 @@ class Trial:
 class Score:
     """The errors on the held-out samples. Arrays are ``(band,)``; squared errors are less the samples' own noise.
 
-    ``power``: variance of the noise-free samples. ``residual_ratio``: standard deviation of the held-out samples
+    ``power``: variance of the estimate. ``residual_ratio``: standard deviation of the held-out samples
     about the estimate, over that of their noise; 1 for a perfect estimate.
     """
 
@@ -134,7 +136,7 @@ def hold_out(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random
     return _split_noise(values, observed, subspace, rng)
 
 
-def best_shares(test: Trial, estimates: Sequence[Cube]) -> NDArray[np.float64]:
+def best_shares(test: Trial, estimates: Sequence[Cube], limits: Limits) -> NDArray[np.float64]:
     """Shares (not negative, sum 1) of one or two estimates with the least squared difference to held-out samples.
 
     Differences count in noise variances. With the share s of the second, ``|| e0 + s (e1 - e0) ||^2`` is least at
@@ -142,7 +144,7 @@ def best_shares(test: Trial, estimates: Sequence[Cube]) -> NDArray[np.float64]:
     """
     if len(estimates) == 1:
         return np.ones(1)
-    first, second = estimates
+    first, second = (moments(estimate, np.sqrt(test.noise), limits)[0] for estimate in estimates)
     sigma = test.subspace.sigma.astype(np.float32)[:, None, None]
     error = ((first - test.truth) / sigma)[test.judged].astype(np.float64)
     step = ((second - first) / sigma)[test.judged].astype(np.float64)
@@ -151,39 +153,45 @@ def best_shares(test: Trial, estimates: Sequence[Cube]) -> NDArray[np.float64]:
     return np.array([1.0 - share, share])
 
 
-def judge(test: Trial, estimate: Cube, spread: Cube) -> tuple[ErrorModel, Score]:
-    """The error model that the held-out samples support, and the scores."""
+def judge(test: Trial, estimate: Cube, spread: Cube, limits: Limits) -> tuple[ErrorModel, Score]:
+    """The error model that the held-out samples support, and the scores.
+
+    Where the data are clipped, an estimate x is compared with the samples as ``g(x)``, and the difference divided by
+    the slope of g; samples that are clipped more often than not tell nothing and do not count.
+    """
     sigma = test.subspace.sigma
-    bands = range(len(sigma))
-    noise = test.noise
-    square = np.square(np.where(test.judged, estimate - test.truth, 0.0).astype(np.float64))
-    base = np.square(np.where(test.judged, test.baseline - test.truth, 0.0).astype(np.float64))
-    count = test.judged.sum(axis=(1, 2))
+    mean, variance, slope = moments(estimate, np.sqrt(test.noise), limits)
+    judged = test.judged & (slope > _LEAST_SLOPE)
+    slope = np.where(judged, slope, 1.0)
+    noise = np.where(judged, variance / np.square(slope), 0.0)
+    square = np.where(judged, np.square((mean - test.truth) / slope), 0.0)
+    simple = moments(test.baseline, np.sqrt(test.noise), limits)[0]
+    base = np.where(judged, np.square((simple - test.truth) / slope), 0.0)
+    count = judged.sum(axis=(1, 2))
     each = np.maximum(count, 1)
-    power = np.array([float(test.truth[band][test.judged[band]].var()) if count[band] else 0.0 for band in bands])
+    error, level = square.sum(axis=(1, 2)) / each, noise.sum(axis=(1, 2)) / each
+    power = np.array([float(own[here].var()) if here.any() else 0.0 for own, here in zip(estimate, judged)])
     score = Score(
         test.kind,
         test.baseline_name,
         count,
-        square.sum(axis=(1, 2)) / each - noise,
-        base.sum(axis=(1, 2)) / each - noise,
-        np.maximum(power - noise, 0.0),
-        np.sqrt(square.sum(axis=(1, 2)) / each / noise),
+        error - level,
+        base.sum(axis=(1, 2)) / each - level,
+        power,
+        np.sqrt(error / np.where(level > 0, level, 1.0)),
     )
-    aim = (square - noise[:, None, None]) / np.square(sigma)[:, None, None]
+    aim = (square - noise) / np.square(sigma)[:, None, None]
     terms = np.stack([np.ones_like(spread), roughness(test.subspace, estimate), spread]).astype(np.float64)
-    number = test.judged.sum(axis=0).astype(np.float64)
-    pooled = np.where(test.judged, aim, 0.0).sum(axis=0)
+    number = judged.sum(axis=0).astype(np.float64)
     gram = np.einsum("irc,jrc,rc->ij", terms, terms, number)
-    right = np.einsum("irc,rc->i", terms, pooled)
+    right = np.einsum("irc,rc->i", terms, aim.sum(axis=0))
     coefficients = _non_negative(gram, right)
     if not coefficients.any():
-        return replace(unknown_error(test.subspace), scale=np.ones(len(sigma))), score
+        return unknown_error(test.subspace), score
     expected = np.tensordot(coefficients, terms, axes=1)
-    model = np.where(test.judged, expected[None], 0.0).sum(axis=(1, 2))
-    level = model.sum() / max(number.sum(), 1)
-    found = np.where(test.judged, aim, 0.0).sum(axis=(1, 2))
-    scale = (found + _BAND_TRUST * level) / (model + _BAND_TRUST * level)
+    model = np.where(judged, expected[None], 0.0).sum(axis=(1, 2))
+    common = model.sum() / max(number.sum(), 1)
+    scale = (aim.sum(axis=(1, 2)) + _BAND_TRUST * common) / (model + _BAND_TRUST * common)
     return ErrorModel(coefficients, np.clip(scale, 0.2, 5.0)), score
 
 

@@ -12,6 +12,7 @@ from core_scenes import TRANSFORM, read, table, write
 from scipy import ndimage
 
 from dip_core import denoise, job, partial, trial
+from dip_core.clipping import Limits, complete, find_limits, moments, no_limits, unclipped
 from dip_core.context import Context
 from dip_core.denoising import Settings, experts_of
 from dip_core.denoising import denoise as denoise_array
@@ -190,8 +191,8 @@ def test_shares_take_the_better_of_two_and_mix_where_both_err_apart():
     test = trial.hold_out(values, everywhere(values), space, np.random.default_rng(0))
     rng = np.random.default_rng(5)
     apart = [clean + rng.normal(0, 0.05, clean.shape) for _ in range(2)]
-    np.testing.assert_allclose(trial.best_shares(test, apart), 0.5, atol=0.1)
-    np.testing.assert_allclose(trial.best_shares(test, [clean, clean + 0.3]), [1, 0], atol=0.05)
+    np.testing.assert_allclose(trial.best_shares(test, apart, no_limits(30)), 0.5, atol=0.1)
+    np.testing.assert_allclose(trial.best_shares(test, [clean, clean + 0.3], no_limits(30)), [1, 0], atol=0.05)
 
 
 def test_lean_deep_prior_denoises_and_repeats_itself():
@@ -237,6 +238,66 @@ def test_best_leaves_the_deep_prior_out_of_large_scenes():
     assert experts_of(Settings("best"), 100 * 100) == ("nl_ridge_pair", "deep_prior")
     assert experts_of(Settings("best"), 1000 * 1000) == ("nl_ridge_pair",)
     assert experts_of(Settings("deep_prior"), 1000 * 1000) == ("deep_prior",)
+
+
+# ---------------------------------------------------------------- clipped data
+
+
+def test_clipping_is_found_where_it_is():
+    values = noisy(cube(), 0.3)
+    clipped = values.copy()
+    clipped[:10] = clipped[:10].clip(0, None)
+    clipped[5:] = clipped[5:].clip(None, 1)
+    limits = find_limits(clipped, everywhere(values))
+    np.testing.assert_array_equal(limits.low, [0.0] * 10 + [-np.inf] * 20)
+    np.testing.assert_array_equal(limits.high, [np.inf] * 5 + [1.0] * 25)
+    assert not find_limits(values, everywhere(values)).any
+    assert not find_limits(np.rint(values * 200), everywhere(values)).any  # many samples on each of some levels
+
+
+def test_moments_of_clipped_samples_are_those_of_a_simulation():
+    truth = np.array([[-0.2, 0.0, 0.3, 0.9, 1.3]])
+    limits = Limits(np.array([0.0]), np.array([1.0]))
+    samples = noisy(np.repeat(truth, 400_000, axis=0)[None], 0.3)[0].clip(0, 1)
+    mean, variance, slope = moments(truth, np.array([0.3]), limits)
+    # Means of 400,000 samples are right to 0.0005 (one standard deviation); slopes of differences over 0.02 to less.
+    np.testing.assert_allclose(mean[0], samples.mean(axis=0), atol=0.002)
+    np.testing.assert_allclose(variance[0], samples.var(axis=0), atol=0.002)
+    steps = moments(truth + 1e-4, np.array([0.3]), limits)[0] - mean
+    np.testing.assert_allclose(slope, steps / 1e-4, atol=1e-3)
+    np.testing.assert_allclose(unclipped(mean[None], np.array([0.3]), limits)[0], truth, atol=0.01)
+
+
+def test_without_limits_nothing_changes():
+    truth = np.array([[-0.2, 0.3, 5.0]])
+    mean, variance, slope = moments(truth, np.array([0.3]), no_limits(1))
+    np.testing.assert_allclose(mean, truth)
+    np.testing.assert_allclose(variance, 0.09)
+    np.testing.assert_array_equal(slope, 1.0)
+
+
+def test_clipped_samples_are_replaced_by_their_expectation():
+    limits = Limits(np.array([0.0]), np.array([np.inf]))
+    truth = np.full((1, 1, 1_000_000), 0.1)
+    full = noisy(truth, 0.3)
+    clipped = full.clip(0, None)
+    completed, level = complete(clipped, everywhere(full), truth, np.array([0.3]), limits)
+    # A third of 1,000,000 samples: the mean is right to 0.0003, the level to 0.0003.
+    assert completed[clipped == 0].mean() == pytest.approx(full[full < 0].mean(), abs=0.002)
+    assert level[0] == pytest.approx(0.3, abs=0.002)
+    np.testing.assert_allclose(completed[clipped > 0], clipped[clipped > 0], rtol=1e-6)
+
+
+def test_clipped_scene_is_denoised_to_the_truth_and_not_to_its_clipped_mean():
+    clean = cube(30, 72, 72)
+    values = noisy(clean, 0.4).clip(0, 1)
+    naive, _, _ = denoise_array(values, everywhere(values), Settings("fast", "gaussian"))
+    aware, deviation, model = denoise_array(values, everywhere(values), Settings("fast", "auto"))
+    ceiling = rmse(moments(clean, np.full(30, 0.4), model.limits)[0], clean)
+    assert rmse(naive, clean) > 0.8 * ceiling
+    assert rmse(aware, clean) < 0.75 * ceiling
+    np.testing.assert_allclose(model.subspace.sigma, 0.4, rtol=0.1)
+    assert np.isfinite(deviation).all()
 
 
 # ---------------------------------------------------------------- from a job to its files

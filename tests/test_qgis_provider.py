@@ -24,7 +24,7 @@ CONTRACT = {
         ["INPUT", "BANDS", "GAP_MASK", "GUIDE", *RESTORER, "MASK_POLARITY", "NETWORK_INPUT", "FILL_EXTERIOR"],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
-    "denoisehsi": (["INPUT", *RESTORER, "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
+    "denoisehsi": (["INPUT", *RESTORER, "NOISE", "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
     "trainsuperresolver": (
         ["INPUTS", "FACTOR", "DEVICE", "TIME_BUDGET", "SEED"],
