@@ -29,6 +29,7 @@ _MODULES = {
     "gap_fill": "gapfill",
     "inpaint_stripes": "inpaint_stripes",
     "denoise": "denoise",
+    "superresolve": "superresolve",
     "train_superresolver": "train",
     "simulate_gaps": "simulate",
     "assess": "assess",

@@ -38,7 +38,7 @@ from .writer import RasterWriter
 
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: about a minute on
 # two cores, and the same on a GPU.
-_AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
+AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _ROUNDS_WITH_NETWORK = 2
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
@@ -137,10 +137,10 @@ def plan(job: FillJob, known: Survey) -> Plan:
     elif job.method == "best" and gaps.target_pixels:
         area = sum(int(window.width * window.height) for window in windows) * _ROUNDS_WITH_NETWORK
         wanted = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
-        if wanted <= _AFFORDABLE[device.type]:
+        if wanted <= AFFORDABLE[device.type]:
             names, rounds = (*names, "deep_prior"), _ROUNDS_WITH_NETWORK
         else:
-            minutes = wanted / _AFFORDABLE["cpu"]
+            minutes = wanted / AFFORDABLE["cpu"]
             skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
     return Plan(names, windows, rounds, size, overlap, skipped)
 

@@ -21,7 +21,9 @@ STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
 DENOISE_METHODS = ("best", "fast", "deep_prior", "paper_2d")
 NOISES = ("auto", "gaussian")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
+SUPERRESOLVE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade")
 FACTORS = (2, 3, 4)
+PSFS = ("bicubic", "gaussian", "lanczos")
 NETWORK_INPUTS = ("noise", "meshgrid")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -175,6 +177,47 @@ class DenoiseJob:
 
 
 @dataclass(frozen=True)
+class SuperResolveJob:
+    """Enlarge one raster.
+
+    ``psf``: how the sensor made the input from a finer image. ``psf_sigma``: the Gaussian's standard deviation in
+    pixels of the output; None for half a pixel of the input. ``model``: a file from a TrainJob.
+    """
+
+    task: ClassVar[str] = "superresolve"
+
+    input: str
+    outputs: Outputs
+    factor: int = FACTORS[0]
+    psf: str = PSFS[0]
+    psf_sigma: float | None = None
+    model: str | None = None
+    method: str = SUPERRESOLVE_METHODS[0]
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        _need(self.input, "No INPUT raster was given: choose one.")
+        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
+        _need(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
+        _one_of("PSF", self.psf, PSFS)
+        _one_of("METHOD", self.method, SUPERRESOLVE_METHODS)
+        _need(
+            self.psf_sigma is None or self.psf_sigma > 0,
+            f"PSF_SIGMA is {self.psf_sigma}: give a positive number of output pixels, or leave it empty.",
+        )
+        _need(
+            self.model or self.method != "paper_cascade",
+            "METHOD paper_cascade needs a MODEL: give a file made by 'Train super-resolver', or choose another METHOD.",
+        )
+        _apart(self.outputs, (self.input, *((self.model,) if self.model else ())))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The rasters of the scene."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """Train a super-resolver on rasters that share their bands; ``outputs.model`` receives it."""
 
@@ -240,9 +283,18 @@ class AssessJob:
         _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
-Job = Union[GapFillJob, InpaintStripesJob, DenoiseJob, TrainJob, SimulateGapsJob, AssessJob]
+Job = Union[GapFillJob, InpaintStripesJob, DenoiseJob, SuperResolveJob, TrainJob, SimulateGapsJob, AssessJob]
 _JOBS: dict[str, type[Any]] = {
-    kind.task: kind for kind in (GapFillJob, InpaintStripesJob, DenoiseJob, TrainJob, SimulateGapsJob, AssessJob)
+    kind.task: kind
+    for kind in (
+        GapFillJob,
+        InpaintStripesJob,
+        DenoiseJob,
+        SuperResolveJob,
+        TrainJob,
+        SimulateGapsJob,
+        AssessJob,
+    )
 }
 
 

@@ -2,7 +2,7 @@
 
 A pair is a *fine* patch as it is stored and its *enlarged* one: the raster made coarse by a known degradation,
 brought back to its size by bicubic interpolation, and cut at the same place. *Good* bands are those that are not
-flagged bad (``bbl``) and hold data.
+flagged bad (``bbl``) and hold data, as in denoising.
 
 Source: the CASCADE paper, section 4.1: patches of 32 x 32 pixels at random places, 30,000 in all; a Gaussian blur
 with a standard deviation of 3 pixels, decimation by 2, 3 or 4, and bicubic interpolation.
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from . import metadata
+from .context import Context
 from .degradation import bicubic_enlargement, gaussian
+from .denoise_survey import look
 from .errors import BandsDiffer, TooSmall
 from .model_file import same_bands
 from .observation import Cube, Mask
@@ -79,16 +81,6 @@ class _Places:
     validation: NDArray[np.int64]
 
 
-def good_bands(scene: Scene) -> list[int]:
-    """The numbers (from 0) of the bands that are not flagged bad and hold a valid pixel."""
-    flagged = [item.good is False for item in metadata.spectral(scene)]
-    return [
-        number
-        for number in range(scene.count)
-        if not flagged[number] and any(scene.valid(window, [number]).any() for window in scene.blocks())
-    ]
-
-
 def cut(
     scenes: Sequence[Scene],
     factor: int,
@@ -101,7 +93,7 @@ def cut(
     The patches of a part of each scene, about a tenth at one of its ends, are kept for validation. Raises BandsDiffer
     where the scenes have other bands than the first, TooSmall where nothing is left to learn or to validate from.
     """
-    chosen = [good_bands(scene) for scene in scenes]
+    chosen = [list(look(scene, Context()).bands) for scene in scenes]
     waves = [_wavelengths(scene, numbers) for scene, numbers in zip(scenes, chosen)]
     _need_equal_bands(scenes, chosen, waves)
     corners = [_corners(_complete(scene, numbers)) for scene, numbers in zip(scenes, chosen)]
@@ -132,8 +124,6 @@ def _need_equal_bands(
     scenes: Sequence[Scene], chosen: Sequence[list[int]], waves: Sequence[tuple[float | None, ...]]
 ) -> None:
     for scene, numbers, wave in zip(scenes, chosen, waves):
-        if not numbers:
-            raise BandsDiffer(path=scene.paths[0], reason="it has no good band")
         difference = same_bands(len(chosen[0]), waves[0], len(numbers), wave)
         if difference:
             raise BandsDiffer(path=scene.paths[0], reason=difference)

@@ -110,6 +110,20 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "paper_2d": Preset(_DHP_THIN, Schedule(iterations=12001, perturbation=0.01), scaling="global"),
         # Lanczos2 as the degradation, wide levels, trilinear, sigmoid, perturbation 0.05, 10,001 iterations.
         "paper_3d": Preset(_DHP_VOLUME, Schedule(iterations=10001, perturbation=0.05), dimensions=3, scaling="global"),
+        # Our own: narrow, for what bicubic interpolation leaves over.
+        "deep_prior": Preset(
+            Architecture(
+                down=(32,) * 4,
+                up=(32,) * 4,
+                skip=(4,) * 4,
+                upsample="bilinear",
+                pointwise_after_up=False,
+                sigmoid=False,
+            ),
+            Schedule(iterations=300, perturbation=0.03, average=0.98, reduced_precision=True),
+            inputs=16,
+            scaling="none",
+        ),
     },
 }
 

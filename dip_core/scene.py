@@ -7,15 +7,17 @@ nodata, masks, alpha and NaN do not rule out.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window
@@ -43,6 +45,24 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.height, self.width
+
+    def refined(self, factor: int) -> Grid:
+        """The grid with pixels ``factor`` times as small and the same extent."""
+        gcps = tuple(GroundControlPoint(p.row * factor, p.col * factor, p.x, p.y, p.z, p.id, p.info) for p in self.gcps)
+        t, rpcs = self.transform, copy.copy(self.rpcs)
+        if rpcs is not None:
+            # RPCs count from the centre of the first pixel, transforms and GCPs from its corner.
+            for axis in ("line", "samp"):
+                setattr(rpcs, f"{axis}_off", (getattr(rpcs, f"{axis}_off") + 0.5) * factor - 0.5)
+                setattr(rpcs, f"{axis}_scale", getattr(rpcs, f"{axis}_scale") * factor)
+        return replace(
+            self,
+            width=self.width * factor,
+            height=self.height * factor,
+            transform=rasterio.Affine(t.a / factor, t.b / factor, t.c, t.d / factor, t.e / factor, t.f),
+            gcps=gcps,
+            rpcs=rpcs,
+        )
 
     def difference(self, other: Grid) -> str | None:
         """What sets the grids apart, in words; None when a pixel of one is the same pixel of the other."""

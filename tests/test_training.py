@@ -116,7 +116,6 @@ def test_bad_and_empty_bands_are_left_out(tmp_path):
     with rasterio.open(path, "r+") as file:
         file.update_tags(3, bbl="0")
     with Scene([path]) as scene:
-        assert patches.good_bands(scene) == [0, 3]
         assert patches.cut([scene], 2, np.random.default_rng(0), 4).bands == 2
 
 

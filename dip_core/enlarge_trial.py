@@ -1,0 +1,234 @@
+"""Validation of super-resolution on the image's own coarser copy.
+
+The input is made coarse once more by the same optics, enlarged again, and compared with the input itself, which
+is the truth one scale up. That chooses the shares of the experts, scores them, and teaches the *error model*:
+the error to expect at a pixel, by band and by local roughness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from .context import Context
+from .denoise_survey import NoisyScene
+from .enlarging import Optics, Setting, bicubic, estimate, mixed, roughness
+from .observation import Cube, Mask
+from .patches import fill_nearest
+
+_BINS = 8
+_FEWEST = 50  # compared pixels of a band for an error model of its own
+_LEAST_SIDE = 4  # coarse pixels of a validation window
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """RMSE by band in bins of roughness: bin centres and errors, both ``(band, bin)``, in the data's units."""
+
+    centres: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    def deviation(self, image: Cube, factor: int) -> Cube:
+        """One standard deviation of the error at each pixel, ``(band, row, column)``."""
+        rough = roughness(image, factor)
+        out = np.empty(image.shape, np.float32)
+        for band, (centres, errors) in enumerate(zip(self.centres, self.errors)):
+            # A flat surface is enlarged without error; below the lowest bin the error falls with the roughness.
+            out[band] = np.interp(rough[band], np.append(0.0, centres), np.append(0.0, errors))
+        return out
+
+
+@dataclass(frozen=True)
+class BandScore:
+    """What the validation found for one band, in the data's units; NaN where it was compared nowhere."""
+
+    pixels: int
+    rmse: float
+    r2: float
+    baseline_rmse: float
+    within_one: float
+    within_two: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """``shares``: of the experts, summing to 1. ``scores``: RMSE of each in band deviations, the baseline's too.
+
+    ``bands`` is empty where nothing could be compared. ``rmse`` and ``baseline_rmse``: over all bands.
+    """
+
+    shares: dict[str, float]
+    errors: ErrorModel
+    bands: tuple[BandScore, ...] = ()
+    scores: dict[str, float] | None = None
+    rmse: float = float("nan")
+    baseline_rmse: float = float("nan")
+
+    @property
+    def r2(self) -> float:
+        """The mean over bands."""
+        known = [item.r2 for item in self.bands if np.isfinite(item.r2)]
+        return float(np.mean(known)) if known else float("nan")
+
+
+def windows_of(known: NoisyScene, factor: int, side: int, most: int) -> list[Window]:
+    """At most ``most`` windows of about ``side`` pixels spread over the scene, whole multiples of the factor."""
+    rows, columns = known.scene.grid.shape
+    tall, wide = (min(side, size) // factor * factor for size in (rows, columns))
+    if min(tall, wide) < _LEAST_SIDE * factor:
+        return []
+    across = max(1, int(np.sqrt(most)))
+    tops = np.unique(np.linspace(0, rows - tall, 2 * across + 1).astype(int)[1::2])
+    lefts = np.unique(np.linspace(0, columns - wide, 2 * across + 1).astype(int)[1::2])
+    found = [Window(int(left), int(top), wide, tall) for top in tops for left in lefts]
+    return [window for window in found if known.read(window)[1].any()][:most]
+
+
+def validate(
+    known: NoisyScene, names: Sequence[str], windows: Sequence[Window], setting: Setting, seed: int, context: Context
+) -> Trial:
+    """Run the experts on the coarser copy of each window, choose their shares, and score the mixture."""
+    truths, seens, estimates, baselines = [], [], [], []
+    for place, window in enumerate(windows):
+        truth, seen = known.read(window)
+        coarse, coarse_seen = _degrade(truth, seen, setting.optics)
+        found = []
+        for number, name in enumerate(names):
+
+            def follow(fraction: float, number: int = number, place: int = place) -> bool:
+                share = (place + (number + fraction) / len(names)) / len(windows)
+                context.progress(share, f"Validating on the coarser image ({place + 1} of {len(windows)})")
+                return context.seconds_left > 0
+
+            found.append(estimate(name, coarse, coarse_seen, setting, seed + place, follow))
+            follow(1.0)
+        factor = setting.optics.factor
+        truths.append(truth)
+        seens.append(seen & np.repeat(np.repeat(coarse_seen, factor, axis=1), factor, axis=2))
+        estimates.append(found)
+        baselines.append(bicubic(fill_nearest(coarse, coarse_seen), factor))
+    equal = {name: 1.0 / len(names) for name in names}
+    bands = len(known.bands)
+    if not any(seen.any() for seen in seens):
+        flat = np.zeros((bands, 1))
+        return Trial(equal, ErrorModel(flat, np.full((bands, 1), np.nan)))
+    spread = np.array([_spread(truths, seens, band) for band in range(bands)])
+    shares = dict(zip(names, _choose(truths, seens, estimates, spread)))
+    final = [mixed(found, list(shares.values())) for found in estimates]
+    errors = _learn(truths, seens, final, setting.optics.factor)
+    scores = {name: _scaled(truths, seens, [f[n] for f in estimates], spread) for n, name in enumerate(names)}
+    scores |= {"mixture": _scaled(truths, seens, final, spread)} if len(names) > 1 else {}
+    scores["bicubic"] = _scaled(truths, seens, baselines, spread)
+    scored = tuple(
+        _score(truths, seens, final, baselines, errors, setting.optics.factor, band) for band in range(bands)
+    )
+    return Trial(shares, errors, scored, scores, _rmse(truths, seens, final), _rmse(truths, seens, baselines))
+
+
+def _degrade(truth: Cube, seen: Mask, optics: Optics) -> tuple[Cube, Mask]:
+    """The coarser copy, and its pixels that cover observed ones only."""
+    operator = optics.operator((truth.shape[1], truth.shape[2]))
+    coarse = operator.apply(fill_nearest(truth, seen)).astype(np.float32)
+    f = optics.factor
+    whole = seen.reshape(len(seen), seen.shape[1] // f, f, seen.shape[2] // f, f).all(axis=(2, 4))
+    return np.where(whole, coarse, np.float32(0)), np.asarray(whole)
+
+
+def _spread(truths: Sequence[Cube], seens: Sequence[Mask], band: int) -> float:
+    values = np.concatenate([truth[band][seen[band]] for truth, seen in zip(truths, seens)])
+    return float(values.std()) or 1.0 if values.size else 1.0
+
+
+def _squares(truths: Sequence[Cube], seens: Sequence[Mask], images: Sequence[NDArray]) -> NDArray[np.float64]:
+    """Sum of squared errors and number of compared pixels by band, ``(2, band)``."""
+    total = np.zeros((2, len(truths[0])))
+    for truth, seen, image in zip(truths, seens, images):
+        total[0] += np.where(seen, np.square(image.astype(np.float64) - truth), 0).sum(axis=(1, 2))
+        total[1] += seen.sum(axis=(1, 2))
+    return total
+
+
+def _rmse(truths: Sequence[Cube], seens: Sequence[Mask], images: Sequence[NDArray]) -> float:
+    squares, pixels = _squares(truths, seens, images).sum(axis=1)
+    return float(np.sqrt(squares / pixels))
+
+
+def _scaled(
+    truths: Sequence[Cube], seens: Sequence[Mask], images: Sequence[NDArray], spread: NDArray[np.float64]
+) -> float:
+    """RMSE over all bands in standard deviations of each."""
+    squares, pixels = _squares(truths, seens, images)
+    return float(np.sqrt((squares / spread**2).sum() / pixels.sum()))
+
+
+def _choose(
+    truths: Sequence[Cube], seens: Sequence[Mask], estimates: Sequence[Sequence[Cube]], spread: NDArray[np.float64]
+) -> list[float]:
+    """Shares of one expert or two, in steps of a tenth, with the lowest error."""
+    if len(estimates[0]) == 1:
+        return [1.0]
+    tried: dict[tuple[float, float], float] = {}
+    for tenth in range(11):
+        shares = (1 - tenth / 10, tenth / 10)
+        tried[shares] = _scaled(truths, seens, [mixed(found, shares) for found in estimates], spread)
+    return list(min(tried.items(), key=lambda item: item[1])[0])
+
+
+def _learn(truths: Sequence[Cube], seens: Sequence[Mask], final: Sequence[Cube], factor: int) -> ErrorModel:
+    """RMSE in bins of roughness that hold equally many pixels, never falling with roughness."""
+    rough = [roughness(image, factor) for image in final]
+    count = len(truths[0])
+    centres, errors = np.zeros((count, _BINS)), np.zeros((count, _BINS))
+    for band in range(count):
+        where = np.concatenate([part[band][seen[band]] for part, seen in zip(rough, seens)])
+        squares = np.concatenate(
+            [
+                np.square(image[band].astype(np.float64) - truth[band])[seen[band]]
+                for image, truth, seen in zip(final, truths, seens)
+            ]
+        )
+        if squares.size < _FEWEST:
+            errors[band] = np.sqrt(squares.mean()) if squares.size else np.nan
+            centres[band] = 0.0
+            continue
+        order = np.array_split(np.argsort(where, kind="stable"), _BINS)
+        centres[band] = [where[part].mean() for part in order]
+        errors[band] = np.maximum.accumulate([np.sqrt(squares[part].mean()) for part in order])
+    return ErrorModel(centres, errors)
+
+
+def _score(
+    truths: Sequence[Cube],
+    seens: Sequence[Mask],
+    final: Sequence[Cube],
+    baselines: Sequence[NDArray],
+    errors: ErrorModel,
+    factor: int,
+    band: int,
+) -> BandScore:
+    one = replace(errors, centres=errors.centres[band : band + 1], errors=errors.errors[band : band + 1])
+
+    def gather(images: Sequence[NDArray]) -> NDArray[np.float64]:
+        return np.concatenate([image[seen[band]] for image, seen in zip(images, seens)]).astype(np.float64)
+
+    truth = gather([cube[band] for cube in truths])
+    if not truth.size:
+        nan = float("nan")
+        return BandScore(0, nan, nan, nan, nan, nan)
+    error = gather([cube[band] for cube in final]) - truth
+    base = gather([cube[band] for cube in baselines]) - truth
+    deviation = gather([one.deviation(cube[band : band + 1], factor)[0] for cube in final])
+    variation = float(np.square(truth - truth.mean()).sum())
+    ratio = np.abs(error) / np.maximum(deviation, 1e-12)
+    return BandScore(
+        truth.size,
+        float(np.sqrt(np.mean(error**2))),
+        1 - float(np.square(error).sum()) / variation if variation > 0 else float("nan"),
+        float(np.sqrt(np.mean(base**2))),
+        float(np.mean(ratio <= 1)),
+        float(np.mean(ratio <= 2)),
+    )

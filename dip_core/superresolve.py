@@ -1,0 +1,342 @@
+"""Super-resolution, from a job to its outputs.
+
+The experts are validated on the image's own coarser copy; then the image is enlarged tile by tile, brought into accord
+with what was observed, and written on a grid with smaller pixels and the same extent. Missing pixels stay missing, and
+bands that are not restored (bad, empty or constant ones) are enlarged by repeating their pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from . import metadata, model_file, partial, superresolve_report
+from .context import Context
+from .denoise_survey import NoisyScene, look
+from .devices import physical_memory, resolve
+from .enlarge_trial import Trial, validate, windows_of
+from .enlarging import Optics, Setting, Trained, back_project, estimate, mixed
+from .errors import InvalidJob, OutOfMemory
+from .events import Result
+from .executors import executor
+from .experts.deep_prior import cost, memory
+from .filling import AFFORDABLE
+from .finer import FinerScene
+from .job import SuperResolveJob
+from .networks.cascade import Cascade
+from .observation import Cube, Mask
+from .presets import preset
+from .provenance import provenance
+from .restore import as_pixels, tile_seed
+from .scene import Scene
+from .tiles import Mosaic, Tile, split
+from .writer import RasterWriter
+
+_MEMORY = 4e9  # bytes that a network's fit may keep before tiles are made smaller
+_TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
+_SMALLEST_TILE = 64
+_CASCADE_TILE = 512  # fine pixels: 96 feature maps of them, and as many again with the margins, take 300 MB
+_HALO = 12  # coarse pixels around a strip that its accord with the observation may depend on
+_STRIP = 64
+_FEWEST_BANDS_3D = 2
+_COMPRESSED = 0.5  # what a detailed raster deflates to, roughly
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What validation has decided: the trial with the experts' shares, and how they run."""
+
+    trial: Trial
+    setting: Setting
+
+
+@dataclass(frozen=True)
+class TileTask:
+    """One tile with its margins ``(top, bottom, left, right)``, in the data's units, and its seed."""
+
+    values: Cube
+    observed: Mask
+    margins: tuple[int, int, int, int]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Experts, validation windows, tile size, overlap and margin in coarse pixels; why experts were left out."""
+
+    names: tuple[str, ...]
+    windows: list[Window]
+    tile_size: int
+    overlap: int
+    margin: int
+    skipped: dict[str, str]
+
+
+def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -> Result:
+    """Enlarge a raster; writes the outputs that the job wants and returns the numbers.
+
+    ``iterations`` of untrained networks are the presets' unless a test wants less.
+    """
+    with ExitStack() as opened:
+        context.progress(0.0, "Reading the scene")
+        scene = opened.enter_context(Scene(job.inputs))
+        _need_space(job, scene)
+        known = look(scene, context)
+        optics = Optics(job.factor, job.psf, job.psf_sigma)
+        compute = job.compute
+        trained = _model(job, known, context)
+        setting = Setting(optics, known.low, known.high, compute.device, compute.threads, iterations, trained)
+        planned = plan(job, known)
+        context.info(
+            f"{len(known.bands)} of {scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels, "
+            f"to be enlarged {job.factor} times."
+        )
+        with context.part(0.02, 0.4):
+            trial = validate(known, planned.names, planned.windows, setting, compute.seed, context)
+        if not trial.bands:
+            context.warn("The image is too small to be made coarser, or has too many gaps: it is not validated.")
+        with context.part(0.4, 0.95):
+            changed, left = _write(job, known, planned, Recipe(trial, setting), context)
+        context.progress(0.96, "Writing the report")
+        accord = superresolve_report.accord(known, partial.partial_path_of(job.outputs.output or ""), optics)
+        context.info(
+            f"Made coarse again, the result differs from the input by {accord:.3g} (RMSE, in the data's units)."
+        )
+        outcome = superresolve_report.Outcome(job, known, planned, trial, accord, changed, left)
+        superresolve_report.write(outcome, context)
+        return Result(job.outputs.wanted(), superresolve_report.numbers(outcome))
+
+
+def plan(job: SuperResolveJob, known: NoisyScene) -> Plan:
+    """Experts, validation windows and tiles. It depends on sizes and device only, never on the clock."""
+    bands, factor = len(known.bands), job.factor
+    rows, columns = known.scene.grid.shape
+    names, skipped = _experts(job, rows * columns * factor**2, bands)
+    untrained = [name for name in names if name in ("deep_prior", "paper_2d", "paper_3d")]
+    room = max(_SMALLEST_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
+    if untrained:
+        room = min(room, _network_tile(untrained, bands, factor))
+    elif job.method == "paper_cascade":
+        room = min(room, _CASCADE_TILE // factor)
+    size = job.compute.tile_size or min(room, 1024)
+    overlap = job.compute.overlap or min(24, size // 4)
+    margin = -(-Cascade.reach // factor) if job.method == "paper_cascade" else 0 if untrained else _HALO
+    side, most = (size, 1) if untrained else (256, 1 if job.method == "paper_cascade" else 4)
+    return Plan(names, windows_of(known, factor, max(side, 4 * factor), most), size, overlap, margin, skipped)
+
+
+def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    if job.method != "best":
+        return (job.method,), {}
+    wanted = 2 * cost("deep_prior", fine_pixels, bands, "superresolve")
+    if wanted <= AFFORDABLE[resolve(job.compute.device).type]:
+        return ("fast", "deep_prior"), {}
+    minutes = wanted / AFFORDABLE["cpu"]
+    return ("fast",), {
+        "deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
+    }
+
+
+def _network_tile(names: list[str], bands: int, factor: int) -> int:
+    """The largest tile, at most 256 fine pixels, whose fit keeps to the memory budget, in coarse pixels.
+
+    Raises InvalidJob where a network cannot take the scene, OutOfMemory where the smallest tile is too large.
+    """
+    for name in names:
+        if preset("superresolve", name).dimensions == 3 and bands < _FEWEST_BANDS_3D:
+            raise InvalidJob(
+                reason=f"METHOD {name} convolves along the bands and needs at least {_FEWEST_BANDS_3D} of them; "
+                f"this raster has {bands}. Choose another METHOD."
+            )
+    wanted = 0.0
+    for fine in (256, 192, 128, 96, _SMALLEST_TILE):
+        wanted = max(memory(name, fine**2, bands, "superresolve") for name in names)
+        if wanted <= _MEMORY:
+            return max(fine // factor, 16)
+    if wanted > 0.7 * physical_memory():
+        raise OutOfMemory(reason=f"METHOD {names[0]} needs about {wanted / 1e9:.0f} GB for {bands} bands")
+    return _SMALLEST_TILE // factor
+
+
+def _model(job: SuperResolveJob, known: NoisyScene, context: Context) -> Trained | None:
+    """The job's model, where its method uses one. Raises UnreadableModel and ModelMismatch."""
+    if not job.model:
+        return None
+    if job.method != "paper_cascade":
+        context.warn(f"METHOD {job.method} uses no model: MODEL has no effect.")
+        return None
+    tensors, card = model_file.read(job.model)
+    waves = metadata.spectral(known.scene)
+    card.check(job.model, len(known.bands), [waves[number].wavelength for number in known.bands], job.factor)
+    return Trained(tensors, card)
+
+
+def _need_space(job: SuperResolveJob, scene: Scene) -> None:
+    """Raise DiskFull where the enlarged outputs would not fit, before hours are spent."""
+    pixels = scene.grid.width * scene.grid.height * job.factor**2 * scene.count
+    wanted = pixels * (scene.dtype.itemsize + (4 if job.outputs.uncertainty else 0))
+    partial.need_space(job.outputs.output or "", int(_COMPRESSED * wanted))
+
+
+def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -> tuple[Cube, Cube]:  # type: ignore[no-untyped-def]
+    """Estimate and one standard deviation of a tile without its margins, on the fine grid, in the data's units."""
+    setting, shares = recipe.setting, {name: share for name, share in recipe.trial.shares.items() if share > 0}
+    f = setting.optics.factor
+    found = []
+    for place, name in enumerate(shares):
+
+        def part(fraction: float, place: int = place) -> bool:
+            return follow((place + fraction) / len(shares))
+
+        found.append(estimate(name, task.values, task.observed, setting, task.seed, part))
+    image = mixed(found, list(shares.values()))
+    deviation = recipe.trial.errors.deviation(image, f)
+    top, bottom, left, right = (f * margin for margin in task.margins)
+    cut = (slice(None), slice(top, image.shape[1] - bottom), slice(left, image.shape[2] - right))
+    follow(1.0)
+    return image[cut], deviation[cut]
+
+
+def _write(job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context) -> tuple[int, int]:
+    """Write OUTPUT, UNCERTAINTY and FILLED; returns how many fine pixels were restored, and how many could not be."""
+    finer, bands = FinerScene(known.scene, job.factor), list(known.bands)
+    dtype = known.scene.dtype
+    low, high = _range(known, dtype)
+    changed = left = 0
+    with ExitStack() as files:
+        writers = {name: files.enter_context(writer) for name, writer in _writers(job, finer, planned, recipe)}
+        for window, (image, deviation) in _strips(job, known, planned, recipe, context):
+            f = job.factor
+            coarse = Window(0, window.row_off // f, known.scene.grid.width, window.height // f)
+            observed = np.repeat(np.repeat(known.read(coarse)[1], f, axis=1), f, axis=2)
+            good = observed & np.isfinite(image)
+            changed += int(np.count_nonzero(good.any(axis=0)))
+            left += int(np.count_nonzero((observed & ~good).any(axis=0)))
+            pixels = finer.read(window)
+            fresh = as_pixels(np.where(good, image, 0), dtype, low, high, known.scene.nodata)
+            pixels[bands] = np.where(good, fresh, pixels[bands])
+            writers["output"].write(pixels, window)
+            if "uncertainty" in writers:
+                whole = np.full(pixels.shape, np.nan, np.float32)
+                whole[bands] = np.where(good, deviation, np.nan)
+                writers["uncertainty"].write(whole, window)
+            if "filled" in writers:
+                mask = np.zeros(pixels.shape, np.uint8)
+                mask[bands] = good
+                writers["filled"].write(mask, window)
+    return changed, left
+
+
+def _range(known: NoisyScene, dtype: np.dtype) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a fine pixel may hold: detail may exceed the coarse range, by its width at most, and never the type's."""
+    span = known.high - known.low
+    low, high = known.low - span, known.high + span
+    if dtype.kind == "f":
+        return low, high
+    limits = np.iinfo(dtype)
+    return np.maximum(low, limits.min), np.minimum(high, limits.max)
+
+
+def _writers(
+    job: SuperResolveJob, finer: FinerScene, planned: Plan, recipe: Recipe
+) -> Iterator[tuple[str, RasterWriter]]:
+    outputs, compute = job.outputs, job.compute
+    trained = recipe.setting.trained
+    tags = provenance(
+        job.task,
+        method=job.method,
+        factor=job.factor,
+        psf=job.psf,
+        psf_sigma=recipe.setting.optics.width if job.psf == "gaussian" else None,
+        model=dict(trained.card.figures, history=None) if trained else None,
+        shares=recipe.trial.shares,
+        seed=compute.seed,
+        device=str(resolve(compute.device)),
+        tile_size=planned.tile_size,
+        overlap=planned.overlap,
+        time_budget=compute.time_budget,
+    )
+    yield "output", RasterWriter(outputs.output or "", finer, tags=tags)
+    if outputs.uncertainty:
+        names = [f"{name}, one standard deviation" for name in finer.names]
+        nan = float("nan")
+        yield (
+            "uncertainty",
+            RasterWriter(
+                outputs.uncertainty, finer, dtype="float32", nodata=nan, descriptions=names, tags=tags, kind="deviation"
+            ),
+        )
+    if outputs.filled:
+        names = [f"{name}, 1 = restored" for name in finer.names]
+        yield (
+            "filled",
+            RasterWriter(outputs.filled, finer, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask"),
+        )
+
+
+def _strips(
+    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Estimates and deviations in full-width strips, in accord with the observation across the tiles' borders."""
+    optics, f = recipe.setting.optics, job.factor
+    rows, columns = known.scene.grid.shape
+    kept, first = np.zeros((2, len(known.bands), 0, columns * f), np.float32), 0  # the first coarse row that is kept
+    start = 0
+    for _, layers in _blended(job, known, planned, recipe, context):
+        kept = np.concatenate([kept, layers], axis=2)
+        there = first + kept.shape[2] // f
+        while start < rows and there >= min(start + _STRIP + _HALO, rows):
+            end = min(start + _STRIP, rows)
+            top, bottom = max(start - _HALO, 0), min(end + _HALO, rows)
+            part = kept[:, :, (top - first) * f : (bottom - first) * f]
+            values, observed = known.read(Window(0, top, columns, bottom - top))
+            image = back_project(part[0], values, observed, optics.operator((part.shape[2], part.shape[3])))
+            inner = slice((start - top) * f, (end - top) * f)
+            yield (
+                Window(0, start * f, columns * f, (end - start) * f),
+                np.stack([image[:, inner].astype(np.float32), part[1][:, inner]]),
+            )
+            start = end
+            drop = max(start - _HALO, 0) - first
+            kept, first = kept[:, :, drop * f :], first + drop
+
+
+def _blended(
+    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Blended estimates and deviations on the fine grid, in bands of full-width rows from top to bottom."""
+    (height, width), f, margin = known.scene.grid.shape, job.factor, planned.margin
+    rows = split(height, width, planned.tile_size, planned.overlap)
+    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
+
+    def tasks() -> Iterator[TileTask]:
+        for number, place, tile in flat:
+            top, left = int(tile.window.row_off), int(tile.window.col_off)
+            bottom, right = top + int(tile.window.height), left + int(tile.window.width)
+            above, before = min(margin, top), min(margin, left)
+            below, behind = min(margin, height - bottom), min(margin, width - right)
+            window = Window(left - before, top - above, right - left + before + behind, bottom - top + above + below)
+            seed = tile_seed(job.compute.seed, number, place)
+            yield TileTask(*known.read(window), (above, below, before, behind), seed)
+
+    mosaic = Mosaic(len(known.bands), width * f, 2)
+    runner = executor(job.compute.scheduler, context, enlarge_tile, "Enlarging")
+    for (number, place, tile), layers in zip(flat, runner.results(recipe, tasks(), len(flat))):
+        mosaic.add(_fine(tile, f), *layers)
+        if place == len(rows[number]) - 1:
+            # Until the first row that the next row of tiles still adds to.
+            last = number + 1 == len(rows)
+            yield from mosaic.take(f * (height if last else int(rows[number + 1][0].window.row_off)))
+
+
+def _fine(tile: Tile, factor: int) -> Tile:
+    """The tile on the fine grid."""
+    w = tile.window
+    top, bottom, left, right = (factor * overlap for overlap in tile.overlap)
+    window = Window(w.col_off * factor, w.row_off * factor, w.width * factor, w.height * factor)
+    return Tile(window, (top, bottom, left, right))
