@@ -50,7 +50,8 @@ values; and the noise level of each band, which is worth a look in itself.</p>
             self.NOISE,
             "Noise",
             NOISES,
-            "auto: values that were cut off at a lowest or highest one are found and allowed for. gaussian: none were.",
+            "auto: values that were cut off at a lowest or highest one are found and allowed for. gaussian: none were. "
+            "mixed: impulses, dead pixels and lines, and stripes are found too and replaced.",
             advanced=True,
         )
         self.add(

@@ -17,6 +17,7 @@ from .clipping import Limits, complete, find_limits, no_limits, unclipped
 from .devices import resolve, set_threads
 from .experts.nl_ridge import nl_ridge, nl_ridge_pair
 from .observation import Cube, Mask
+from .outliers import find_outliers, robust_subspace
 from .subspace import Subspace, find_subspace
 from .trial import ErrorModel, Score
 
@@ -41,9 +42,9 @@ _AFFORDABLE = {"cpu": 192 * 192, "mps": 512 * 512, "cuda": 2048 * 2048}
 class Settings:
     """How to denoise.
 
-    ``noise``: auto (clipping is looked for) or gaussian (nothing is clipped). ``sigma``: the noise level of every band
-    in the data's units, None to estimate it. ``device`` and ``threads`` as in a job; ``iterations`` of the networks,
-    None for their own numbers.
+    ``noise``: auto (clipping is looked for), gaussian (nothing is clipped) or mixed (outliers are looked for too).
+    ``sigma``: the noise level of every band in the data's units, None to estimate it. ``device`` and ``threads`` as in
+    a job; ``iterations`` of the networks, None for their own numbers.
     """
 
     method: str = "fast"
@@ -94,14 +95,22 @@ def learn(
     """
     set_threads(settings.threads)
     given = None if settings.sigma is None else np.full(len(values), settings.sigma)
-    limits = find_limits(values, observed) if settings.noise == "auto" else no_limits(len(values))
+    if settings.noise == "mixed":
+        robust = robust_subspace(values, observed, given)
+        outliers = find_outliers(values, observed, robust)
+        # What the subspace makes of the others stands for them, so that pixels stay complete.
+        stand_in = robust.back(robust.project(values, observed & ~outliers)[0])
+        values, judged = np.where(outliers, stand_in, values), observed & ~outliers
+    else:
+        judged = observed
+    limits = find_limits(values, judged) if settings.noise != "gaussian" else no_limits(len(values))
     if limits.any:
         subspace = _clipped_subspace(values, observed, limits, given, settings)
     else:
         subspace = find_subspace(values, observed, given)
     names = experts_of(settings, observed[0].size if pixels is None else pixels)
     crop = trial.middle(observed)
-    test = trial.hold_out(values[crop], observed[crop], subspace, np.random.default_rng([settings.seed, 1]))
+    test = trial.hold_out(values[crop], judged[crop], subspace, np.random.default_rng([settings.seed, 1]))
     shares = {name: 1.0 / len(names) for name in names}
     if test is None:
         return Model(settings, subspace, limits, shares, trial.unknown_error(subspace), None)
@@ -136,6 +145,8 @@ def restore(
         return nothing, nothing
     names = [name for name, share in model.shares.items() if share > 0]
     chosen = model.settings.seed if seed is None else seed
+    if model.settings.noise == "mixed":
+        observed = observed & ~find_outliers(values, observed, model.subspace)
     values = _completed(values, observed, model.subspace, model.limits, model.settings)
     estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, follow)
     mean, spread = _mixed(estimates, np.array([model.shares[name] for name in names]), model.subspace)

@@ -19,7 +19,7 @@ from .errors import InvalidJob
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
 STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
 DENOISE_METHODS = ("best", "fast", "deep_prior", "paper_2d")
-NOISES = ("auto", "gaussian")
+NOISES = ("auto", "gaussian", "mixed")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
 SUPERRESOLVE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade")
 FACTORS = (2, 3, 4)
@@ -145,7 +145,8 @@ class InpaintStripesJob:
 class DenoiseJob:
     """Remove the noise of one raster.
 
-    ``noise``: auto (values that the product clipped are looked for) or gaussian (none are assumed).
+    ``noise``: auto (values that the product clipped are looked for), gaussian (none are assumed) or mixed
+    (impulses, dead pixels and lines, and stripes are looked for too).
     ``sigma``: standard deviation of the noise in the data's units, the same in all bands; None to estimate it
     band by band.
     """

@@ -22,6 +22,7 @@ from dip_core.experts.nl_ridge import nl_ridge
 from dip_core.fitting import Schedule
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.noise import levels, neighbour_correlation
+from dip_core.outliers import find_outliers
 from dip_core.subspace import find_subspace
 
 RANK = 3
@@ -298,6 +299,36 @@ def test_clipped_scene_is_denoised_to_the_truth_and_not_to_its_clipped_mean():
     assert rmse(aware, clean) < 0.75 * ceiling
     np.testing.assert_allclose(model.subspace.sigma, 0.4, rtol=0.1)
     assert np.isfinite(deviation).all()
+
+
+# ---------------------------------------------------------------- mixed noise
+
+
+def test_mixed_noise_is_denoised_nearly_as_well_as_normal_noise():
+    clean = cube(30, 72, 72)
+    values = noisy(clean, 0.05)
+    rng = np.random.default_rng(3)
+    damaged = values.copy()
+    impulses = rng.random(values.shape) < 0.02
+    damaged[impulses] = rng.choice([-0.5, 1.5], impulses.sum())
+    damaged[4, :, 20] = 0.0
+    damaged[9, 33] = 0.0
+    damaged[15, :, 50:52] += 0.12
+    seen = everywhere(values)
+    good, _, _ = denoise_array(values, seen, Settings("fast"))
+    naive, _, _ = denoise_array(damaged, seen, Settings("fast"))
+    mixed, _, model = denoise_array(damaged, seen, Settings("fast", "mixed"))
+    assert rmse(mixed, clean) < 1.25 * rmse(good, clean)
+    assert rmse(mixed, clean) < 0.6 * rmse(naive, clean)
+    for cut in (np.s_[4, :, 20], np.s_[9, 33], np.s_[15, :, 50:52]):
+        assert rmse(mixed[cut], clean[cut]) < 0.05  # less than the noise of whole lines
+    np.testing.assert_allclose(model.subspace.sigma, 0.05, rtol=0.15)
+
+
+def test_normal_noise_has_no_outliers():
+    values = noisy(cube(30), 0.1)
+    found = find_outliers(values, everywhere(values), find_subspace(values, everywhere(values)))
+    assert found.mean() < 1e-4  # 7 in a million expected, and a rare extreme of the median filter
 
 
 # ---------------------------------------------------------------- from a job to its files
