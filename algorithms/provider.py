@@ -13,12 +13,14 @@ from .gapfillslcoff import GapFillSlcOff
 from .inpaintstripes import InpaintStripes
 from .setupengine import SetUpEngine
 from .simulategaps import SimulateGaps
+from .superresolve import SuperResolve
 from .trainsuperresolver import TrainSuperResolver
 
 ALGORITHMS = (
     GapFillSlcOff,
     DenoiseHsi,
     InpaintStripes,
+    SuperResolve,
     TrainSuperResolver,
     SimulateGaps,
     AssessRestoration,

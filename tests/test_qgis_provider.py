@@ -26,6 +26,10 @@ CONTRACT = {
     ),
     "denoisehsi": (["INPUT", *RESTORER, "NOISE", "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
+    "superresolve": (
+        ["INPUT", "FACTOR", "PSF", "PSF_SIGMA", *RESTORER, "MODEL"],
+        [*RESTORER_OUTPUTS, *NUMBERS],
+    ),
     "trainsuperresolver": (
         ["INPUTS", "FACTOR", "DEVICE", "TIME_BUDGET", "SEED"],
         ["MODEL", "PSNR", "BICUBIC_PSNR", "SAM", "BICUBIC_SAM"],
@@ -38,6 +42,7 @@ REQUIRED = {
     "gapfillslcoff": {"INPUT"},
     "denoisehsi": {"INPUT"},
     "inpaintstripes": {"INPUT"},
+    "superresolve": {"INPUT"},
     "trainsuperresolver": {"INPUTS"},
     "simulategaps": {"INPUT"},
     "assessrestoration": {"RESTORED", "REFERENCE"},
@@ -91,6 +96,15 @@ def test_choices_are_words_and_the_documented_ones(provider):
     assert methods.defaultValue() == "best"
     assert found.parameterDefinition("MASK_POLARITY").options() == ["auto", "zero_is_gap", "nonzero_is_gap"]
     assert found.parameterDefinition("FILL_EXTERIOR").defaultValue() is False
+
+
+def test_super_resolution_offers_the_papers_factors_and_kernels(provider):
+    found = algorithm("superresolve")
+    assert found.parameterDefinition("FACTOR").options() == ["2", "3", "4"]
+    assert found.parameterDefinition("PSF").options() == ["bicubic", "gaussian", "lanczos"]
+    methods = found.parameterDefinition("METHOD")
+    assert methods.options() == ["best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade"]
+    assert methods.defaultValue() == "best"
 
 
 @pytest.mark.parametrize("name", CONTRACT)
