@@ -73,10 +73,15 @@ def build(
     base = base_python or real_python()
     if not base or not is_program(base):
         raise EngineProblem(f"'{base}' is no Python program. Give PYTHON the path of Python 3.10 or later.")
-    variant = wheel_variant(compute, say)
+    variant = wheel_variant(compute, say, _check_base(base))
     marker = {"requirements": digest(REQUIREMENTS), "torch": variant, "constraints": digest(constraints)}
     folder = os.path.abspath(folder)
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+    except OSError as error:
+        raise EngineProblem(
+            f"The folder '{folder}' cannot be made ({error.strerror}). Set the variable DEEP_PRIOR_HOME to another one."
+        ) from error
     with _locked(folder):
         if read_marker(folder) == marker and is_program(python_of(folder)):
             with contextlib.suppress(EngineProblem):
@@ -84,7 +89,6 @@ def build(
                 say(f"The restoration engine in {folder} is complete.")
                 progress(1.0)
                 return python_of(folder)
-        _check_base(base)
         _check_room(folder, variant)
         _erase(folder)
         os.makedirs(folder)
@@ -111,12 +115,14 @@ def remove(folder: str) -> bool:
     return True
 
 
-def wheel_variant(compute: str = "auto", say: Say = lambda line: None) -> str:
-    """Which torch wheels this machine wants: ``default``, ``cpu``, ``cu126`` or ``cu128``."""
+def wheel_variant(
+    compute: str = "auto", say: Say = lambda line: None, version: tuple[int, int] = sys.version_info[:2]
+) -> str:
+    """Which torch wheels this machine and a Python ``version`` want: ``default``, ``cpu``, ``cu126`` or ``cu128``."""
     if compute not in ("auto", "cpu", "cuda"):
         raise EngineProblem(f"COMPUTE '{compute}' is unknown: use auto, cpu or cuda.")
     if sys.platform == "darwin":
-        if platform.machine() == "x86_64" and sys.version_info >= (3, 13):
+        if platform.machine() == "x86_64" and version >= (3, 13):
             raise EngineProblem("PyTorch has no version for Intel Macs with Python 3.13. Give PYTHON a Python 3.12.")
         return "default"  # one kind of wheel, with Metal inside
     gpus = [] if compute == "cpu" else nvidia_gpus()
@@ -301,8 +307,8 @@ def _reason(output: str, command: list[str]) -> str:
     return f"'{' '.join(command[1:4])}' failed ({tail(output)})."
 
 
-def _check_base(base: str) -> None:
-    """Run the interpreter: that the file exists does not mean that it works."""
+def _check_base(base: str) -> tuple[int, int]:
+    """The version of an interpreter, by running it: that the file exists does not mean that it works."""
     code = "import sys, struct; print(*sys.version_info[:2], struct.calcsize('P'))"
     try:
         done = subprocess.run(  # nosec B603: a list, no shell; the program was given by the user or is our own
@@ -325,6 +331,7 @@ def _check_base(base: str) -> None:
             f"'{base}' is Python {major}.{minor} with {8 * width} bits, but the engine needs 64 bits and at least "
             f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]}. Give PYTHON the path of another one."
         )
+    return major, minor
 
 
 def _check_room(folder: str, variant: str) -> None:

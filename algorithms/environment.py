@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "dip_core" / "requirements.txt"
 VARIABLE = "DEEP_PRIOR_PYTHON"
 OLDEST_PYTHON = (3, 10)
-CHEAP_CHECK = ("torch", "rasterio", "skimage")
+CHEAP_CHECK = ("torch", "rasterio", "scipy", "skimage", "matplotlib")
 SETUP_HINT = "Run 'Set up the restoration engine' from the Processing Toolbox."
 
 

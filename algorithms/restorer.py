@@ -34,7 +34,9 @@ class Computing(EngineAlgorithm):
     SEED = "SEED"
     TIME_BUDGET = "TIME_BUDGET"
 
-    BUDGET_TOOLTIP = "Return the best result found within this time, 1 s at least. Leave empty for no limit."
+    BUDGET_TOOLTIP = (
+        "Fits of networks are cut short to keep to this time, 1 s at least; interpolators are not. Empty: no limit."
+    )
 
     def add_choice(self, name: str, label: str, choices: tuple[str, ...], tooltip: str, advanced: bool = False) -> None:
         """Add an enum whose values are fixed words, so that scripts stay readable; the first is the default."""

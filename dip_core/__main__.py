@@ -28,6 +28,7 @@ _LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib", "s
 _MODULES = {
     "gap_fill": "gapfill",
     "inpaint_stripes": "inpaint_stripes",
+    "detect_stripes": "detect_stripes",
     "denoise": "denoise",
     "superresolve": "superresolve",
     "train_superresolver": "train",
@@ -72,6 +73,8 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
         except UnicodeDecodeError as error:
             raise errors.InvalidJob(reason=f"The job file '{path}' is not JSON text.") from error
         wanted = job.from_json(text)
+        for output in wanted.outputs.wanted().values() if hasattr(wanted, "outputs") else ():
+            partial.check(output)  # now, not after hours of work
         budget = wanted.compute.time_budget if hasattr(wanted, "compute") else None
         result = _task(wanted.task)(wanted, Context(tell, budget))
         partial.commit()
@@ -145,9 +148,13 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _stop() -> None:
-    """Leave at once and leave nothing behind: a computation in C code cannot be interrupted otherwise."""
-    partial.discard()
-    os._exit(CANCELLED)
+    """Leave at once and leave nothing behind: a computation in C code cannot be interrupted otherwise.
+
+    A run that is just giving its files their names is let through: it ends by itself, and whole.
+    """
+    if partial.committing.acquire(blocking=False):
+        partial.discard()
+        os._exit(CANCELLED)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from .context import Context
@@ -21,6 +23,7 @@ from .restore import restore_tile
 
 Results = Iterator[tuple[Cube, Cube]]
 Work = Callable[..., tuple[Cube, Cube]]
+_PATIENCE = 15.0  # seconds to wait for a scheduler
 
 
 def executor(
@@ -47,9 +50,15 @@ class LocalExecutor:
             yield self._work(recipe, task, self._follow(place, count))
 
     def _follow(self, place: int, count: int) -> Callable[[float], bool]:
+        # Each tile has an equal share of the time that is left, so that none is starved by those before it.
+        end = self._context.seconds_spent + max(self._context.seconds_left, 0.0) / (count - place)
+
         def follow(fraction: float) -> bool:
             self._context.progress((place + fraction) / count, f"{self._verb} tile {place + 1} of {count}")
-            return self._context.seconds_left > 0
+            if fraction < 1 and self._context.seconds_spent >= end:
+                self._context.warn("The time budget cut the network's fit short: expect less than it can do.")
+                return False
+            return True
 
         return follow
 
@@ -66,13 +75,11 @@ class DaskExecutor:
         self._verb = verb
         self._address = address
         try:
-            from distributed import Client
+            self._client = _connect(address)
+            workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
         except ImportError as error:
             raise SchedulerUnavailable(address=address, reason="the library 'distributed' is not installed") from error
-        try:
-            self._client = Client(address, timeout=10, set_as_default=False)
-            workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, TimeoutError, ValueError) as error:
+        except Exception as error:  # an AssertionError where another program listens, a TypeError for TLS...
             raise SchedulerUnavailable(address=address, reason=str(error).split("\n")[0] or "no answer") from error
         if not workers:
             raise SchedulerUnavailable(address=address, reason="it has no worker")
@@ -82,6 +89,12 @@ class DaskExecutor:
 
     def results(self, recipe: Any, tasks: Iterable[Any], count: int) -> Results:
         """Results of ``count`` tasks in order; two tiles a worker are under way at a time."""
+        try:
+            yield from self._gather(recipe, tasks, count)
+        finally:
+            self._client.close()
+
+    def _gather(self, recipe: Any, tasks: Iterable[Any], count: int) -> Results:
         shared = self._client.scatter(recipe, broadcast=True)
         waiting: deque[Any] = deque()
         source = iter(tasks)
@@ -90,7 +103,6 @@ class DaskExecutor:
             while len(waiting) < 2 * self._workers and (task := next(source, None)) is not None:
                 waiting.append(self._client.submit(self._work, shared, self._client.scatter(task), pure=False))
             if not waiting:
-                self._client.close()
                 return
             try:
                 result = waiting.popleft().result()
@@ -114,3 +126,25 @@ class DaskExecutor:
                             path = os.path.join(place, name)
                             file.write(path, os.path.join("dip_core", os.path.relpath(path, package)))
             self._client.upload_file(archive)
+
+
+def _connect(address: str) -> Any:
+    """A client, connected in a thread of its own: it waits for ever on a port that accepts and says nothing."""
+    from distributed import Client
+
+    answer: SimpleQueue[Any] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answer.put(Client(address, timeout=_PATIENCE - 5, set_as_default=False))
+        except Exception as error:  # raised again where it is waited for
+            answer.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        found = answer.get(timeout=_PATIENCE)
+    except Empty:
+        raise TimeoutError(f"no answer within {_PATIENCE:.0f} s") from None
+    if isinstance(found, Exception):
+        raise found
+    return found

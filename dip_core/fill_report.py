@@ -125,8 +125,13 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
 
 
 def _summary(outcome: Outcome, overall: Scores | None) -> str:
-    if overall is None or outcome.mixture is None:
+    if outcome.mixture is None:
         return "Nothing was to fill."
+    if overall is None:
+        return (
+            f"{outcome.changed:,} pixels were filled by {_label(outcome.mixture.rule.name).lower()}; too few observed "
+            "pixels were left to hide some of them, so the fill is not validated."
+        )
     used = ", ".join(_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used)
     return (
         f"{outcome.survey.gaps.target_pixels - outcome.left:,} pixels were filled by "
@@ -319,7 +324,7 @@ def _views(
 
 def _close_up(gaps: Gaps) -> Window:
     """The window with most target pixels among some, preferring those half of which are observed."""
-    target, observed = gaps.target_any, gaps.observed[0]
+    target, observed = gaps.target_any, np.any(gaps.observed, axis=0)
     rows, columns = target.shape
     tall, wide = min(_DETAIL, rows), min(_DETAIL, columns)
     best, place = -1.0, (0, 0)

@@ -21,7 +21,7 @@ from .context import Context
 from .devices import physical_memory, resolve
 from .errors import InvalidJob, OutOfMemory
 from .events import Result
-from .executors import executor
+from .executors import DaskExecutor, LocalExecutor, executor
 from .experts import CLASSICAL, GUIDED
 from .experts.deep_prior import cost, memory
 from .job import Compute, Outputs
@@ -103,17 +103,27 @@ def run(
     """
     options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
     planned = plan(job, known)
+    tiles = executor(job.compute.scheduler, context)  # a scheduler that does not answer is told at once
     mixture = None
     if known.gaps.target_pixels:
         with context.part(0.02, 0.4):
-            samples = collect(known, planned.names, planned.windows, planned.rounds, options, job.compute.seed, context)
+            # With a network alone, a hold-out is as dear as a tile, and gets as much time.
+            runs = len(planned.windows) * planned.rounds
+            share = 0.5 if job.method in ("fast", "best") else runs / (runs + _tile_count(known, planned))
+            samples = collect(
+                known, planned.names, planned.windows, planned.rounds, options, job.compute.seed, context, share
+            )
         mixture = choose(job, samples, known.scene.count, context)
     with context.part(0.4, 0.95):
-        changed, left = fill(job, known, planned, mixture, options, facts, context)
+        changed, left = fill(job, known, planned, mixture, options, facts, tiles)
     context.progress(0.96, "Writing the report")
     outcome = fill_report.Outcome(job, known, planned, mixture, facts, changed, left, sections)
     fill_report.write(outcome, context)
     return Result(job.outputs.wanted(), fill_report.numbers(outcome))
+
+
+def _tile_count(known: Survey, planned: Plan) -> int:
+    return sum(len(row) for row in split(*known.scene.grid.shape, planned.tile_size, planned.overlap))
 
 
 def plan(job: FillJob, known: Survey) -> Plan:
@@ -125,6 +135,8 @@ def plan(job: FillJob, known: Survey) -> Plan:
     overlap = job.compute.overlap or min(64, size // 4)
     if not job.compute.tile_size:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
+        if with_network and memory(job.method, size * size, scene.count) > 2 * _MEMORY:
+            raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     few = job.method == "fast" or with_network
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
@@ -186,7 +198,7 @@ def fill(
     mixture: Mixture | None,
     options: Options,
     facts: Mapping[str, object],
-    context: Context,
+    tiles: LocalExecutor | DaskExecutor,
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of pixels changed and of those left unfilled."""
     scene, gaps = known.scene, known.gaps
@@ -196,7 +208,7 @@ def fill(
             name: files.enter_context(writer)
             for name, writer in _writers(job, known, _provenance(job, planned, mixture, facts)).items()
         }
-        for window, layers in _blended(job, known, planned, mixture, options, context):
+        for window, layers in _blended(job, known, planned, mixture, options, tiles):
             observed, target = gaps.window(window)
             pixels = scene.read(window)
             writable = target & np.isfinite(layers[0])
@@ -252,7 +264,7 @@ def _blended(
     planned: Plan,
     mixture: Mixture | None,
     options: Options,
-    context: Context,
+    tiles: LocalExecutor | DaskExecutor,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
     scene = known.scene
@@ -268,7 +280,7 @@ def _blended(
             yield TileTask.of(known.observe(tile.window), tile_seed(job.compute.seed, number, place))
 
     mosaic = Mosaic(scene.count, scene.grid.width, 2)
-    results = executor(job.compute.scheduler, context).results(Recipe(mixture, options), tasks(), len(flat))
+    results = tiles.results(Recipe(mixture, options), tasks(), len(flat))
     for (number, place, tile), layers in zip(flat, results):
         mosaic.add(tile, *layers)
         if place == len(rows[number]) - 1:

@@ -77,12 +77,14 @@ def find_gaps(
             f"The alpha band of '{scene.paths[0]}' seems to hold data, but it is taken for transparency and not "
             "filled. If it is a data band, set its colour interpretation to 'undefined' first."
         )
-    valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)
+    valid = valid_pixels(scene)
+    for text in scene.notes:
+        context.warn(text)
     if masks:
         named, origin = _masked_gaps(scene, masks, polarity, valid)
         observed = valid & ~named
         candidates = named
-    elif scene.marks_missing():
+    elif scene.marks_missing() or not valid.all():
         observed, origin = valid, "nodata and masks"
         candidates = ~valid
     else:
@@ -108,6 +110,14 @@ def find_gaps(
     if _all_bands_agree(observed) and _all_bands_agree(target):
         observed, target = observed[:1], target[:1]
     return Gaps(observed, target, scene.count, origin, exterior, dead)
+
+
+def valid_pixels(scene: Scene) -> Mask:
+    """The valid pixels of the whole scene, ``(band, row, column)``."""
+    valid = np.empty(scene.shape, bool)
+    for window in scene.blocks():
+        valid[:, window.toslices()[0]] = scene.valid(window)
+    return valid
 
 
 def footprint(observed: Mask, reach: int = FOOTPRINT_REACH) -> Mask:
@@ -147,8 +157,9 @@ def _alpha_holds_data(scene: Scene) -> bool:
 
 def _masked_gaps(scene: Scene, masks: Sequence[str], polarity: str, valid: Mask) -> tuple[Mask, str]:
     zero, names = _zero_pixels(scene, masks)
-    if zero.shape[0] > 1 and len(names) == zero.shape[0]:
-        zero = zero[_pairing(scene, names)]
+    order = _pairing(scene, names)
+    if zero.shape[0] > 1 and order != sorted(order):
+        zero = zero[order]
     if polarity == "auto":
         polarity = _detect_polarity(scene, zero, valid)
     named = zero if polarity == "zero_is_gap" else ~zero
@@ -189,9 +200,16 @@ def _detect_polarity(scene: Scene, zero: Mask, valid: Mask) -> str:
 
     Where the scene holds no fill at all, gaps are taken to be the smaller side (SLC-off: at most 42 %).
     """
-    fill = np.concatenate([~valid[:, w.toslices()[0]] | (scene.read(w) == 0) for w in scene.blocks()], axis=1)
-    share_zero = float(fill[np.broadcast_to(zero, fill.shape)].mean()) if zero.any() else 0.0
-    share_other = float(fill[np.broadcast_to(~zero, fill.shape)].mean()) if not zero.all() else 0.0
+    on_zero = on_other = zeros = others = 0
+    for window in scene.blocks():
+        rows = window.toslices()[0]
+        fill = ~valid[:, rows] | (scene.read(window) == 0)
+        here = np.broadcast_to(zero[:, rows], fill.shape)
+        on_zero += np.count_nonzero(fill & here)
+        on_other += np.count_nonzero(fill & ~here)
+        zeros += np.count_nonzero(here)
+        others += np.count_nonzero(~here)
+    share_zero, share_other = on_zero / max(zeros, 1), on_other / max(others, 1)
     if abs(share_zero - share_other) > 0.05:
         return "zero_is_gap" if share_zero > share_other else "nonzero_is_gap"
     return "zero_is_gap" if zero.mean() <= 0.5 else "nonzero_is_gap"

@@ -103,6 +103,9 @@ class GapFillJob:
 
     def __post_init__(self) -> None:
         _need(self.inputs, "No INPUT raster was given: choose one.")
+        _need(not isinstance(self.inputs, str), "The job's 'inputs' must be a list of paths.")
+        twin = next((path for path in self.inputs if self.inputs.count(path) > 1), None)
+        _need(twin is None, f"'{twin}' is given twice: leave it out of BANDS.")
         _need(self.outputs.output, "No OUTPUT file was given: choose one.")
         _one_of("METHOD", self.method, GAP_METHODS)
         _one_of("MASK_POLARITY", self.mask_polarity, MASK_POLARITIES)
@@ -139,6 +142,24 @@ class InpaintStripesJob:
     def inputs(self) -> tuple[str, ...]:
         """The rasters of the scene."""
         return (self.input,)
+
+
+@dataclass(frozen=True)
+class DetectStripesJob:
+    """Find the stripes and dead lines of a raster.
+
+    ``outputs.output`` receives a mask with a band for each of the raster's: 0 clean, 1 dead, 2 offset.
+    """
+
+    task: ClassVar[str] = "detect_stripes"
+
+    input: str
+    outputs: Outputs
+
+    def __post_init__(self) -> None:
+        _need(self.input, "No INPUT raster was given: choose one.")
+        _need(self.outputs.wanted(), "No OUTPUT file was given: choose one.")
+        _apart(self.outputs, (self.input,))
 
 
 @dataclass(frozen=True)
@@ -284,12 +305,15 @@ class AssessJob:
         _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
-Job = Union[GapFillJob, InpaintStripesJob, DenoiseJob, SuperResolveJob, TrainJob, SimulateGapsJob, AssessJob]
+Job = Union[
+    GapFillJob, InpaintStripesJob, DetectStripesJob, DenoiseJob, SuperResolveJob, TrainJob, SimulateGapsJob, AssessJob
+]
 _JOBS: dict[str, type[Any]] = {
     kind.task: kind
     for kind in (
         GapFillJob,
         InpaintStripesJob,
+        DetectStripesJob,
         DenoiseJob,
         SuperResolveJob,
         TrainJob,

@@ -11,11 +11,13 @@ import errno
 import glob
 import os
 import secrets
+import threading
 
 from .errors import DiskFull, UnwritableOutput
 
 _token = os.environ.get("DEEP_PRIOR_TOKEN") or secrets.token_hex(6)
 _targets: dict[str, str] = {}
+committing = threading.Lock()
 
 
 def partial_path(target: str) -> str:
@@ -39,6 +41,13 @@ def partial_path(target: str) -> str:
     return partial
 
 
+def check(target: str) -> None:
+    """Raise UnwritableOutput where ``target`` could not be written; leaves nothing behind."""
+    partial = partial_path(target)
+    os.remove(partial)
+    del _targets[partial]
+
+
 def partial_path_of(target: str) -> str:
     """Where `partial_path` puts the partial of ``target``; touches nothing."""
     folder, name = os.path.split(os.path.abspath(target))
@@ -46,17 +55,30 @@ def partial_path_of(target: str) -> str:
 
 
 def commit() -> None:
-    """Give every partial its final name; files that stood there are replaced, with their GDAL sidecars."""
-    for partial, target in list(_targets.items()):
-        try:
-            os.replace(partial, target)
-        except OSError as error:
-            raise UnwritableOutput(path=target, reason=os.strerror(error.errno or errno.EIO).lower()) from error
-        del _targets[partial]
-        for sidecar in (f"{target}.aux.xml", f"{target}.ovr", f"{target}.msk"):
-            # A sidecar of the file that stood here before describes other pixels.
-            if os.path.exists(sidecar):
-                os.remove(sidecar)
+    """Give every partial its final name; files that stood there are replaced, with their GDAL sidecars.
+
+    All or none: where one cannot be renamed, those that were are removed again. Whoever ends the process
+    meanwhile must hold `committing` first.
+    """
+    with committing:
+        done: list[str] = []
+        for partial, target in list(_targets.items()):
+            try:
+                os.replace(partial, target)
+            except OSError as error:
+                for path in done:
+                    os.remove(path)
+                raise UnwritableOutput(path=target, reason=os.strerror(error.errno or errno.EIO).lower()) from error
+            del _targets[partial]
+            done.append(target)
+            _remove_sidecars(target)
+
+
+def _remove_sidecars(target: str) -> None:
+    for sidecar in (f"{target}.aux.xml", f"{target}.ovr", f"{target}.msk"):
+        # A sidecar of the file that stood here before describes other pixels.
+        if os.path.exists(sidecar):
+            os.remove(sidecar)
 
 
 def discard() -> None:

@@ -1,7 +1,7 @@
 """*Provenance*: how a file was made, kept in the file itself as the metadata item DEEP_PRIOR (JSON).
 
 It names the task, its parameters, what validation chose, and the versions: with them and the same inputs,
-the same device gives the same file again.
+the same device gives the same file again, unless a time budget cut the run short.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .devices import resolve, set_threads
 from .experts import CLASSICAL, GUIDED, expert
 from .experts.bands import borrow
 from .mixture import Mixture
@@ -77,8 +78,6 @@ def run_experts(
     """The estimates of the experts called ``names``, in order."""
     device = None
     if any(name not in CLASSICAL and name not in GUIDED for name in names):
-        from .devices import resolve, set_threads  # torch takes seconds to load, and classical fills need none
-
         set_threads(options.threads)
         device = resolve(options.device)
     found = []

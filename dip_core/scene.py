@@ -126,6 +126,10 @@ class Scene:
             self._stack.close()
             raise
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
+        self.notes: list[str] = []
+        self._nodata: float | None = None
+        self._inheriting: set[int] = set()
+        self._inherit_nodata()
 
     def __enter__(self) -> Scene:
         return self
@@ -145,8 +149,16 @@ class Scene:
 
     @property
     def nodata(self) -> float | None:
-        """The nodata value of the first band that has one."""
-        return next((band.nodata for band in self.bands if band.nodata is not None), None)
+        """The nodata value of all bands; of a stack whose files differ, one that no valid pixel has.
+
+        Raises UnreadableRaster where the type has no such value.
+        """
+        values = list({str(band.nodata): band.nodata for band in self.bands if band.nodata is not None}.values())
+        if len(values) <= 1:
+            return values[0] if values else None
+        if self._nodata is None:
+            self._nodata = self._free_nodata(values)
+        return self._nodata
 
     @property
     def names(self) -> list[str]:
@@ -190,7 +202,11 @@ class Scene:
                 valid &= np.isfinite(source.read(index, window=window))
             return valid
 
-        return self._gather(one, window, bands, np.dtype(bool))
+        valid = self._gather(one, window, bands, np.dtype(bool))
+        for place, number in enumerate(range(self.count) if bands is None else bands):
+            if number in self._inheriting:
+                valid[place] &= self.read(window, [number])[0] != self.bands[number].nodata
+        return valid
 
     def marks_missing(self) -> bool:
         """True where any band has a nodata value, a mask or an alpha band."""
@@ -205,6 +221,33 @@ class Scene:
         """The alpha band's pixels, if there is one."""
         place = self.alpha()
         return None if place is None else self._read(0, lambda source: source.read(place[1], window=window))
+
+    def _inherit_nodata(self) -> None:
+        """Bands of a stack whose file marks nothing as missing take the nodata value of those that do."""
+        marked = [band.nodata for band in self.bands if band.nodata is not None]
+        if len(self.paths) == 1 or not marked:
+            return
+        for number, band in enumerate(self.bands):
+            if not band.has_mask:
+                self.bands[number] = replace(band, nodata=marked[0], has_mask=True)
+                self._inheriting.add(number)
+                self.notes.append(
+                    f"{band.name(number + 1)} has no nodata value: {marked[0]:g}, that of another, is taken."
+                )
+
+    def _free_nodata(self, candidates: list[float]) -> float:
+        limits: list[float] = []
+        if self.dtype.kind != "f":
+            limits = [float(np.iinfo(self.dtype).min), float(np.iinfo(self.dtype).max)]
+        for value in dict.fromkeys([*candidates, *limits]):
+            if np.isnan(value) or not any(
+                ((self.read(window) == value) & self.valid(window)).any() for window in self.blocks()
+            ):
+                return value
+        if self.dtype.kind == "f":
+            return math.nan
+        reason = "its bands have different nodata values, each of which is a valid value of another band"
+        raise UnreadableRaster(path=self.paths[0], reason=reason)
 
     def _gather(self, read, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype) -> NDArray:  # type: ignore[no-untyped-def]
         chosen = range(self.count) if bands is None else bands

@@ -155,5 +155,6 @@ def _deep(observed: Mask, target: Mask) -> Mask | None:
     if not target.any():
         return None
     distance = per_mask(observed, distance_to)
-    deep = target & (distance > DEEP)
+    unseen = ~np.any(observed, axis=(1, 2), keepdims=True)  # the window holds nothing of the band
+    deep = target & ((distance > DEEP) | unseen)
     return deep if deep.any() else None

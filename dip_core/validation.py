@@ -26,20 +26,21 @@ def collect(
     options: Options,
     seed: int,
     context: Context,
+    share: float = 0.5,
 ) -> Samples:
     """Samples of all experts from ``rounds`` hold-outs in each window.
 
-    Folds are windows, or quadrants where there is one window only. Stops early, after the first window, when
-    half of the time budget is spent.
+    Folds are windows, or quadrants where there is one window only. ``share``: the part of the time left that
+    validation may take; when it is spent, fits end and no further hold-out is run.
     """
     rng = np.random.default_rng([seed, 1])
     patterns = [known.gaps.window(window)[1] for window in windows]
     richest = max(patterns, key=np.count_nonzero)
     parts: dict[str, list[NDArray]] = {}
     total = len(windows) * rounds
-    spent_before = context.seconds_spent
+    end = context.seconds_spent + context.seconds_left * share
     for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
-        if place and context.seconds_left < context.seconds_spent - spent_before:
+        if place and context.seconds_spent >= end:
             context.warn(f"The time budget allowed {place} of {total} hold-out runs.")
             break
         observation = known.observe(window)
@@ -50,9 +51,12 @@ def collect(
         if not hidden.any():
             continue
 
-        def follow(fraction: float, place: int = place) -> bool:
+        # Equal shares again: a fit that took all the time would be judged by what the tiles cannot repeat.
+        own_end = context.seconds_spent + max(end - context.seconds_spent, 0.0) / (total - place)
+
+        def follow(fraction: float, place: int = place, own_end: float = own_end) -> bool:
             context.progress((place + fraction) / total, f"Validating on hidden pixels ({place + 1} of {total})")
-            return context.seconds_left > 0
+            return context.seconds_spent < own_end
 
         held = observation.hide(hidden)
         helped, borrowed = borrow(held)

@@ -104,7 +104,7 @@ class RasterWriter:
                     written.read(window=Window(0, top, written.width, min(512, written.height - top)))
 
     def write(self, pixels: NDArray, window: Window, changed: NDArray[np.bool_] | None = None) -> None:
-        """Write ``(band, row, column)`` pixels; ``changed`` pixels become opaque and unmasked."""
+        """Write ``(band, row, column)`` pixels; transparent or masked ``changed`` pixels open."""
         with self._guard():
             if self._unify:
                 kept = self._like.valid(window) | (False if changed is None else changed)
@@ -119,7 +119,7 @@ class RasterWriter:
                     if alpha.dtype != self.dtype:  # the stack's common type is wider than that of the alpha band
                         alpha = np.rint(alpha / _opaque(alpha, alpha.dtype) * opaque).astype(self.dtype)
                     if opened is not None:
-                        alpha = np.where(opened, opaque, alpha).astype(self.dtype)
+                        alpha = np.where(opened & (alpha == 0), opaque, alpha).astype(self.dtype)
                     self._file.write(alpha, self.count + 1, window=window)
             if self._mask:
                 mask = self._like.valid(window).any(axis=0)

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from ..observation import Cube, Observation
+from .deep_prior import deep_prior
 from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
@@ -42,8 +43,6 @@ def expert(
     without_network = CLASSICAL | GUIDED
     if name in without_network:
         return without_network[name]
-    from .deep_prior import deep_prior  # torch.nn is slow to load and the classical experts do without
-
     return partial(
         deep_prior,
         name=name,

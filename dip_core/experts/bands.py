@@ -31,18 +31,19 @@ _RIDGE = 1e-3
 def borrow(observation: Observation) -> tuple[Observation, Mask]:
     """The observation with borrowed values counted as observed, and where they are ``(band, row, column)``."""
     borrowed = np.zeros(observation.shape, bool)
-    alive: Mask = np.any(observation.observed, axis=(1, 2))
-    seen: Mask = np.any(observation.observed, axis=0)
-    missing = observation.target & ~observation.observed & seen & alive[:, None, None]
+    seen = observation.seen  # not what is only assumed: a coarse surface says nothing of other bands
+    alive: Mask = np.any(seen, axis=(1, 2))
+    somewhere: Mask = np.any(seen, axis=0)
+    missing = observation.target & ~observation.observed & somewhere & alive[:, None, None]
     if not missing.any():
         return observation, borrowed
     products, counts = _increments(observation)
-    common: Mask = np.all(observation.observed[alive], axis=0)
+    common: Mask = np.all(seen[alive], axis=0)
     domain: Mask = np.any(observation.observed | observation.target, axis=0)
     smooth = np.zeros(observation.shape)  # without a pixel that all bands see, departures are from the mean
     if common.any():
         smooth = fill_harmonic(observation.values, common, domain & ~common)
-    departure = np.where(observation.observed, observation.values - smooth, 0.0)
+    departure = np.where(seen, observation.values - smooth, 0.0)
     values = observation.values.astype(np.float64)
     for band in np.flatnonzero(missing.any(axis=(1, 2))).tolist():
         for chosen, where in _patterns(observation, missing[band], _alike(products, counts, band)):
@@ -50,7 +51,7 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
             if explained < LEAST_EXPLAINED:
                 continue
             predicted = np.tensordot(weights, departure[chosen], axes=1)
-            complete: Mask = np.all(observation.observed[[band, *chosen]], axis=0)
+            complete: Mask = np.all(seen[[band, *chosen]], axis=0)
             residual = np.where(complete, departure[band] - predicted, 0.0)
             residual = fill_harmonic(residual[None], complete, where)[0]
             values[band, where] = (smooth[band] + predicted + residual)[where]
@@ -91,7 +92,7 @@ def _patterns(observation: Observation, missing: Mask, predictors: list[int]) ->
     """The missing pixels, sorted by which predictors are observed there."""
     code = np.zeros(missing.shape, np.int64)
     for bit, band in enumerate(predictors):
-        code |= observation.observed[band].astype(np.int64) << bit
+        code |= observation.seen[band].astype(np.int64) << bit
     found = []
     for value in np.unique(code[missing]):
         chosen = [band for bit, band in enumerate(predictors) if value >> bit & 1]
