@@ -7,6 +7,7 @@ the error to expect at a pixel, by band and by local roughness.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -89,9 +90,19 @@ def windows_of(known: NoisyScene, factor: int, side: int, most: int) -> list[Win
 
 
 def validate(
-    known: NoisyScene, names: Sequence[str], windows: Sequence[Window], setting: Setting, seed: int, context: Context
+    known: NoisyScene,
+    names: Sequence[str],
+    windows: Sequence[Window],
+    setting: Setting,
+    seed: int,
+    context: Context,
+    share: float = 0.5,
 ) -> Trial:
-    """Run the experts on the coarser copy of each window, choose their shares, and score the mixture."""
+    """Run the experts on the coarser copy of each window, choose their shares, and score the mixture.
+
+    ``share``: of the time that is left, after which networks are stopped.
+    """
+    reserve = 0.0 if math.isinf(context.seconds_left) else (1 - share) * context.seconds_left
     truths, seens, estimates, baselines = [], [], [], []
     for place, window in enumerate(windows):
         truth, seen = known.read(window)
@@ -100,9 +111,9 @@ def validate(
         for number, name in enumerate(names):
 
             def follow(fraction: float, number: int = number, place: int = place) -> bool:
-                share = (place + (number + fraction) / len(names)) / len(windows)
-                context.progress(share, f"Validating on the coarser image ({place + 1} of {len(windows)})")
-                return context.seconds_left > 0
+                done = (place + (number + fraction) / len(names)) / len(windows)
+                context.progress(done, f"Validating on the coarser image ({place + 1} of {len(windows)})")
+                return context.seconds_left > reserve
 
             found.append(estimate(name, coarse, coarse_seen, setting, seed + place, follow))
             follow(1.0)

@@ -2,8 +2,8 @@
 
 The *optics* say how a fine image becomes the coarse one that was observed, ``y = M d(x)``. *Back-projection* changes
 an image by as little as possible so that ``M d(x) = y`` holds: it adds ``d^T z`` with ``(M d d^T M) z = y - M d(x)``,
-by conjugate gradients. Where the optics blur so strongly that detail is lost, a limited number of rounds keeps noise
-from being blown up.
+by conjugate gradients. Optics that blur more than a sensor's lose detail below the noise, and no image of sound values
+agrees with every noisy pixel; a damping ``(M d d^T M + c) z`` then leaves the lost detail alone.
 
 Sources: Irani and Peleg, Improving resolution by image registration (1991), for back-projection; the DHP paper,
 equation 6, for the networks without training; the CASCADE paper for the trained one.
@@ -30,8 +30,10 @@ from .patches import fill_nearest
 from .presets import preset
 
 Follow = Callable[[float], bool]
-_ROUNDS = 15
+_ROUNDS = 40
 _ENOUGH = 1e-5  # of a band's standard deviation
+_BROAD = 0.6  # coarse pixels of sigma up to which all detail of the coarse image is above a tenth of its contrast
+_DAMPING = 1e-3  # lets noise grow 16 times at most, 1 / (2 sqrt(damping))
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class Optics:
     def width(self) -> float:
         """The Gaussian's sigma; unless given, half a coarse pixel: 0.3 at the coarse Nyquist frequency."""
         return self.sigma if self.sigma is not None else self.factor / 2
+
+    @property
+    def damping(self) -> float:
+        """The damping of back-projection: none for a sensor's optics, some where the blur is broader."""
+        return _DAMPING if self.psf == "gaussian" and self.width > _BROAD * self.factor else 0.0
 
     @property
     def reach(self) -> int:
@@ -99,7 +106,8 @@ def estimate(
     else:
         found = _untrained(name, filled, start, observed, setting, seed, follow)
     shape = (start.shape[-2], start.shape[-1])
-    return back_project(found, values, observed, setting.optics.operator(shape)).astype(np.float32)
+    optics = setting.optics
+    return back_project(found, values, observed, optics.operator(shape), optics.damping).astype(np.float32)
 
 
 def bicubic(values: NDArray, factor: int) -> NDArray[np.float64]:
@@ -108,9 +116,19 @@ def bicubic(values: NDArray, factor: int) -> NDArray[np.float64]:
 
 
 def back_project(
-    image: NDArray, values: NDArray, observed: Mask, operator: degradation.SeparableOperator, rounds: int = _ROUNDS
+    image: NDArray,
+    values: NDArray,
+    observed: Mask,
+    operator: degradation.SeparableOperator,
+    damping: float = 0.0,
+    rounds: int = _ROUNDS,
 ) -> NDArray[np.float64]:
-    """The image nearest to ``image`` whose degraded version is ``values`` where these are observed."""
+    """The image nearest to ``image`` whose degraded version is ``values`` where these are observed.
+
+    ``damping``: a share of the operator's highest gain (squared); 0 for exact agreement.
+    """
+    flat = np.ones((1, *values.shape[1:]))
+    added = damping * float(operator.apply(operator.adjoint(flat)).max()) if damping else 0.0
     residual = np.where(observed, values - operator.apply(image), 0.0)
     enough = observed.sum(axis=(1, 2)) * np.square(_ENOUGH * _deviation(values, observed))
     direction, solution = residual.copy(), np.zeros_like(residual)
@@ -119,7 +137,7 @@ def back_project(
         going = power > enough
         if not going.any():
             break
-        mapped = np.where(observed, operator.apply(operator.adjoint(direction)), 0.0)
+        mapped = np.where(observed, operator.apply(operator.adjoint(direction)), 0.0) + added * direction
         curvature = (direction * mapped).sum(axis=(1, 2))
         step = np.where(going & (curvature > 0), power / np.where(curvature > 0, curvature, 1.0), 0.0)[:, None, None]
         solution += step * direction

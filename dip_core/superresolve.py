@@ -44,6 +44,7 @@ _CASCADE_TILE = 512  # fine pixels: 96 feature maps of them, and as many again w
 _HALO = 12  # coarse pixels around a strip that its accord with the observation may depend on
 _STRIP = 64
 _FEWEST_BANDS_3D = 2
+_WRONG_OPTICS = 0.01  # of the bands' range: more disagreement than rounding makes
 _COMPRESSED = 0.5  # what a detailed raster deflates to, roughly
 
 
@@ -67,7 +68,10 @@ class TileTask:
 
 @dataclass(frozen=True)
 class Plan:
-    """Experts, validation windows, tile size, overlap and margin in coarse pixels; why experts were left out."""
+    """Experts, validation windows, tile size, overlap and margin in coarse pixels; why experts were left out.
+
+    ``share``: of the time budget that is left, what validation may take: a window is as dear as a tile.
+    """
 
     names: tuple[str, ...]
     windows: list[Window]
@@ -75,6 +79,7 @@ class Plan:
     overlap: int
     margin: int
     skipped: dict[str, str]
+    share: float
 
 
 def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -> Result:
@@ -97,7 +102,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
             f"to be enlarged {job.factor} times."
         )
         with context.part(0.02, 0.4):
-            trial = validate(known, planned.names, planned.windows, setting, compute.seed, context)
+            trial = validate(known, planned.names, planned.windows, setting, compute.seed, context, planned.share)
         if not trial.bands:
             context.warn("The image is too small to be made coarser, or has too many gaps: it is not validated.")
         with context.part(0.4, 0.95):
@@ -107,6 +112,11 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         context.info(
             f"Made coarse again, the result differs from the input by {accord:.3g} (RMSE, in the data's units)."
         )
+        if accord > _WRONG_OPTICS * float((known.high - known.low).mean()):
+            context.warn(
+                f"PSF {job.psf} does not fit this raster, whose detail is finer than such optics let pass: the result "
+                "cannot agree with it. Give a smaller PSF_SIGMA or another PSF."
+            )
         outcome = superresolve_report.Outcome(job, known, planned, trial, accord, changed, left)
         superresolve_report.write(outcome, context)
         return Result(job.outputs.wanted(), superresolve_report.numbers(outcome))
@@ -127,7 +137,10 @@ def plan(job: SuperResolveJob, known: NoisyScene) -> Plan:
     overlap = job.compute.overlap or min(24, size // 4)
     margin = -(-Cascade.reach // factor) if job.method == "paper_cascade" else 0 if untrained else _HALO
     side, most = (size, 1) if untrained else (256, 1 if job.method == "paper_cascade" else 4)
-    return Plan(names, windows_of(known, factor, max(side, 4 * factor), most), size, overlap, margin, skipped)
+    windows = windows_of(known, factor, max(side, 4 * factor), most)
+    tiles = sum(len(row) for row in split(rows, columns, size, overlap))
+    share = len(windows) / (len(windows) + tiles)
+    return Plan(names, windows, size, overlap, margin, skipped, share)
 
 
 def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -295,7 +308,8 @@ def _strips(
             top, bottom = max(start - _HALO, 0), min(end + _HALO, rows)
             part = kept[:, :, (top - first) * f : (bottom - first) * f]
             values, observed = known.read(Window(0, top, columns, bottom - top))
-            image = back_project(part[0], values, observed, optics.operator((part.shape[2], part.shape[3])))
+            operator = optics.operator((part.shape[2], part.shape[3]))
+            image = back_project(part[0], values, observed, operator, optics.damping)
             inner = slice((start - top) * f, (end - top) * f)
             yield (
                 Window(0, start * f, columns * f, (end - start) * f),

@@ -305,3 +305,22 @@ def test_gaussian_optics_are_those_of_the_cascade_paper():
     wanted = gaussian((24, 24), 2, 3.0).apply(fine)
     assert np.allclose(Optics(2, "gaussian", 3.0).operator((24, 24)).apply(fine), wanted)
     assert Optics(4, "gaussian").width == 2.0
+
+
+def test_optics_that_cannot_have_made_the_raster_are_told_and_do_no_harm(tmp_path):
+    coarse = scene(1)
+    output, *_, said = run(tmp_path, write(tmp_path / "in.tif", coarse), psf="gaussian", psf_sigma=4.0)
+    assert any("does not fit this raster" in text for text in said)
+    assert output.min() >= coarse.min() - np.ptp(coarse) and output.max() <= coarse.max() + np.ptp(coarse)
+    assert Optics(2, "gaussian").damping == 0 < Optics(2, "gaussian", 3.0).damping
+
+
+def test_time_budget_stops_networks(tmp_path):
+    source = write(tmp_path / "in.tif", scene(1, 20, 20))
+    outputs = Outputs(str(tmp_path / "output.tif"))
+    job = SuperResolveJob(source, outputs, method="deep_prior", compute=Compute("cpu", time_budget=1.0, threads=1))
+    context = Context(time_budget=1.0)
+    superresolve.run(job, context, 10_000)
+    partial.commit()
+    assert context.seconds_spent < 60  # ten thousand iterations take many minutes
+    assert (tmp_path / "output.tif").exists()
