@@ -21,7 +21,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench-gaps bench-scenes install package clean distclean
+    bench-gaps bench-scenes bench-denoise install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minu
 
 bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about 15 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
+
+bench-denoise: system $(ENGINE) ## denoising against peers on the Reno cube (about 5 minutes); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.denoise $(BENCH_ARGS)
 
 install: ## link this checkout into the user's QGIS profile (QGIS_PROFILE_DIR: another profile)
 	tools/install-plugin

@@ -23,9 +23,10 @@ from scipy.special import log_ndtr, ndtr
 
 from .observation import Mask
 
-_LEAST_SHARE = 0.005  # of a band's samples at a limit
+_LEAST_SHARE = 0.005  # of the samples at a limit, of a band's and of all
 _SPIKE = 5.0  # times as many samples at the limit as at each of the next values
 _NEIGHBOURS = 3
+_BESIDE_SPIKE = 0.3  # normal noise at a truth on the limit: 0.34 of the samples within one deviation, 0.5 at the limit
 _REACH = 4.0  # standard deviations beyond the limits that the inverse of g covers
 _STEPS = 512
 
@@ -53,17 +54,26 @@ def no_limits(bands: int) -> Limits:
     return Limits(np.full(bands, -np.inf), np.full(bands, np.inf))
 
 
-def find_limits(values: NDArray, observed: Mask) -> Limits:
-    """The limits of ``values`` ``(band, row, column)``: spikes at the ends of the bands' histograms."""
+def find_limits(values: NDArray, observed: Mask, sigma: NDArray[np.float64]) -> Limits:
+    """The limits of ``values`` ``(band, row, column)``: spikes at the ends of the bands' histograms.
+
+    A spike counts only where noise of level ``sigma`` ``(band,)`` can have made it: then about as many samples lie
+    within one noise deviation of the limit. (Saturated targets and fill have none beside them.)
+    """
     low, high = np.full(len(values), -np.inf), np.full(len(values), np.inf)
     for band, (image, seen) in enumerate(zip(values, observed)):
         levels, counts = np.unique(image[seen], return_counts=True)
         if len(levels) > 2 * _NEIGHBOURS:
-            if _is_spike(counts):
+            near_low = counts[1 : np.searchsorted(levels, levels[0] + sigma[band], side="right")].sum()
+            near_high = counts[np.searchsorted(levels, levels[-1] - sigma[band]) : -1].sum()
+            if _is_spike(counts) and near_low >= _BESIDE_SPIKE * counts[0]:
                 low[band] = levels[0]
-            if _is_spike(counts[::-1]):
+            if _is_spike(counts[::-1]) and near_high >= _BESIDE_SPIKE * counts[-1]:
                 high[band] = levels[-1]
-    return Limits(low, high)
+    found = Limits(low, high)
+    clipped = sum(int(np.count_nonzero(part)) for part in found.censored(values, observed))
+    # A few samples in a few bands are not worth the rounds; the other bands speak for them.
+    return found if clipped >= _LEAST_SHARE * np.count_nonzero(observed) else no_limits(len(values))
 
 
 def expected(truth: NDArray, sigma: NDArray, limits: Limits) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from . import trial
 from .clipping import Limits, complete, find_limits, no_limits, unclipped
 from .devices import resolve, set_threads
 from .experts.nl_ridge import nl_ridge, nl_ridge_pair
+from .noise import levels
 from .observation import Cube, Mask
 from .outliers import find_outliers, robust_subspace
 from .subspace import Subspace, find_subspace
@@ -103,7 +104,9 @@ def learn(
         values, judged = np.where(outliers, stand_in, values), observed & ~outliers
     else:
         judged = observed
-    limits = find_limits(values, judged) if settings.noise != "gaussian" else no_limits(len(values))
+    limits = no_limits(len(values))
+    if settings.noise != "gaussian":
+        limits = find_limits(values, judged, levels(values, observed) if given is None else given)
     if limits.any:
         subspace = _clipped_subspace(values, observed, limits, given, settings)
     else:

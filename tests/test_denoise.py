@@ -249,11 +249,15 @@ def test_clipping_is_found_where_it_is():
     clipped = values.copy()
     clipped[:10] = clipped[:10].clip(0, None)
     clipped[5:] = clipped[5:].clip(None, 1)
-    limits = find_limits(clipped, everywhere(values))
+    level = np.full(30, 0.3)
+    limits = find_limits(clipped, everywhere(values), level)
     np.testing.assert_array_equal(limits.low, [0.0] * 10 + [-np.inf] * 20)
     np.testing.assert_array_equal(limits.high, [np.inf] * 5 + [1.0] * 25)
-    assert not find_limits(values, everywhere(values)).any
-    assert not find_limits(np.rint(values * 200), everywhere(values)).any  # many samples on each of some levels
+    assert not find_limits(values, everywhere(values), level).any
+    # Many samples on each of some levels, and a saturated target far above its surroundings.
+    assert not find_limits(np.rint(values * 200), everywhere(values), 200 * level).any
+    values[:, 10:20, 10:20] = 9.0
+    assert not find_limits(values, everywhere(values), level).any
 
 
 def test_moments_of_clipped_samples_are_those_of_a_simulation():
