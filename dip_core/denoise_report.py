@@ -225,11 +225,16 @@ def _pictures(outcome: Outcome) -> report.Section:
     tall, wide = min(_DETAIL, rows), min(_DETAIL, columns)
     parts: list[str | report.Table | report.Figure | report.Gallery] = []
     close = Window((columns - wide) // 2, (rows - tall) // 2, wide, tall)
-    stretch = None
-    for title, window in (("the whole scene", None), ("a close-up of the middle", close)):
+    noisiest = _noisiest(outcome)
+    name = f"{known.scene.names[noisiest]}, the noisiest for its signal"
+    shown: list[tuple[str, list[int], Window | None]] = [("the whole scene", bands, None)]
+    if (tall, wide) != (rows, columns):
+        shown.append(("a close-up of the middle", bands, close))
+    shown.append((name, [noisiest], close))
+    for title, chosen_bands, window in shown:
         step = plots.step_for(rows, columns) if window is None else 1
-        before, after, seen = _views(known, written, bands, window, step)
-        stretch = stretch or plots.stretch_of(after, seen)
+        before, after, seen = _views(known, written, chosen_bands, window, step)
+        stretch = plots.stretch_of(after, seen)
         outside = ~np.asarray(seen.any(axis=0))
         parts.append(
             report.Gallery(
@@ -240,6 +245,12 @@ def _pictures(outcome: Outcome) -> report.Section:
             )
         )
     return report.Section("Before and after", parts)
+
+
+def _noisiest(outcome: Outcome) -> int:
+    """The number of the band whose noise is the largest share of the width of its values."""
+    known = outcome.known
+    return known.bands[int(np.argmax(outcome.model.subspace.sigma / (known.high - known.low)))]
 
 
 def _views(

@@ -205,7 +205,11 @@ def band_curves(
     with rc_context(_STYLE):
         figure, axes = _plot(7.2, 3.4)
         for (name, (x, y)), colour in zip(curves.items(), (_ACCENT, *_COLOURS)):
-            axes.plot(x, y, label=name, color=colour, linewidth=1.8, marker="o", markersize=2.5)
+            order = np.argsort(x)  # detectors of one sensor may overlap
+            axes.plot(
+                np.asarray(x)[order], np.asarray(y)[order], label=name, color=colour, linewidth=1.4, marker="o",
+                markersize=2.5,
+            )  # fmt: skip
         axes.set_yscale("log")
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
