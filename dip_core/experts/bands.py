@@ -2,7 +2,7 @@
 
 Landsat's bands lie side by side in the focal plane, so the ends of their gaps differ by a few pixels.
 Where band *b* is missing and others are observed, its *departure* from the smooth surface through the
-pixels that all bands see is predicted from the others' departures. The regression is fitted to increments
+pixels that all bands see is predicted from the others' departures. The regression is fitted to *increments*
 (differences over a few pixels), which vary as departures do; what it leaves over at observed pixels is
 carried in from the rim. A band that the others do not explain borrows nothing.
 
@@ -25,7 +25,10 @@ MOST_PREDICTORS = 6
 LEAST_EXPLAINED = 0.5
 _LAGS = (2, 4)
 _FEWEST_SAMPLES = 200
+_SEEN_THERE = 0.5  # share of a band's missing pixels that a predictor should see
 _RIDGE = 1e-3
+_SAMPLES = 20_000  # increments of each lag and direction
+_LEAST_COMMON = 0.1  # share of the pixels that all bands must see for a common surface
 
 
 def borrow(observation: Observation) -> tuple[Observation, Mask]:
@@ -37,17 +40,18 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
     missing = observation.target & ~observation.observed & somewhere & alive[:, None, None]
     if not missing.any():
         return observation, borrowed
-    products, counts = _increments(observation)
+    steps, known = _increments(observation)
     common: Mask = np.all(seen[alive], axis=0)
     domain: Mask = np.any(observation.observed | observation.target, axis=0)
-    smooth = np.zeros(observation.shape)  # without a pixel that all bands see, departures are from the mean
-    if common.any():
+    smooth = np.zeros(observation.shape)  # without enough pixels that all bands see, departures are from the mean
+    if np.count_nonzero(common) >= _LEAST_COMMON * np.count_nonzero(domain):
         smooth = fill_harmonic(observation.values, common, domain & ~common)
     departure = np.where(seen, observation.values - smooth, 0.0)
     values = observation.values.astype(np.float64)
     for band in np.flatnonzero(missing.any(axis=(1, 2))).tolist():
-        for chosen, where in _patterns(observation, missing[band], _alike(products, counts, band)):
-            weights, explained = _regression(products, band, chosen)
+        there = seen[:, missing[band]].mean(axis=1) >= _SEEN_THERE
+        for chosen, where in _patterns(observation, missing[band], _alike(steps, known, band, there)):
+            weights, explained = _regression(steps, known, band, chosen)
             if explained < LEAST_EXPLAINED:
                 continue
             predicted = np.tensordot(weights, departure[chosen], axes=1)
@@ -60,32 +64,37 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
     return helped, borrowed
 
 
-def _increments(observation: Observation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean products of increments of each pair of bands, and their numbers, ``(band, band)``."""
-    bands = len(observation.values)
-    sums, counts = np.zeros((bands, bands)), np.zeros((bands, bands))
+def _increments(observation: Observation) -> tuple[NDArray[np.float32], Mask]:
+    """A sample of the bands' increments, and which of them are known, both ``(band, sample)``."""
+    rng = np.random.default_rng(0)
+    seen = observation.seen
+    steps, known = [], []
     for lag in _LAGS:
         for axis in (1, 2):
-            if observation.shape[axis] <= lag:
+            rows, columns = (size - lag * (axis == number) for number, size in enumerate(observation.shape[1:], 1))
+            if rows <= 0 or columns <= 0:
                 continue
-            near: list[slice] = [slice(None)] * 3
-            far: list[slice] = [slice(None)] * 3
-            near[axis], far[axis] = slice(None, -lag), slice(lag, None)
-            both = observation.observed[tuple(near)] & observation.observed[tuple(far)]
-            step = np.where(both, observation.values[tuple(near)] - observation.values[tuple(far)], np.float32(0))
-            flat, used = step.reshape(bands, -1), both.reshape(bands, -1).astype(np.float32)
-            sums += flat @ flat.T
-            counts += used @ used.T
-    return sums / np.maximum(counts, 1.0), counts
+            places = rng.permutation(rows * columns)[:_SAMPLES]
+            near = np.divmod(places, columns)
+            far = (near[0] + lag * (axis == 1), near[1] + lag * (axis == 2))
+            steps.append(observation.values[:, near[0], near[1]] - observation.values[:, far[0], far[1]])
+            known.append(seen[:, near[0], near[1]] & seen[:, far[0], far[1]])
+    return np.concatenate(steps, axis=1), np.concatenate(known, axis=1)
 
 
-def _alike(products: NDArray[np.float64], counts: NDArray[np.float64], band: int) -> list[int]:
-    """The bands whose increments go most with those of ``band``, at most `MOST_PREDICTORS`."""
-    power = np.sqrt(np.maximum(np.diag(products), 1e-12))
-    likeness = np.abs(products[band]) / (power * power[band])
-    usable = (counts[band] >= _FEWEST_SAMPLES) & (np.diag(products) > 0)
-    order = [int(other) for other in np.argsort(-likeness) if other != band and usable[other]]
-    return order[:MOST_PREDICTORS]
+def _alike(steps: NDArray[np.float32], known: Mask, band: int, there: Mask) -> list[int]:
+    """The bands whose increments go most with those of ``band``, at most `MOST_PREDICTORS`.
+
+    Bands that see the pixels in question (``there``) come first: stripes that alike bands share leave the others.
+    """
+    both = known & known[band]
+    own = np.where(both, steps[band], np.float32(0))
+    other = np.where(both, steps, np.float32(0))
+    power = np.square(own).sum(axis=1) * np.square(other).sum(axis=1)
+    likeness = np.abs((own * other).sum(axis=1)) / np.sqrt(np.maximum(power, 1e-12))
+    usable = (both.sum(axis=1) >= _FEWEST_SAMPLES) & (power > 0)
+    ranked = np.lexsort((-likeness, ~there))
+    return [int(number) for number in ranked if number != band and usable[number]][:MOST_PREDICTORS]
 
 
 def _patterns(observation: Observation, missing: Mask, predictors: list[int]) -> list[tuple[list[int], Mask]]:
@@ -101,12 +110,19 @@ def _patterns(observation: Observation, missing: Mask, predictors: list[int]) ->
     return found
 
 
-def _regression(products: NDArray[np.float64], band: int, chosen: list[int]) -> tuple[NDArray[np.float64], float]:
-    """Weights of the chosen bands, and the share of the band's increments that they explain."""
-    gram = products[np.ix_(chosen, chosen)]
-    gram = gram + _RIDGE * np.diag(np.diag(gram))
-    cross = products[chosen, band]
-    weights = np.linalg.solve(gram, cross)
-    power = products[band, band]
-    left = float(power) - 2.0 * float(weights @ cross) + float(weights @ products[np.ix_(chosen, chosen)] @ weights)
-    return weights.astype(np.float64), float(1.0 - left / power) if power > 0 else 0.0
+def _regression(
+    steps: NDArray[np.float32], known: Mask, band: int, chosen: list[int]
+) -> tuple[NDArray[np.float64], float]:
+    """Weights of the chosen bands, and the share of the band's increments that they explain.
+
+    Both are taken where all of these bands are known: products of pairs from different pixels are no covariance.
+    """
+    used = np.all(known[[band, *chosen]], axis=0)
+    if np.count_nonzero(used) < _FEWEST_SAMPLES:
+        return np.zeros(len(chosen)), 0.0
+    others, own = steps[chosen][:, used].astype(np.float64), steps[band, used].astype(np.float64)
+    gram = others @ others.T
+    weights = np.linalg.solve(gram + _RIDGE * np.diag(np.maximum(np.diag(gram), 1e-12)), others @ own)
+    power = float(own @ own)
+    left = float(np.square(own - weights @ others).sum())
+    return weights, 1.0 - left / power if power > 0 else 0.0
