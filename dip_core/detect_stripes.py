@@ -1,0 +1,194 @@
+"""Run a `DetectStripesJob`: find the stripes and dead lines of a scene, write them as a mask and tell of them.
+
+The mask has a band for each of the scene's: 0 clean, 1 dead, 2 offset. Bands without an observed pixel and
+bands that the bad-band list names are not judged and stay 0.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import metadata, plots
+from .band_residual import FEWEST_BANDS
+from .context import Context
+from .events import Result
+from .gaps import find_gaps
+from .job import DetectStripesJob
+from .provenance import provenance
+from .report import Figure, Gallery, KeyNumber, Report, Section, Table, write_csv, write_html
+from .scene import Scene
+from .stripes import Stripes, detect
+from .writer import RasterWriter
+
+DEAD, OFFSET = 1, 2
+_MOST_PICTURES = 4
+_COLUMNS = {
+    "band": "Band",
+    "name": "Name",
+    "wavelength_um": "Wavelength [\u00b5m]",
+    "status": "Status",
+    "orientation": "Lines along",
+    "slope": "Slope",
+    "dead_lines": "Dead lines",
+    "offset_lines": "Offset lines",
+    "largest_offset": "Largest offset",
+    "score": "Largest score",
+    "noise": "Noise",
+}
+
+
+def run(job: DetectStripesJob, context: Context) -> Result:
+    """Write what the job wants; the numbers are STRIPED_BANDS, DEAD_LINES and OFFSET_LINES, over all bands.
+
+    Raises the errors of `scene`, `gaps` and `writer`.
+    """
+    with Scene([job.input]) as scene:
+        context.progress(0.0, "Reading the scene")
+        gaps = find_gaps(scene)
+        observed, target = gaps.window()
+        if gaps.origin == "fill value 0":  # without a nodata value, lines of zeros are dead lines, not gaps
+            observed = observed | target
+        use = [known.good is not False for known in metadata.spectral(scene)]
+        judged = [good and bool(observed[number].any()) for number, good in enumerate(use)]
+        if not all(judged):
+            context.info(f"{judged.count(False)} bands are marked bad or empty and are not judged.")
+        if sum(judged) < FEWEST_BANDS:
+            context.warn(
+                f"With less than {FEWEST_BANDS} bands, stripes cannot be told from the scene by the other bands: only "
+                "clear ones are found, and no tilted ones."
+            )
+        context.progress(0.05, "Looking for stripes")
+
+        def follow(fraction: float) -> None:
+            context.progress(0.05 + 0.8 * fraction, "Looking for stripes")
+
+        image = scene.read()
+        found = detect(image, observed, judged, follow)
+        table = _table(scene, found, judged)
+        numbers = {
+            "STRIPED_BANDS": float(len(found.bands)),
+            "DEAD_LINES": float(sum(row.dead_lines for row in found.table())),
+            "OFFSET_LINES": float(sum(row.offset_lines for row in found.table())),
+        }
+        context.info(_summary(numbers))
+        context.progress(0.88, "Writing")
+        if job.outputs.output:
+            _write_mask(job, scene, found)
+        if job.outputs.metrics:
+            write_csv(table, job.outputs.metrics)
+        if job.outputs.report:
+            write_html(_report(job, scene, image, observed, found, table, numbers, context), job.outputs.report)
+    context.progress(1.0, "Done")
+    wanted = {name: path for name, path in job.outputs.wanted().items() if name in ("OUTPUT", "METRICS", "REPORT")}
+    return Result(outputs=wanted, numbers=numbers)
+
+
+def mask_of(found: Stripes, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.uint8]:
+    """The mask of a window, ``(band, row, column)``: 0 clean, 1 dead, 2 offset."""
+    offset = np.where(found.offset_map(rows, columns) != 0, np.uint8(OFFSET), np.uint8(0))
+    return np.where(found.dead_map(rows, columns), np.uint8(DEAD), offset)
+
+
+def _write_mask(job: DetectStripesJob, scene: Scene, found: Stripes) -> None:
+    writer = RasterWriter(
+        job.outputs.output or "",
+        scene,
+        dtype="uint8",
+        nodata=None,
+        descriptions=[f"{name}: 0 clean, 1 dead, 2 offset" for name in scene.names],
+        tags=provenance(job.task, striped_bands=[number + 1 for number in found.bands]),
+        kind="mask",
+    )
+    with writer:
+        for window in scene.blocks():
+            writer.write(mask_of(found, *window.toslices()), window)
+
+
+def _table(scene: Scene, found: Stripes, judged: list[bool]) -> Table:
+    """A row for each band, or for each of its directions; the column names are those of the CSV."""
+    rows = []
+    by_band: dict[int, list] = {}
+    for item in found.table():
+        by_band.setdefault(item.band, []).append(item)
+    for number, (name, known) in enumerate(zip(scene.names, metadata.spectral(scene))):
+        head = [number + 1, name, known.wavelength]
+        noise = found.noise[number] if judged[number] and number < len(found.noise) else math.nan
+        for item in by_band.get(number, ()):
+            facts = [item.orientation, item.slope, item.dead_lines, item.offset_lines, item.largest_offset, item.score]
+            rows.append([*head, "striped", *facts, noise])
+        if number not in by_band:
+            status = "clean" if judged[number] else "not judged"
+            rows.append([*head, status, None, None, 0, 0, None, None, noise])
+    return Table(tuple(_COLUMNS), rows)
+
+
+def _summary(numbers: dict[str, float]) -> str:
+    bands, dead, offset = (int(numbers[name]) for name in ("STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"))
+    if not bands:
+        return "No stripes and no dead lines were found."
+    return f"Stripes were found in {bands} bands: {dead} dead lines and {offset} lines with an offset."
+
+
+def _report(
+    job: DetectStripesJob,
+    scene: Scene,
+    image: NDArray,
+    observed: NDArray[np.bool_],
+    found: Stripes,
+    table: Table,
+    numbers: dict[str, float],
+    context: Context,
+) -> Report:
+    striped = [row for row in table.rows if row[3] == "striped"]
+    heads = tuple(_COLUMNS.values())
+    sections = []
+    if striped:
+        sections = [
+            Section("Pictures", [_pictures(scene, image, observed, found)]),
+            Section(
+                "Striped bands",
+                [
+                    Table(heads, striped),
+                    "Offsets and noise are in the data's units. A score is an offset in deviations of the line medians; "
+                    "a slope is how many columns a line moves for each row (lines along rows: rows for each column). "
+                    "Dead lines are constant, saturated, copied from a neighbour, or at odds with all other bands.",
+                ],
+            ),
+        ]
+    return Report(
+        title=f"Detect stripes: {os.path.basename(job.input)}",
+        summary=_summary(numbers),
+        key_numbers=[
+            KeyNumber("Striped bands", int(numbers["STRIPED_BANDS"]), f"of {scene.count}"),
+            KeyNumber("Dead lines", int(numbers["DEAD_LINES"]), "to be inpainted, over all bands"),
+            KeyNumber("Offset lines", int(numbers["OFFSET_LINES"]), "to be corrected, over all bands"),
+        ],
+        warnings=context.warnings,
+        sections=[*sections, Section("All bands", [Table(heads, table.rows)])],
+        settings={"INPUT": job.input},
+        data={"numbers": numbers, "bands": [dict(zip(table.columns, row)) for row in table.rows]},
+    )
+
+
+def _pictures(scene: Scene, image: NDArray, observed: NDArray[np.bool_], found: Stripes) -> Gallery:
+    """The bands with most striped lines, beside their masks."""
+    lines: dict[int, int] = {}
+    for row in found.table():
+        lines[row.band] = lines.get(row.band, 0) + row.dead_lines + row.offset_lines
+    # Dead lines through all bands say the same in each, so bands with more of their own come first.
+    chosen = sorted(lines, key=lambda band: -lines[band])[:_MOST_PICTURES]
+    step = plots.step_for(*scene.grid.shape)
+    mask = mask_of(found)
+    figures = []
+    for band in sorted(chosen):
+        small, seen = plots.thumbnail(image[band : band + 1], observed[band : band + 1], step)
+        stretch = plots.stretch_of(small, seen)
+        name = scene.names[band]
+        figures.append(Figure(plots.picture(small, stretch, exterior=~seen[0]), f"{name}."))
+        marked = mask[band, ::step, ::step] > 0
+        figures.append(Figure(plots.mask_picture(marked, ~seen[0]), f"{name}: dead and offset lines."))
+    return Gallery(figures)
