@@ -27,8 +27,8 @@ class DetectStripes(EngineAlgorithm):
     TAGS = ("hyperspectral", "stripes", "destriping", "dead", "columns", "lines", "mask", "quality")
     HELP = """
 <p>Each band is predicted from the others. A line along which the band differs from its prediction by one and the same
-amount has an <i>offset</i>; a line that is constant, saturated, copied from its neighbour or at odds with all other bands
-is <i>dead</i>. Lines may be columns, rows, or tilted as a rectification leaves them.</p>
+amount has an <i>offset</i>; a line that is constant, saturated, copied from its neighbour or at odds with all other
+bands is <i>dead</i>. Lines may be columns, rows, or tilted as a rectification leaves them.</p>
 <p>Give the mask to "Inpaint stripes", which also finds stripes by itself where it gets none.</p>
 """
     INPUT = "INPUT"
@@ -45,10 +45,15 @@ is <i>dead</i>. Lines may be columns, rows, or tilted as a rectification leaves 
             "are told from the scene by the other bands.",
         )
         self.add_raster_output(
-            self.OUTPUT, "Stripe mask", "One band for each of the raster's: 0 clean, 1 dead line, 2 line with an offset."
+            self.OUTPUT,
+            "Stripe mask",
+            "One band for each of the raster's: 0 clean, 1 dead line, 2 line with an offset.",
         )
         self.add_file_output(
-            self.METRICS, "Band table", "CSV files (*.csv)", "For each band: how many lines, their direction and offset."
+            self.METRICS,
+            "Band table",
+            "CSV files (*.csv)",
+            "For each band: how many lines, their direction and offset.",
         )
         self.add_file_output(self.REPORT, "Report", "HTML files (*.html)", "The striped bands, with pictures.")
         for name, text in NUMBERS.items():

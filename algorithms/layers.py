@@ -31,6 +31,7 @@ _numbers = itertools.count()
 RAMP = ("#fff7ec", "#fdd49e", "#fc8d59", "#d7301f", "#7f0000")
 """Light (certain) to dark red (uncertain), even in lightness."""
 CHANGED = QColor(214, 0, 147, 140)
+OFFSET = QColor(0, 114, 178, 160)
 
 
 def name_layer(context: QgsProcessingContext, destination: str | None, name: str) -> None:
@@ -122,13 +123,23 @@ class RampStyle(QgsProcessingLayerPostProcessorInterface):
 
 
 class MaskStyle(QgsProcessingLayerPostProcessorInterface):
-    """Changed pixels in a translucent colour, all others clear."""
+    """Pixels of value 0 clear, those of other values in translucent colours."""
+
+    CLASSES = ((1, CHANGED, "changed"),)
+    CLEAR = "as observed"
 
     def postProcessLayer(
         self, layer: QgsRasterLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        """Set the two classes."""
+        """Set the classes."""
         entry = QgsPalettedRasterRenderer.Class
-        classes = [entry(0, QColor(0, 0, 0, 0), "as observed"), entry(1, CHANGED, "changed")]
+        classes = [entry(0, QColor(0, 0, 0, 0), self.CLEAR), *(entry(*each) for each in self.CLASSES)]
         layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
         layer.triggerRepaint()
+
+
+class StripeStyle(MaskStyle):
+    """The first band of a stripe mask: dead lines and lines with an offset."""
+
+    CLASSES = ((1, CHANGED, "dead"), (2, OFFSET, "offset"))
+    CLEAR = "clean"

@@ -9,6 +9,7 @@ from ..dip_core import __version__
 from .assessrestoration import AssessRestoration
 from .base import ICON, PYTHON_SETTING
 from .denoisehsi import DenoiseHsi
+from .detectstripes import DetectStripes
 from .gapfillslcoff import GapFillSlcOff
 from .inpaintstripes import InpaintStripes
 from .setupengine import SetUpEngine
@@ -20,6 +21,7 @@ ALGORITHMS = (
     GapFillSlcOff,
     DenoiseHsi,
     InpaintStripes,
+    DetectStripes,
     SuperResolve,
     TrainSuperResolver,
     SimulateGaps,

@@ -4,9 +4,6 @@ Each band is predicted linearly from all others. With the precision matrix P (th
 the bands), the residual of band b is (P y)_b / P_bb, so one inverse serves all bands. A stripe in band k
 leaks into the residual of band b by P_bk / P_bb, which is known, and can be undone. Bands that are known
 to be striped alike would predict each other's stripes: they are *suspects*, predicted from the others only.
-
-The covariance is that of *mixed differences* y(i,j) - y(i+h,j) - y(i,j+h) + y(i+h,j+h), from which offsets
-of columns and of rows cancel: bands that share stripes do not learn to predict them from one another.
 """
 
 from __future__ import annotations
@@ -22,8 +19,7 @@ Cube = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 FEWEST_BANDS = 5  # with less, a stripe and its leak cannot be told apart
-PIXELS_A_BAND = 8  # differences that the covariance needs for each band
-_STEP = 8  # pixels over which differences are taken: far enough for a scene to change
+PIXELS_A_BAND = 8  # that the covariance needs
 _RIDGE = 1e-6
 _MOST_SAMPLES = 100_000  # enough for any number of bands
 
@@ -47,21 +43,25 @@ class Residual:
             self.values[number, rows, columns] += weight[number] * change
 
 
-def residual(values: Cube, used: Mask, suspects: Sequence[int] = ()) -> Residual:
+def residual(values: Cube, used: Mask, suspects: Sequence[int] = (), model: Cube | None = None) -> Residual:
     """Predict each band of a cube ``(band, row, column)`` from the others and subtract the prediction.
 
     ``used`` (same shape): pixels to learn from and to give a residual; elsewhere ``values`` must be finite.
-    ``suspects``: bands that predict no other, if enough others are left. With few bands, or few pixels, each
-    band is taken as it is.
+    ``suspects``: bands that predict no other, if enough others are left. ``model``: a cube to learn from instead,
+    such as ``values`` less known stripes. With few bands, or few pixels, each band is taken as it is.
     """
     count = len(values)
     everywhere = used.mean(axis=0) >= 0.8
-    differences = _mixed_differences(values, everywhere) if count >= FEWEST_BANDS else None
-    if differences is None or differences.shape[1] < PIXELS_A_BAND * count:
+    number = np.count_nonzero(everywhere)
+    if count < FEWEST_BANDS or number < PIXELS_A_BAND * count:
         return Residual(np.where(used, values, np.float32(np.nan)), np.eye(count), False)
-    scale = np.maximum(differences.std(axis=1), np.finfo(np.float32).tiny).astype(np.float64)
-    differences /= scale[:, None].astype(np.float32)
-    covariance = (differences @ differences.T).astype(np.float64) / differences.shape[1] + _RIDGE * np.eye(count)
+    spectra = (values if model is None else model)[:, everywhere][:, :: max(1, number // _MOST_SAMPLES)].astype(
+        np.float64
+    )
+    spectra -= spectra.mean(axis=1, keepdims=True)
+    scale = np.maximum(spectra.std(axis=1), np.finfo(np.float32).tiny)
+    spectra /= scale[:, None]
+    covariance = spectra @ spectra.T / spectra.shape[1] + _RIDGE * np.eye(count)
     good = np.setdiff1d(np.arange(count), np.asarray(suspects, int))
     if len(good) < FEWEST_BANDS:
         good = np.arange(count)
@@ -91,16 +91,3 @@ def fill_unseen(image: NDArray[np.float32], seen: Mask) -> None:
     if seen.any():
         rows, columns = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
         image[~seen] = image[rows[~seen], columns[~seen]]
-
-
-def _mixed_differences(values: Cube, seen: Mask) -> NDArray[np.float32]:
-    """Differences ``(band, sample)`` in which offsets of rows and columns cancel."""
-    step = max(1, min(_STEP, (min(seen.shape) - 1) // 2))
-    near, far = slice(None, -step), slice(step, None)
-    whole = seen[near, near] & seen[far, near] & seen[near, far] & seen[far, far]
-    rows, columns = np.nonzero(whole)
-    thin = max(1, len(rows) // _MOST_SAMPLES)
-    rows, columns = rows[::thin], columns[::thin]
-    below, beside = rows + step, columns + step
-    found = [band[rows, columns] - band[below, columns] - band[rows, beside] + band[below, beside] for band in values]
-    return np.stack(found).astype(np.float32)

@@ -69,7 +69,7 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         image = scene.read()
         found = detect(image, observed, judged, follow)
         table = _table(scene, found, judged)
-        numbers = {
+        numbers: dict[str, float | None] = {
             "STRIPED_BANDS": float(len(found.bands)),
             "DEAD_LINES": float(sum(row.dead_lines for row in found.table())),
             "OFFSET_LINES": float(sum(row.offset_lines for row in found.table())),
@@ -126,8 +126,8 @@ def _table(scene: Scene, found: Stripes, judged: list[bool]) -> Table:
     return Table(tuple(_COLUMNS), rows)
 
 
-def _summary(numbers: dict[str, float]) -> str:
-    bands, dead, offset = (int(numbers[name]) for name in ("STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"))
+def _summary(numbers: dict[str, float | None]) -> str:
+    bands, dead, offset = (int(numbers[name] or 0) for name in ("STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"))
     if not bands:
         return "No stripes and no dead lines were found."
     return f"Stripes were found in {bands} bands: {dead} dead lines and {offset} lines with an offset."
@@ -140,7 +140,7 @@ def _report(
     observed: NDArray[np.bool_],
     found: Stripes,
     table: Table,
-    numbers: dict[str, float],
+    numbers: dict[str, float | None],
     context: Context,
 ) -> Report:
     striped = [row for row in table.rows if row[3] == "striped"]
@@ -153,8 +153,9 @@ def _report(
                 "Striped bands",
                 [
                     Table(heads, striped),
-                    "Offsets and noise are in the data's units. A score is an offset in deviations of the line medians; "
-                    "a slope is how many columns a line moves for each row (lines along rows: rows for each column). "
+                    "Offsets and noise are in the data's units. A score is an offset in deviations of the line "
+                    "medians; a slope is how many columns a line moves for each row (lines along rows: rows for each "
+                    "column). "
                     "Dead lines are constant, saturated, copied from a neighbour, or at odds with all other bands.",
                 ],
             ),
@@ -163,9 +164,9 @@ def _report(
         title=f"Detect stripes: {os.path.basename(job.input)}",
         summary=_summary(numbers),
         key_numbers=[
-            KeyNumber("Striped bands", int(numbers["STRIPED_BANDS"]), f"of {scene.count}"),
-            KeyNumber("Dead lines", int(numbers["DEAD_LINES"]), "to be inpainted, over all bands"),
-            KeyNumber("Offset lines", int(numbers["OFFSET_LINES"]), "to be corrected, over all bands"),
+            KeyNumber("Striped bands", int(numbers["STRIPED_BANDS"] or 0), f"of {scene.count}"),
+            KeyNumber("Dead lines", int(numbers["DEAD_LINES"] or 0), "to be inpainted, over all bands"),
+            KeyNumber("Offset lines", int(numbers["OFFSET_LINES"] or 0), "to be corrected, over all bands"),
         ],
         warnings=context.warnings,
         sections=[*sections, Section("All bands", [Table(heads, table.rows)])],

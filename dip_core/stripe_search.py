@@ -24,7 +24,9 @@ _ALONG = 0.3  # share of a line's full length that must have been observed
 _SHORTEST_HALF = 48  # pixels: half lines that are shorter are not judged on their own
 _AGREEMENT = 0.4  # of the offset, which each quarter of a line must have
 _WILD = 3.0  # typical spreads of the residual along a line
+_BETTER = 0.6  # of a wild line's spread, which interpolation must reach
 _TILT_EVIDENCE = 150.0  # squared deviations beyond 16
+_NEW_TILT = 2.0  # times that for a direction that no other band has; a road can have more than 150
 _TILT_GAIN = 1.5  # times the evidence of lines that are not tilted
 _MOST_TILTS = 4
 _MOST_ROUNDS = 4  # of looking for bands that share tilted stripes
@@ -85,10 +87,16 @@ class Search:
             for direction in self.upright:
                 self._find_wild(direction)
         follow(0.8)
-        for direction in self.upright:
-            for start, stop in self._parts(direction):
-                self._find_offsets(direction, start, stop)
-            follow(0.9)
+        tilted = list(self.found)
+        self._find_upright()
+        follow(0.9)
+        if self.rest.spectral and len(self.found) > len(tilted):
+            # Stripes spoil the prediction that they are found by; so once more, by one learned without the worst.
+            model = self._corrected(0.5)
+            self.found = tilted
+            self.rest = residual(self._corrected(), self.seen & ~self.dead, model=model)
+            self._measure()
+            self._find_upright()
         return sorted(self.found, key=lambda item: item.band)
 
     def noise_by_band(self) -> NDArray[np.float64]:
@@ -96,6 +104,12 @@ class Search:
         noise = np.full(self.shape[0], np.nan)
         noise[self.keep] = self.noise
         return noise
+
+    def _find_upright(self) -> None:
+        """Offsets of columns and rows, whole lines first."""
+        for direction in self.upright:
+            for start, stop in self._parts(direction):
+                self._find_offsets(direction, start, stop)
 
     def _find_dead(self, place: int, direction: Direction) -> None:
         """Dead lines of one band: whole ones, then halves."""
@@ -123,19 +137,19 @@ class Search:
         """The noise of each band, and the usual deviation of its line medians, times the root of their length."""
         count = len(self.keep)
         self.noise, self.signal, self.usual = np.zeros(count), np.zeros(count), np.zeros(count)
-        diagonals = [Direction("columns", slope, self.shape[1:]) for slope in (0.5, -0.5)]
         for place, rest in enumerate(self.rest.values):
             self.signal[place] = deviation(self.values[place][self.seen[place]])
             inner, across = [], []
-            for direction in (*self.upright, *diagonals):
-                view = self._view(rest, direction)
+            for direction, other in (self.upright, self.upright[::-1]):
+                # Medians across stripes would be less certain than those of noise: stripes across are taken off.
+                view = self._view(rest, other)
+                crossing = medians(view, self._fewest(other, other.length))[0]
+                inner.append(self._noise_along(view, crossing))
+                view = self._view(rest - np.nan_to_num(crossing)[other.line_of()].astype(np.float32), direction)
                 centre, number = medians(view, self._fewest(direction, direction.length))
-                level = running_median(centre, _WINDOW * direction.finer)
-                across.append(deviation((centre - level) * np.sqrt(number)))
-                if not direction.tilted:
-                    inner.append(self._noise_along(view, centre))
+                across.append(deviation((centre - running_median(centre, _WINDOW)) * np.sqrt(number)))
             self.noise[place] = min(inner)
-            self.usual[place] = float(np.median(across))
+            self.usual[place] = min(across)
 
     def _noise_along(self, view: NDArray, centre: Profile) -> float:
         """The noise of pixels, by the spread along the median line (of second differences in a band alone)."""
@@ -168,15 +182,14 @@ class Search:
         """Lines that agree with no other band: worse than interpolation even when their offset is taken off."""
         count = len(self.keep)
         spread = np.full((count, direction.count), np.nan)
-        guess = np.zeros(count)
         for place, rest in enumerate(self.rest.values):
             view = direction.view(rest)
-            spread[place] = spreads(view, medians(view, self._fewest(direction, direction.length))[0])
-            seen = np.where(np.isfinite(rest), self.values[place], np.float32(np.nan))
-            lines = direction.view(seen)
-            guess[place] = deviation((lines[1:-1] - (lines[:-2] + lines[2:]) / 2).ravel())
-        usual = np.nanmedian(spread, axis=1)
-        limit = np.maximum(_WILD * usual, guess)
+            known = np.isfinite(medians(view, self._fewest(direction, direction.length))[0])
+            spread[place] = np.where(known, self._inner_spreads(view), np.nan)
+        if not np.isfinite(spread).any():
+            return
+        usual = np.array([medians(line[None], 1)[0][0] for line in spread])
+        limit = _WILD * usual
         for line in np.flatnonzero((spread > limit[:, None]).any(axis=0)):
             leaked = np.zeros(count)
             for place in np.argsort(-np.nan_to_num(spread[:, line] / np.maximum(usual, 1e-30))):
@@ -186,12 +199,34 @@ class Search:
                     spread[place, line] = np.nan
         wild = spread > limit[:, None]
         for place in np.flatnonzero(wild.any(axis=1)).tolist():
-            if wild[place].mean() <= 0.2 and all(last - first <= WIDEST for first, last in runs(wild[place])):
+            wild[place] &= self._better_interpolated(place, direction, wild[place], spread[place])
+            if wild[place].any() and wild[place].mean() <= 0.2:
                 self._add_dead(place, direction, 0, direction.length, wild[place])
                 before = self.values[place].copy()
                 fill_unseen(self.values[place], self.seen[place] & ~self.dead[place])
                 self.rest.add(place, self.values[place] - before)
                 self.rest.values[place][self.dead[place]] = np.nan
+
+    @staticmethod
+    def _inner_spreads(view: NDArray) -> Profile:
+        """The spread along each line about the medians of its quarters, as a stripe may end on the way."""
+        view = view.copy()
+        for part in np.array_split(np.arange(view.shape[1]), min(4, view.shape[1])):
+            view[:, part] -= medians(view[:, part], 1)[0][:, None]
+        return spreads(view, np.zeros(len(view)))
+
+    def _better_interpolated(self, place: int, direction: Direction, wild: Lines, spread: Profile) -> Lines:
+        """Which wild lines agree better with the other bands once interpolated: along an edge they would not."""
+        rest, values = (direction.view(image[place]) for image in (self.rest.values, self.values))
+        better = np.zeros(len(wild), bool)
+        for first, last in runs(wild):
+            if first == 0 or last == len(wild) or last - first > WIDEST:
+                continue
+            weight = (np.arange(first, last) - first + 1)[:, None] / (last - first + 1)
+            guess = (1 - weight) * values[first - 1] + weight * values[last]
+            change = self._inner_spreads(rest[first:last] + guess - values[first:last])
+            better[first:last] = change < _BETTER * spread[first:last]
+        return better
 
     def _find_tilted(self) -> None:
         """Offsets of tilted lines: of single bands first, then those that many bands share.
@@ -222,12 +257,13 @@ class Search:
             self.rest = residual(self._corrected(), self.seen & ~self.dead)
             self._measure()
 
-    def _corrected(self) -> Cube:
-        """The values less the offsets found so far."""
+    def _corrected(self, share: float = 0.0) -> Cube:
+        """The values less the offsets found so far, those of at least ``share`` of their band's largest."""
         out = self.values.copy()
         for item in self.found:
             inside = (item.direction.along() >= item.start) & (item.direction.along() < item.stop)
-            out[self.keep.index(item.band)] -= (item.offset[item.direction.line_of()] * inside).astype(np.float32)
+            offset = np.where(np.abs(item.offset) >= share * np.abs(item.offset).max(), item.offset, 0.0)
+            out[self.keep.index(item.band)] -= (offset[item.direction.line_of()] * inside).astype(np.float32)
         return out
 
     def _tilts(self, known: Sequence[Direction] = ()) -> list[tuple[Direction, list[int]]]:
@@ -249,7 +285,7 @@ class Search:
                     bands.append(place)
                     break
             else:
-                if len(found) < _MOST_TILTS:
+                if len(found) < _MOST_TILTS and slant.evidence > _NEW_TILT * _TILT_EVIDENCE:
                     slope = search.refined(np.nan_to_num(self.rest.values[place]), self.noise[place], slant)
                     found.append((Direction(slant.orientation, slope, self.shape[1:]), [place]))
         return [(direction, bands) for direction, bands in found if bands]
@@ -295,7 +331,7 @@ class Search:
         over is found.
         """
         own = np.array([deviation(line) for line in scaled])
-        ceiling = 1.5 * self.usual if self.rest.spectral else np.inf
+        ceiling = 2.0 * self.usual if self.rest.spectral else np.inf
         return np.maximum(np.minimum(own, ceiling), np.maximum(1.2533 * self.noise, 1e-30))
 
     def _pursue(self, height: NDArray, limit: NDArray, only: Sequence[int] | None) -> NDArray[np.float64]:
@@ -331,7 +367,7 @@ class Search:
     def _agrees(view: NDArray, offset: Profile) -> Lines:
         """Whether each quarter of a line (of those with enough pixels) has a fair part of its offset."""
         agrees = offset != 0
-        for part in np.array_split(np.arange(view.shape[1]), 4):
+        for part in np.array_split(np.arange(view.shape[1]), min(4, view.shape[1])):
             centre = medians(view[:, part], min(4, len(part)))[0]
             agrees &= ~(centre * np.sign(offset) < _AGREEMENT * np.abs(offset))
         return agrees

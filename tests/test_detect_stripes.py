@@ -62,7 +62,16 @@ def test_mask_table_report_and_numbers_agree(tmp_path, striped):
     assert result.outputs == outputs.wanted() and warnings_of(told) == []
     rows = table(outputs.metrics)
     assert [row["band"] for row in rows] == [str(number) for number in range(1, 9)]
-    assert [row["status"] for row in rows] == ["clean", "clean", "striped", "clean", "clean", "striped", "clean", "clean"]
+    assert [row["status"] for row in rows] == [
+        "clean",
+        "clean",
+        "striped",
+        "clean",
+        "clean",
+        "striped",
+        "clean",
+        "clean",
+    ]
     assert (rows[2]["orientation"], rows[2]["offset_lines"], rows[2]["dead_lines"]) == ("columns", "1", "0")
     assert float(rows[2]["largest_offset"]) == pytest.approx(15, abs=1.5)
     assert (rows[5]["orientation"], rows[5]["offset_lines"], rows[5]["dead_lines"]) == ("rows", "0", "1")

@@ -26,6 +26,7 @@ CONTRACT = {
     ),
     "denoisehsi": (["INPUT", *RESTORER, "NOISE", "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
+    "detectstripes": (["INPUT"], ["OUTPUT", "METRICS", "REPORT", "STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"]),
     "superresolve": (
         ["INPUT", "FACTOR", "PSF", "PSF_SIGMA", *RESTORER, "MODEL"],
         [*RESTORER_OUTPUTS, *NUMBERS],
@@ -42,6 +43,7 @@ REQUIRED = {
     "gapfillslcoff": {"INPUT"},
     "denoisehsi": {"INPUT"},
     "inpaintstripes": {"INPUT"},
+    "detectstripes": {"INPUT"},
     "superresolve": {"INPUT"},
     "trainsuperresolver": {"INPUTS"},
     "simulategaps": {"INPUT"},
