@@ -8,6 +8,7 @@ recipe, a task and, on this machine, of whom to tell the share that is done.
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import threading
 import zipfile
@@ -129,9 +130,16 @@ class DaskExecutor:
 
 
 def _connect(address: str) -> Any:
-    """A client, connected in a thread of its own: it waits for ever on a port that accepts and says nothing."""
+    """A client of the scheduler at ``address``; raises what goes wrong, in time."""
     from distributed import Client
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
 
+    scheme, place = parse_address(address)
+    get_backend(scheme)
+    if scheme in ("tcp", "tls"):  # where nothing listens, the client would try again and again
+        with socket.create_connection(parse_host_port(place), timeout=_PATIENCE):
+            pass
     answer: SimpleQueue[Any] = SimpleQueue()
 
     def connect() -> None:
@@ -140,6 +148,7 @@ def _connect(address: str) -> Any:
         except Exception as error:  # raised again where it is waited for
             answer.put(error)
 
+    # In a thread of its own: a client waits for ever on a port that accepts and says nothing.
     threading.Thread(target=connect, daemon=True).start()
     try:
         found = answer.get(timeout=_PATIENCE)
