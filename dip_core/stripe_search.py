@@ -313,6 +313,8 @@ class Search:
         for place in np.flatnonzero(offset.any(axis=1)).tolist():
             shift = explained[place] + np.nan_to_num(centre[place] - height[place])
             offset[place] *= self._agrees(views[place] - shift[:, None], offset[place])
+            if direction.tilted:
+                self._widen(offset[place], height[place] - explained[place])
             for first, last in runs(offset[place] != 0):
                 if last - first > WIDEST * direction.finer and not self._alternates(offset[place, first:last]):
                     offset[place, first:last] = 0.0
@@ -371,6 +373,15 @@ class Search:
             centre = medians(view[:, part], min(4, len(part)))[0]
             agrees &= ~(centre * np.sign(offset) < _AGREEMENT * np.abs(offset))
         return agrees
+
+    @staticmethod
+    def _widen(offset: Profile, height: Profile) -> None:
+        """Let offsets of tilted lines reach the thirds of a pixel beside them that have a fair part of them."""
+        count = len(offset)
+        for line in np.flatnonzero(offset).tolist():
+            for near in (line - 2, line - 1, line + 1, line + 2):
+                if 0 <= near < count and offset[near] == 0 and height[near] / offset[line] >= _AGREEMENT:
+                    offset[near] = height[near]
 
     @staticmethod
     def _alternates(offset: Profile) -> bool:

@@ -316,6 +316,38 @@ def test_result_layers_are_named_and_styled(loaded):
     assert mask.classes()[1].color.alpha() < 255  # the scene stays visible below
 
 
+def test_stripe_mask_is_asked_for_named_and_styled(provider, fake_engine, monkeypatch, make_raster, tmp_path):
+    import numpy as np
+    from qgis import processing
+    from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsRasterLayer
+
+    body = """
+    import shutil
+    with open(os.path.join(os.path.dirname(job["outputs"]["output"]), "job.json"), "w") as file:
+        json.dump(job, file)
+    shutil.copy(job["input"], job["outputs"]["output"])
+    tell("result", outputs={}, numbers={"STRIPED_BANDS": 2, "DEAD_LINES": 1, "OFFSET_LINES": 3})
+    """
+    monkeypatch.setenv("DEEP_PRIOR_PYTHON", fake_engine(body))
+    source = make_raster(tmp_path / "cube.tif", np.arange(24, dtype="u1").reshape(2, 3, 4) % 3, None)
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    target = str(tmp_path / "mask.tif")
+    details = QgsProcessingContext.LayerDetails("x", QgsProject.instance(), "OUTPUT")
+    context.addLayerToLoadOnCompletion(target, details)
+    results = processing.run(
+        "deepprior:detectstripes", {"INPUT": source, "OUTPUT": target}, context=context, feedback=feedback
+    )
+    assert results == {"OUTPUT": target, "STRIPED_BANDS": 2, "DEAD_LINES": 1, "OFFSET_LINES": 3}
+    job = json.loads((tmp_path / "job.json").read_text())
+    assert (job["task"], job["input"], job["outputs"]["metrics"]) == ("detect_stripes", source, None)
+    details = context.layerToLoadOnCompletionDetails(target)
+    assert details.name == "cube stripe mask"
+    layer = QgsRasterLayer(target, "mask")
+    details.postProcessor().postProcessLayer(layer, context, feedback)
+    shown = {entry.value: (entry.label, entry.color.alpha() > 0) for entry in layer.renderer().classes()}
+    assert shown == {0: ("clean", False), 1: ("dead", True), 2: ("offset", True)}
+
+
 def test_filled_layer_looks_like_its_input(loaded):
     from qgis.core import QgsContrastEnhancement
 

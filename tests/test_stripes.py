@@ -295,7 +295,7 @@ def test_indian_pines_has_one_interpolated_row_and_no_stripes():
     found = detect(pines(slice(20, 80)))
     assert lines(found) == set()
     dead = lines(found, "dead")
-    assert len({band for band, _, row in dead if row == PINES_ROW}) > 40
+    assert len({band for band, _, row in dead if row == PINES_ROW}) > 30  # half of the 60 bands
     # Band 33, where two spectrometers meet, has a row that fits its neighbours and the other bands badly.
     assert {line for line in dead if line[2] != PINES_ROW} <= {(13, "rows", 123)}
 
