@@ -51,6 +51,8 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
     for band in np.flatnonzero(missing.any(axis=(1, 2))).tolist():
         there = seen[:, missing[band]].mean(axis=1) >= _SEEN_THERE
         for chosen, where in _patterns(observation, missing[band], _alike(steps, known, band, there)):
+            while len(chosen) > 1 and _together(known, band, chosen) < _FEWEST_SAMPLES:
+                chosen = chosen[:-1]  # the least alike
             weights, explained = _regression(steps, known, band, chosen)
             if explained < LEAST_EXPLAINED:
                 continue
@@ -110,6 +112,11 @@ def _patterns(observation: Observation, missing: Mask, predictors: list[int]) ->
     return found
 
 
+def _together(known: Mask, band: int, chosen: list[int]) -> int:
+    """The number of increments that all of these bands have."""
+    return int(np.count_nonzero(np.all(known[[band, *chosen]], axis=0)))
+
+
 def _regression(
     steps: NDArray[np.float32], known: Mask, band: int, chosen: list[int]
 ) -> tuple[NDArray[np.float64], float]:
@@ -117,9 +124,9 @@ def _regression(
 
     Both are taken where all of these bands are known: products of pairs from different pixels are no covariance.
     """
-    used = np.all(known[[band, *chosen]], axis=0)
-    if np.count_nonzero(used) < _FEWEST_SAMPLES:
+    if _together(known, band, chosen) < _FEWEST_SAMPLES:
         return np.zeros(len(chosen)), 0.0
+    used = np.all(known[[band, *chosen]], axis=0)
     others, own = steps[chosen][:, used].astype(np.float64), steps[band, used].astype(np.float64)
     gram = others @ others.T
     weights = np.linalg.solve(gram + _RIDGE * np.diag(np.maximum(np.diag(gram), 1e-12)), others @ own)
