@@ -120,11 +120,11 @@ def test_gzipped_masks_as_usgs_delivers_them(fill, scene, make_raster, scene_wit
 def test_layers_ids_and_joined_paths_are_inputs_too(fill, scene, qgis_new_project, make_raster, whole_scene, tmp_path):
     from qgis.core import QgsProject, QgsRasterLayer
 
-    other = make_raster(tmp_path / "b2.tif", whole_scene[:1])
+    other, third = (make_raster(tmp_path / f"b{number}.tif", whole_scene[:1]) for number in (2, 3))
     layer = QgsRasterLayer(scene, "my scene")
     QgsProject.instance().addMapLayer(layer)
     assert fill({"INPUT": layer})[1]["inputs"] == [scene]
-    assert fill({"INPUT": layer.id(), "BANDS": f"{other};{scene}"})[1]["inputs"] == [scene, other, scene]
+    assert fill({"INPUT": layer.id(), "BANDS": f"{other};{third}"})[1]["inputs"] == [scene, other, third]
     assert fill({"INPUT": "my scene"})[1]["inputs"] == [scene]
 
 
