@@ -223,7 +223,9 @@ def fill(
                 writable = writable | corrected
             fresh = as_pixels(fresh, scene.dtype, known.low, known.high, known.forbidden)
             changed_pixels += int(np.count_nonzero(writable.any(axis=0)))
-            writers["output"].write(np.where(writable, fresh, pixels), window, writable | observed)
+            opened = writable | observed
+            opened[list(gaps.dead_bands)] = True  # they have no say in whether a pixel is shown
+            writers["output"].write(np.where(writable, fresh, pixels), window, opened)
             if "uncertainty" in writers:
                 shown = np.where(writable, deviation, np.where(observed, 0.0, np.nan))
                 writers["uncertainty"].write(shown, window)

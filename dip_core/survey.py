@@ -59,7 +59,10 @@ class Survey:
         observed, target = self.gaps.window(window)
         guide = None if self.guide is None else self.guide.read(window)
         values = self.standard.apply(_corrected(self.scene, window, self.correction), observed)
-        assumed = _deep(observed, target)
+        # Where the window ends within the scene, its far rim may be out of sight: it must be so large that what is
+        # assumed stands in its place.
+        ends = [size for size, whole in zip(observed.shape[1:], self.scene.grid.shape) if size < whole]
+        assumed = _deep(observed, target, min([DEEP, *(size // 4 for size in ends)]))
         if assumed is None:
             return Observation(values, observed, target, guide)
         values = np.where(assumed, self._behind(window, observed.shape), values)
@@ -150,11 +153,11 @@ class _Coarse:
         return harmonic(Observation(means, known, ~known))
 
 
-def _deep(observed: Mask, target: Mask) -> Mask | None:
-    """Target pixels farther than `DEEP` from every observed pixel of their band; None where there are none."""
+def _deep(observed: Mask, target: Mask, reach: int) -> Mask | None:
+    """Target pixels farther than ``reach`` from every observed pixel of their band; None where there are none."""
     if not target.any():
         return None
     distance = per_mask(observed, distance_to)
     unseen = ~np.any(observed, axis=(1, 2), keepdims=True)  # the window holds nothing of the band
-    deep = target & ((distance > DEEP) | unseen)
+    deep = target & ((distance > reach) | unseen)
     return deep if deep.any() else None
