@@ -61,6 +61,9 @@ class Guide:
         try:
             values = self._raster.read(self._bands, window=window).astype(np.float64)
             valid = self._raster.read_masks(self._bands, window=window) > 0
+            if ColorInterp.alpha in self._raster.colorinterp:  # GDAL's own masks heed it beside 1 and 3 bands only
+                alpha = self._raster.colorinterp.index(ColorInterp.alpha) + 1
+                valid &= self._raster.read(alpha, window=window) > 0
         except (RasterioError, OSError) as error:
             raise UnreadableRaster(path=self.path, reason=" ".join(str(error).split())[:160]) from error
         if not self._marks_missing:
