@@ -313,7 +313,8 @@ def _views(
 
     def thinned(read) -> NDArray:  # type: ignore[no-untyped-def]
         rows = [read(part)[:, int(-part.row_off % step) if window is None else 0 :: step, ::step] for part in parts]
-        return np.concatenate(rows, axis=1).astype(np.float32)
+        with np.errstate(over="ignore"):  # a double's nodata value, which is not drawn
+            return np.concatenate(rows, axis=1).astype(np.float32)
 
     before = thinned(lambda part: scene.read(part, chosen))
     with rasterio.open(written) as file:

@@ -47,6 +47,8 @@ def other_date(texture, bands=3):
     )
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
 # Reading
 
 
