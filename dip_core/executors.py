@@ -144,7 +144,7 @@ def _connect(address: str) -> Any:
 
     def connect() -> None:
         try:
-            answer.put(Client(address, timeout=_PATIENCE - 5, set_as_default=False))
+            answer.put(Client(address, timeout=_PATIENCE * 2 / 3, set_as_default=False))
         except Exception as error:  # raised again where it is waited for
             answer.put(error)
 
