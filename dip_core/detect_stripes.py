@@ -1,7 +1,8 @@
 """Run a `DetectStripesJob`: find the stripes and dead lines of a scene, write them as a mask and tell of them.
 
-The mask has a band for each of the scene's: 0 clean, 1 dead, 2 offset. Bands without an observed pixel and
-bands that the bad-band list names are not judged and stay 0.
+The mask has a band for each of the scene's: 0 clean, 1 dead, 2 offset. It marks the very pixels that stripe inpainting
+would change: those beside a tilted line too, and none that was not observed. Bands without an observed pixel and bands
+that the bad-band list names are not judged and stay 0.
 """
 
 from __future__ import annotations
@@ -76,24 +77,26 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         }
         context.info(_summary(numbers))
         context.progress(0.88, "Writing")
+        mask = mask_of(found, observed)
         if job.outputs.output:
-            _write_mask(job, scene, found)
+            _write_mask(job, scene, found, mask)
         if job.outputs.metrics:
             write_csv(table, job.outputs.metrics)
         if job.outputs.report:
-            write_html(_report(job, scene, image, observed, found, table, numbers, context), job.outputs.report)
+            write_html(_report(job, scene, image, observed, found, mask, table, numbers, context), job.outputs.report)
     context.progress(1.0, "Done")
     wanted = {name: path for name, path in job.outputs.wanted().items() if name in ("OUTPUT", "METRICS", "REPORT")}
     return Result(outputs=wanted, numbers=numbers)
 
 
-def mask_of(found: Stripes, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.uint8]:
-    """The mask of a window, ``(band, row, column)``: 0 clean, 1 dead, 2 offset."""
-    offset = np.where(found.offset_map(rows, columns) != 0, np.uint8(OFFSET), np.uint8(0))
-    return np.where(found.dead_map(rows, columns), np.uint8(DEAD), offset)
+def mask_of(found: Stripes, observed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The mask, ``(band, row, column)``: 0 clean or not observed, 1 dead, 2 offset or beside a tilted one."""
+    offset = (found.offset_map() != 0) | found.tilted_map()
+    mask = np.where(found.dead, np.uint8(DEAD), np.where(offset, np.uint8(OFFSET), np.uint8(0)))
+    return np.where(observed, mask, np.uint8(0))
 
 
-def _write_mask(job: DetectStripesJob, scene: Scene, found: Stripes) -> None:
+def _write_mask(job: DetectStripesJob, scene: Scene, found: Stripes, mask: NDArray[np.uint8]) -> None:
     writer = RasterWriter(
         job.outputs.output or "",
         scene,
@@ -105,7 +108,7 @@ def _write_mask(job: DetectStripesJob, scene: Scene, found: Stripes) -> None:
     )
     with writer:
         for window in scene.blocks():
-            writer.write(mask_of(found, *window.toslices()), window)
+            writer.write(mask[:, window.toslices()[0]], window)
 
 
 def _table(scene: Scene, found: Stripes, judged: list[bool]) -> Table:
@@ -139,6 +142,7 @@ def _report(
     image: NDArray,
     observed: NDArray[np.bool_],
     found: Stripes,
+    mask: NDArray[np.uint8],
     table: Table,
     numbers: dict[str, float | None],
     context: Context,
@@ -148,7 +152,7 @@ def _report(
     sections = []
     if striped:
         sections = [
-            Section("Pictures", [_pictures(scene, image, observed, found)]),
+            Section("Pictures", [_pictures(scene, image, observed, found, mask)]),
             Section(
                 "Striped bands",
                 [
@@ -175,7 +179,9 @@ def _report(
     )
 
 
-def _pictures(scene: Scene, image: NDArray, observed: NDArray[np.bool_], found: Stripes) -> Gallery:
+def _pictures(
+    scene: Scene, image: NDArray, observed: NDArray[np.bool_], found: Stripes, mask: NDArray[np.uint8]
+) -> Gallery:
     """The bands with most striped lines, beside their masks."""
     lines: dict[int, int] = {}
     for row in found.table():
@@ -183,7 +189,6 @@ def _pictures(scene: Scene, image: NDArray, observed: NDArray[np.bool_], found: 
     # Dead lines through all bands say the same in each, so bands with more of their own come first.
     chosen = sorted(lines, key=lambda band: -lines[band])[:_MOST_PICTURES]
     step = plots.step_for(*scene.grid.shape)
-    mask = mask_of(found)
     figures = []
     for band in sorted(chosen):
         small, seen = plots.thumbnail(image[band : band + 1], observed[band : band + 1], step)

@@ -6,18 +6,17 @@ stripes; else they are detected (`stripes`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
-from scipy import ndimage
 
 from . import filling, metadata
 from .context import Context
 from .errors import BandCountMismatch, GridMismatch, NothingObserved
 from .events import Result
-from .gaps import Gaps
+from .gaps import Gaps, footprint
 from .job import InpaintStripesJob
 from .observation import Mask
 from .report import Section, Table
@@ -75,33 +74,21 @@ def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) ->
             context.progress(0.02 + 0.1 * fraction, "Looking for stripes")
 
         stripes = detect(scene.read(), valid, _usable(scene, valid).tolist(), follow)
-    offset, slanted = _offset_pixels(stripes)
+    # No one number can be subtracted from a tilted line, whose pixels hold various shares of the offset.
+    tilted = stripes.tilted_map()
+    corrected = (stripes.offset_map() != 0) & ~tilted & valid
     if marked is None:
-        dead, corrected = stripes.dead | slanted, offset
+        dead = (stripes.dead | tilted) & valid
         origin = "detected"
     else:
-        corrected = offset & (marked == OFFSET)
-        dead = (marked != 0) & ~corrected
+        corrected &= marked == OFFSET
+        # Nodata within the scene may be a dead line that the producer has masked, but carries no offset.
+        inside = footprint(np.any(valid, axis=0))
+        dead = (marked != 0) & ~corrected & (valid | (inside & (marked != OFFSET)))
         origin = "stripe mask"
     if not job.correct_offsets:
         dead, corrected = dead | corrected, np.zeros_like(corrected)
-    return Found(dead, corrected & valid & ~dead, stripes, origin)
-
-
-def _offset_pixels(stripes: Stripes) -> tuple[Mask, Mask]:
-    """Pixels whose offset can be subtracted, and those that must be inpainted, both ``(band, row, column)``.
-
-    A tilted stripe was resampled: each of its pixels, and its neighbours across, hold another share of the
-    offset, so that subtracting one number would leave a row of dots.
-    """
-    upright = replace(stripes, lines=tuple(item for item in stripes.lines if not item.direction.tilted))
-    slanted = np.zeros(stripes.shape, bool)
-    for item in stripes.lines:
-        if item.direction.tilted:
-            alone = replace(stripes, lines=(item,)).offset_map()[item.band] != 0
-            across = np.ones((3, 1) if item.direction.orientation == "rows" else (1, 3))
-            slanted[item.band] |= ndimage.binary_dilation(alone, across)
-    return (upright.offset_map() != 0) & ~slanted, slanted
+    return Found(dead, corrected & ~dead, stripes, origin)
 
 
 def _read_mask(job: InpaintStripesJob, scene: Scene) -> NDArray:

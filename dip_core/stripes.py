@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .band_residual import Cube, Mask
 from .stripe_search import Search, StripedLines
@@ -67,6 +68,18 @@ class Stripes:
             out[item.band] += (item.offset[numbers] * inside).astype(np.float32)
         out[self.dead_map(rows, columns)] = 0.0
         return out
+
+    def tilted_map(self) -> Mask:
+        """True for pixels that tilted offset lines reach, and for those beside them, ``(band, row, column)``.
+
+        Rectification resampled such lines: their pixels, and those beside them, hold various shares of the offset.
+        """
+        out = np.zeros(self.shape, bool)
+        for item, numbers, inside in self._placed(slice(None), slice(None)):
+            if item.direction.tilted:
+                across = np.ones((3, 1) if item.direction.orientation == "rows" else (1, 3))
+                out[item.band] |= ndimage.binary_dilation((item.offset[numbers] != 0) & inside, across)
+        return out & ~self.dead
 
     def table(self) -> list[BandStripes]:
         """A row for each striped band and orientation, in order."""

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from dip_core import errors, inpaint_stripes, partial
+from dip_core import detect_stripes, errors, inpaint_stripes, partial
 from dip_core.context import Context
 from dip_core.events import Message
 from dip_core.gaps import Gaps
-from dip_core.job import Compute, InpaintStripesJob, Outputs, from_json, to_json
+from dip_core.job import Compute, DetectStripesJob, InpaintStripesJob, Outputs, from_json, to_json
 from dip_core.scene import Scene
 from dip_core.survey import survey
 
@@ -124,6 +124,54 @@ def test_nodata_is_neither_a_stripe_nor_filled(tmp_path):
     output, filled, uncertainty, *_ = run(tmp_path, write(tmp_path / "s.tif", damaged, nodata=-9999))
     assert (output[:, :20, :20] == -9999).all() and not filled[:, :20, :20].any()
     assert np.isnan(uncertainty[:, :20, :20]).all()
+
+
+def tilted(clean):
+    """A stripe that a rectification has tilted, 0.3 columns a row and one pixel wide, in one band of a taller cube."""
+    damaged = np.concatenate([clean, clean[:, ::-1]], axis=1)
+    down, right = np.indices(damaged.shape[1:])
+    share = np.clip(1.0 - np.abs(right - (70 - 0.3 * down)), 0, 1)  # resampled: its pixels hold a part of the offset
+    damaged[OFFSET_BAND] += np.rint(OFFSET * share).astype(np.int16)
+    return damaged
+
+
+def test_a_tilted_stripe_ends_at_the_scenes_edge(tmp_path):
+    damaged = tilted(cube())
+    damaged[:, :40, 50:] = -9999  # the stripe's line goes through this corner, which the sensor never saw
+    source = write(tmp_path / "s.tif", damaged, nodata=-9999)
+    output, filled, *_ = run(tmp_path, source)
+    assert filled[OFFSET_BAND].any()
+    assert np.array_equal(output[:, :40, 50:], damaged[:, :40, 50:]) and not filled[:, :40, 50:].any()
+
+
+def test_a_mask_fills_lines_of_nodata_but_nothing_outside_the_scene(tmp_path):
+    damaged = cube()
+    damaged[:, :, :25] = damaged[DEAD_BAND, :, DEAD_COLUMN] = damaged[:, 40:50, 60:70] = -9999
+    mask = np.zeros(damaged.shape, np.uint8)
+    mask[:, 45] = 2  # an offset, which a pixel without data cannot have
+    mask[DEAD_BAND, :, DEAD_COLUMN] = 1  # a dead line that the producer has set to nodata
+    mask[:, 20] = 1  # goes on through the exterior
+    source = write(tmp_path / "s.tif", damaged, nodata=-9999)
+    output, filled, *_ = run(tmp_path, source, mask=write(tmp_path / "m.tif", mask))
+    expected = mask > 0
+    expected[:, :, :25] = expected[:, 45, 60:70] = False
+    assert np.array_equal(filled > 0, expected)
+    assert np.array_equal(output[~expected], damaged[~expected]) and (output[expected] != -9999).all()
+
+
+def test_detected_mask_says_the_same_as_detection(tmp_path):
+    damaged = tilted(striped(cube()))
+    damaged[:, :40, 60:] = -9999
+    source, mask = write(tmp_path / "s.tif", damaged, nodata=-9999), str(tmp_path / "mask.tif")
+    detect_stripes.run(DetectStripesJob(source, Outputs(output=mask)), Context(lambda event: None))
+    partial.commit()
+    output, filled, *_ = run(tmp_path, source)
+    again, same, *_ = run(tmp_path, source, mask=mask)
+    assert filled[OFFSET_BAND, :, OFFSET_COLUMN + 1 :].any() and filled[DEAD_BAND].any()  # tilted, and dead
+    assert np.array_equal(same, filled) and np.array_equal(again, output)
+    with rasterio.open(mask) as file:
+        marks = file.read()
+    assert np.array_equal(marks > 0, filled > 0)  # neither more nor less, and nothing outside the scene
 
 
 def test_the_papers_scale_all_bands_alike(tmp_path):
