@@ -95,7 +95,6 @@ def look(scene: Scene, context: Context) -> NoisyScene:
 
 def _read(scene: Scene, window: Window, bands: tuple[int, ...]) -> tuple[NDArray, Mask]:
     pixels, observed = scene.read(window, bands), scene.valid(window, bands)
-    if not scene.marks_missing():
-        # Without a nodata value, a pixel that is 0 in every band is fill.
+    if scene.zero_is_fill():
         observed = observed & (pixels != 0).any(axis=0)
     return pixels, observed

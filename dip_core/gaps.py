@@ -84,7 +84,7 @@ def find_gaps(
         named, origin = _masked_gaps(scene, masks, polarity, valid)
         observed = valid & ~named
         candidates = named
-    elif scene.marks_missing() or not valid.all():
+    elif not scene.zero_is_fill():
         observed, origin = valid, "nodata and masks"
         candidates = ~valid
     else:

@@ -130,12 +130,12 @@ def _need_equal_bands(
 
 
 def _complete(scene: Scene, numbers: Sequence[int]) -> Mask:
-    """Pixels that are valid in all good bands, ``(row, column)``; without a nodata value, all zeros is fill."""
+    """Pixels that are valid in all good bands, ``(row, column)``; those of fill are not (`Scene.zero_is_fill`)."""
     complete = np.ones(scene.grid.shape, bool)
     for window in scene.blocks():
         rows = slice(int(window.row_off), int(window.row_off + window.height))
         complete[rows] = scene.valid(window, numbers).all(axis=0)
-        if not scene.marks_missing():
+        if scene.zero_is_fill():
             complete[rows] &= (scene.read(window, numbers) != 0).any(axis=0)
     return complete
 

@@ -128,6 +128,7 @@ class Scene:
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
         self.notes: list[str] = []
         self._nodata: float | None = None
+        self._zero_is_fill: bool | None = None
         self._inheriting: set[int] = set()
         self._inherit_nodata()
 
@@ -211,6 +212,15 @@ class Scene:
     def marks_missing(self) -> bool:
         """True where any band has a nodata value, a mask or an alpha band."""
         return any(band.has_mask for band in self.bands)
+
+    def zero_is_fill(self) -> bool:
+        """True where nothing marks missing pixels, neither `marks_missing` nor NaN: 0 in all bands stands for them."""
+        if self._zero_is_fill is None:
+            floats = [number for number, band in enumerate(self.bands) if np.dtype(band.dtype).kind == "f"]
+            self._zero_is_fill = not self.marks_missing() and all(
+                self.valid(window, floats).all() for window in self.blocks()
+            )
+        return self._zero_is_fill
 
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Window]:
         """Full-width windows from top to bottom."""

@@ -427,6 +427,16 @@ def test_pixels_of_zero_in_all_bands_are_fill_where_there_is_no_nodata(tmp_path)
     assert result.numbers["PIXELS_CHANGED"] == 54 * 72
 
 
+def test_zeros_are_data_where_nan_marks_what_is_missing(tmp_path):
+    values = noisy(cube(20), 0.05).astype(np.float32)
+    values[:, :10] = np.nan
+    values[:, 40:44, 20:40] = 0
+    result, paths = run(tmp_path, write(tmp_path / "scene.tif", values))
+    output = read(paths["output"])
+    assert np.array_equal(np.isnan(output), np.isnan(values))
+    assert result.numbers["PIXELS_CHANGED"] == 54 * 72 and read(paths["filled"])[:, 40:44, 20:40].all()
+
+
 def test_nothing_to_denoise_is_one_sentence(tmp_path):
     path = write(tmp_path / "flat.tif", np.full((2, 20, 20), 7, np.uint8))
     with pytest.raises(NothingObserved, match="empty or constant"):

@@ -107,6 +107,19 @@ def test_training_and_validation_share_no_pixel_and_no_missing_one(tmp_path):
     assert learnt.min() > 6 * columns and held.min() > 6 * columns  # patches lie below the missing row
 
 
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_zeros_are_learnt_from_where_something_else_marks_what_is_missing(tmp_path, missing):
+    values = landscape(2, 100, 40).astype(np.float32)
+    values[:, 25, 20] = 0
+    if missing is not None:
+        values[:, 5, 3] = missing
+    with Scene([write(tmp_path / "fine.tif", values)]) as scene:
+        found = patches.cut([scene], 2, np.random.default_rng(0), 40)
+    assert np.isfinite(found.training.fine).all()
+    # With nothing else to mark it, 0 in all bands is fill.
+    assert (found.training.fine == 0).any() == (missing is not None)
+
+
 def test_bad_and_empty_bands_are_left_out(tmp_path):
     import rasterio
 
