@@ -147,7 +147,8 @@ def _report(
     numbers: dict[str, float | None],
     context: Context,
 ) -> Report:
-    striped = [row for row in table.rows if row[3] == "striped"]
+    status = list(_COLUMNS).index("status")
+    striped = [row for row in table.rows if row[status] == "striped"]
     heads = tuple(_COLUMNS.values())
     sections = []
     if striped:
@@ -156,7 +157,7 @@ def _report(
             Section(
                 "Striped bands",
                 [
-                    Table(heads, striped),
+                    _without(Table(heads, striped), "Status"),
                     "Offsets and noise are in the data's units. A score is an offset in deviations of the line "
                     "medians; a slope is how many columns a line moves for each row (lines along rows: rows for each "
                     "column). "
@@ -173,10 +174,18 @@ def _report(
             KeyNumber("Offset lines", int(numbers["OFFSET_LINES"] or 0), "to be corrected, over all bands"),
         ],
         warnings=context.warnings,
-        sections=[*sections, Section("All bands", [Table(heads, table.rows)])],
+        sections=[
+            *sections,
+            Section("All bands", [_without(Table(heads, table.rows), "Lines along", "Slope", "Largest score")]),
+        ],
         settings={"INPUT": job.input},
         data={"numbers": numbers, "bands": [dict(zip(table.columns, row)) for row in table.rows]},
     )
+
+
+def _without(table: Table, *columns: str) -> Table:
+    kept = [place for place, name in enumerate(table.columns) if name not in columns]
+    return Table([table.columns[place] for place in kept], [[row[place] for place in kept] for row in table.rows])
 
 
 def _pictures(

@@ -46,7 +46,7 @@ class GridMismatch(DeepPriorError):
 class BandCountMismatch(DeepPriorError):
     """Masks and bands cannot be paired."""
 
-    sentence = "{found} gap mask bands were given for {wanted} bands. Give one mask for all bands, or one a band."
+    sentence = "{found} mask bands were given for {wanted} bands. Give one mask for all bands, or one a band."
 
 
 class NothingObserved(DeepPriorError):
@@ -54,7 +54,7 @@ class NothingObserved(DeepPriorError):
 
     sentence = (
         "'{path}' has no observed pixel ({reason}), so there is nothing to restore from. "
-        "Check its nodata value and the gap mask's polarity."
+        "Check its nodata value, and the polarity of the gap mask if there is one."
     )
 
 

@@ -126,16 +126,19 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
 
 def _summary(outcome: Outcome, overall: Scores | None) -> str:
     if outcome.mixture is None:
-        return "Nothing was to fill."
+        corrected = f"The offsets of {outcome.changed:,} pixels were corrected; n" if outcome.changed else "N"
+        return f"{corrected}othing was to fill."
     if overall is None:
         return (
             f"{outcome.changed:,} pixels were filled by {_label(outcome.mixture.rule.name).lower()}; too few observed "
             "pixels were left to hide some of them, so the fill is not validated."
         )
-    used = ", ".join(_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used)
+    rule = _label(outcome.mixture.rule.name).lower()
+    parts = [_label(outcome.mixture.names[number]).lower() for number in outcome.mixture.used]
+    used = f" ({', '.join(parts)})" if parts != [rule] else ""
     return (
         f"{outcome.survey.gaps.target_pixels - outcome.left:,} pixels were filled by "
-        f"{_label(outcome.mixture.rule.name).lower()} ({used}). On {overall.pixels:,} observed values that were "
+        f"{rule}{used}. On {overall.pixels:,} observed values that were "
         "hidden in the shape of the scene's own gaps,"
         f" the error (RMSE) is {report.format_number(overall.rmse)}; GDAL's fill-nodata makes "
         f"{report.format_number(overall.baseline_rmse)} on the very same ones."
@@ -210,10 +213,13 @@ def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
             if machine
             else tuple(_percent(v) for v in (item.within_one, item.within_two))
         )
+        if not machine and not item.pixels:
+            continue  # bands without gaps, most of those that stripe inpainting sees
         rows.append(
             (number, name, item.pixels, item.rmse, item.bias, item.r2, item.pearson_r2, item.baseline_rmse, *share)
         )
-    return report.Table(columns, rows, "Errors on hidden pixels, in the data's units.")
+    told = "" if len(rows) == len(scored) else f" In the other {len(scored) - len(rows)} bands none was hidden."
+    return report.Table(columns, rows, f"Errors on hidden pixels, in the data's units.{told}")
 
 
 def _percent(value: float) -> str:

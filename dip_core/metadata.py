@@ -159,7 +159,8 @@ def _number(text: str | None, otherwise: float | None = None) -> float | None:
 
 
 def _times(value: float | None, factor: float | None) -> float | None:
-    return None if value is None or factor is None else value * factor
+    # To a femtometre: 423.874 nm are 0.423874 micrometres, not 0.42387400000000003.
+    return None if value is None or factor is None else round(value * factor, 9)
 
 
 def _unit_factor(unit: str) -> float | None:

@@ -300,8 +300,9 @@ table { border-collapse: collapse; font-size: 14px; min-width: 46%; }
 caption { text-align: left; color: #5a6977; font-size: 13.5px; padding-bottom: 6px; }
 th, td { text-align: left; vertical-align: top; padding: 5px 22px 5px 8px; border-bottom: 1px solid #e7ebef; }
 th { color: #5a6977; font-weight: 600; font-size: 13px; border-bottom: 2px solid #cbd4dc; white-space: nowrap; }
-td { overflow-wrap: anywhere; }
-.number { text-align: right; padding: 5px 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td { overflow-wrap: anywhere; min-width: 6.5em; }
+.number { text-align: right; padding: 5px 12px; font-variant-numeric: tabular-nums; white-space: nowrap;
+  min-width: 0; }
 .emphasis td { font-weight: 650; background: #e9f4f8; }
 figure { margin: 0 0 16px; max-width: 700px; }
 figure img { display: block; max-width: 100%; height: auto; border-radius: 4px; background: #fff; }

@@ -186,7 +186,7 @@ def test_misfits_are_named(tmp_path, pair):
         assessed(tmp_path, y, x, small)
     with pytest.raises(InvalidJob, match=r"has 2 bands and .* has 3: choose two rasters"):
         assessed(tmp_path, write(tmp_path / "two.tif", restored[:2]), x)
-    with pytest.raises(BandCountMismatch, match="2 gap mask bands were given for 3 bands"):
+    with pytest.raises(BandCountMismatch, match="2 mask bands were given for 3 bands"):
         assessed(tmp_path, y, x, write(tmp_path / "m2.tif", np.ones((2, 60, 80), np.uint8)))
     with pytest.raises(UnreadableRaster, match="no such file"):
         assessed(tmp_path, y, str(tmp_path / "none.tif"))

@@ -84,7 +84,7 @@ def test_mask_keeps_grid_names_and_says_how_it_was_made(tmp_path, striped):
     source = write(tmp_path / "in.tif", striped, nodata=65535)
     with rasterio.open(source, "r+") as file:
         file.set_band_description(3, "Red edge")
-        file.update_tags(3, wavelength="0.72", wavelength_units="Micrometers")
+        file.update_tags(3, wavelength="423.874", wavelength_units="Nanometers")
     _, outputs, _ = detected(tmp_path, source)
     with rasterio.open(source) as before, rasterio.open(outputs.output) as mask:
         assert (mask.crs, mask.transform, mask.shape) == (before.crs, before.transform, before.shape)
@@ -92,7 +92,7 @@ def test_mask_keeps_grid_names_and_says_how_it_was_made(tmp_path, striped):
         assert mask.descriptions[2] == "Red edge: 0 clean, 1 dead, 2 offset"
         made = json.loads(mask.tags()["DEEP_PRIOR"])
     assert made["task"] == "detect_stripes" and made["striped_bands"] == [3, 6]
-    assert float(table(outputs.metrics)[2]["wavelength_um"]) == pytest.approx(0.72)
+    assert table(outputs.metrics)[2]["wavelength_um"] == "0.423874"
 
 
 def test_clean_scene(tmp_path, scene):

@@ -318,7 +318,7 @@ def test_masks_without_such_names_go_by_their_order(tmp_path, values):
 def test_masks_that_do_not_fit_are_refused(tmp_path, values):
     path = write(tmp_path / "a.tif", np.where(GAP, 0, values).astype("u1"), nodata=0)
     fits = write_mask(tmp_path / "m.tif", GAP)
-    with pytest.raises(BandCountMismatch, match="2 gap mask bands were given for 3 bands"):
+    with pytest.raises(BandCountMismatch, match="2 mask bands were given for 3 bands"):
         find(path, masks=[fits, fits])
     cases = {
         "100 x 80 pixels instead of 100 x 90": {"gap": GAP[:80]},

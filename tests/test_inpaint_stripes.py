@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+from core_scenes import table
 
 from dip_core import detect_stripes, errors, inpaint_stripes, partial
 from dip_core.context import Context
@@ -133,6 +134,28 @@ def tilted(clean):
     share = np.clip(1.0 - np.abs(right - (70 - 0.3 * down)), 0, 1)  # resampled: its pixels hold a part of the offset
     damaged[OFFSET_BAND] += np.rint(OFFSET * share).astype(np.int16)
     return damaged
+
+
+def report(folder, pixels):
+    """The report and the rows of the metrics table of a run with METHOD fast."""
+    outputs = Outputs(str(folder / "o.tif"), report=str(folder / "r.html"), metrics=str(folder / "m.csv"))
+    source = write(folder / "s.tif", pixels)
+    inpaint_stripes.run(InpaintStripesJob(source, outputs, method="fast"), Context(lambda event: None))
+    partial.commit()
+    return (folder / "r.html").read_text(encoding="utf-8"), table(outputs.metrics)
+
+
+def test_report_is_about_the_bands_that_were_inpainted(tmp_path):
+    page, rows = report(tmp_path, striped(cube()))
+    assert f"<td>Band {DEAD_BAND + 1}</td>" in page and "<td>Band 1</td>" not in page
+    assert [int(row["hidden"]) > 0 for row in rows] == [band == DEAD_BAND for band in range(BANDS)]
+
+
+def test_report_of_offsets_alone_says_what_was_done(tmp_path):
+    damaged = cube()
+    damaged[OFFSET_BAND, :, OFFSET_COLUMN] += np.int16(OFFSET)
+    page, _ = report(tmp_path, damaged)
+    assert f"The offsets of {ROWS} pixels were corrected; nothing was to fill." in page
 
 
 def test_a_tilted_stripe_ends_at_the_scenes_edge(tmp_path):
