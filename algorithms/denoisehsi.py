@@ -27,8 +27,9 @@ georeference, wavelengths and band metadata are kept.</p>
 have a few directions that hold signal; the images along these are denoised and put together again.</p>
 <p><b>Methods.</b> <i>best</i>: non-local ridge with two patch sizes and, where it takes less than about two minutes,
 a small deep prior; mixed by what held-out values say. <i>fast</i>: non-local ridge alone, which denoises patches that
-look alike together; no network. <i>deep_prior</i>: the small network alone. <i>paper_2d</i>: the deep hyperspectral
-prior as published, with its 1800 iterations; slow without a GPU.</p>
+look alike together; no network. <i>deep_prior</i>: the small network alone. <i>paper_2d</i>, <i>paper_3d</i>: the
+deep hyperspectral prior as published, with its 1800 and 3000 iterations; slow without a GPU. <i>paper_3d</i> convolves
+along the bands too and needs at least two of them.</p>
 <p><b>How good is it?</b> A part of the values is held out and predicted. The report tells the error against the
 noise-free scene that they reveal, band by band, beside what a truncation to principal components makes of the same
 values; and the noise level of each band, which is worth a look in itself.</p>
@@ -36,7 +37,7 @@ values; and the noise level of each band, which is worth a look in itself.</p>
     METHODS = DENOISE_METHODS
     METHOD_TOOLTIP = (
         "best: validated mixture. fast: non-local ridge, no network. deep_prior: the small network alone. "
-        "paper_2d: as published; slow without a GPU."
+        "paper_2d, paper_3d: as published; slow without a GPU."
     )
 
     NOISE = "NOISE"

@@ -17,12 +17,14 @@ from rasterio.windows import Window
 from . import denoise_report
 from .context import Context
 from .denoise_survey import NoisyScene, look
-from .denoising import Model, Settings, learn, restore
+from .denoising import PAPERS, Model, Settings, learn, restore
 from .devices import resolve
-from .errors import NothingObserved
+from .errors import InvalidJob, NothingObserved
 from .events import Result
 from .executors import executor
+from .experts.deep_prior import memory
 from .job import DenoiseJob
+from .network_tiles import MEMORY, network_tile
 from .observation import Cube, Mask
 from .provenance import provenance
 from .restore import as_pixels, tile_seed
@@ -31,8 +33,7 @@ from .tiles import Mosaic, split
 from .writer import RasterWriter
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
-# Side of a tile, at most: networks keep all their layers' images for the backward pass.
-_MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512, "paper_2d": 256}
+_MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512}  # pixels a side; the papers' networks: as memory allows
 _OVERLAP = 48  # more than the search window and a patch reach
 
 
@@ -55,6 +56,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(known.bands)} bands to "
             f"denoise, {known.pixels} pixels observed."
         )
+        tiling = _tiles(job, known)  # before learning: a network may not fit the scene
         settings = Settings(job.method, job.noise, job.sigma, job.compute.device, job.compute.seed, job.compute.threads)
         with context.part(0.02, 0.3):
             model = _learn(known, settings, context)
@@ -63,7 +65,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
             context.info(f"{np.count_nonzero(clipped)} bands are clipped: what lay beyond the limits is allowed for.")
         context.info(f"Rank {model.subspace.rank} of {len(known.bands)} bands lies above the noise.")
         with context.part(0.3, 0.95):
-            changed, left = _write(job, known, model, context)
+            changed, left = _write(job, known, model, tiling, context)
         context.progress(0.96, "Writing the report")
         outcome = denoise_report.Outcome(job, known, model, changed, left)
         denoise_report.write(outcome, context)
@@ -96,13 +98,15 @@ def denoise_tile(
     return restore(model, task.values, task.observed, task.seed, follow)
 
 
-def _write(job: DenoiseJob, known: NoisyScene, model: Model, context: Context) -> tuple[int, int]:
+def _write(
+    job: DenoiseJob, known: NoisyScene, model: Model, tiling: tuple[int, int], context: Context
+) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns how many pixels were denoised, and how many could not be."""
     scene, bands = known.scene, list(known.bands)
     changed = left = 0
     with ExitStack() as files:
-        writers = {name: files.enter_context(writer) for name, writer in _writers(job, known, model)}
-        for window, (estimate, deviation) in _blended(job, known, model, context):
+        writers = {name: files.enter_context(writer) for name, writer in _writers(job, known, model, tiling)}
+        for window, (estimate, deviation) in _blended(job, known, model, tiling, context):
             _, observed = known.read(window)
             good = observed & np.isfinite(estimate)
             changed += int(np.count_nonzero(good.any(axis=0)))
@@ -122,7 +126,9 @@ def _write(job: DenoiseJob, known: NoisyScene, model: Model, context: Context) -
     return changed, left
 
 
-def _writers(job: DenoiseJob, known: NoisyScene, model: Model) -> Iterator[tuple[str, RasterWriter]]:
+def _writers(
+    job: DenoiseJob, known: NoisyScene, model: Model, tiling: tuple[int, int]
+) -> Iterator[tuple[str, RasterWriter]]:
     scene, outputs = known.scene, job.outputs
     tags = provenance(
         job.task,
@@ -133,8 +139,8 @@ def _writers(job: DenoiseJob, known: NoisyScene, model: Model) -> Iterator[tuple
         shares={name: round(share, 4) for name, share in model.shares.items()},
         seed=job.compute.seed,
         device=str(resolve(job.compute.device)),
-        tile_size=_tiles(job, known)[0],
-        overlap=_tiles(job, known)[1],
+        tile_size=tiling[0],
+        overlap=tiling[1],
         time_budget=job.compute.time_budget,
     )
     yield "output", RasterWriter(outputs.output or "", scene, tags=tags)
@@ -161,19 +167,30 @@ def _writers(job: DenoiseJob, known: NoisyScene, model: Model) -> Iterator[tuple
 
 
 def _tiles(job: DenoiseJob, known: NoisyScene) -> tuple[int, int]:
-    """Side and overlap of tiles: as asked for, else as large as memory allows."""
-    overlap = job.compute.overlap or _OVERLAP
-    room = int(np.sqrt(_TILE_FLOATS / len(known.bands))) // 32 * 32
-    size = job.compute.tile_size or max(min(room, _MOST_TILE[job.method]), 3 * overlap)
+    """Side and overlap of tiles: as asked for, else as large as memory allows.
+
+    Raises InvalidJob where a network cannot take the scene, OutOfMemory where the smallest tile is too large.
+    """
+    bands = len(known.bands)
+    if job.method in PAPERS:
+        most = network_tile([job.method], bands, "denoise", max(known.scene.grid.shape))
+        overlap = job.compute.overlap or min(_OVERLAP, most // 4)
+    else:
+        most, overlap = _MOST_TILE[job.method], job.compute.overlap or _OVERLAP
+    room = int(np.sqrt(_TILE_FLOATS / bands)) // 32 * 32
+    size = job.compute.tile_size or max(min(room, most), 3 * overlap)
+    grown = size > most and not job.compute.tile_size and job.method in PAPERS
+    if grown and memory(job.method, size**2, bands, "denoise") > 2 * MEMORY:
+        raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     return size, min(overlap, (size - 1) // 2)
 
 
 def _blended(
-    job: DenoiseJob, known: NoisyScene, model: Model, context: Context
+    job: DenoiseJob, known: NoisyScene, model: Model, tiling: tuple[int, int], context: Context
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
     grid = known.scene.grid
-    rows = split(*grid.shape, *_tiles(job, known))
+    rows = split(*grid.shape, *tiling)
     flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
 
     def tasks() -> Iterator[TileTask]:

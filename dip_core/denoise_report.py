@@ -22,6 +22,7 @@ _LABELS = {
     "nl_ridge_pair": "Non-local ridge, two patch sizes",
     "deep_prior": "Deep prior (lean)",
     "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
+    "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",
 }
 
 

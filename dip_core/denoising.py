@@ -30,10 +30,11 @@ EXPERTS: dict[str, tuple[str, ...]] = {
     "fast": ("nl_ridge",),
     "deep_prior": ("deep_prior",),
     "paper_2d": ("paper_2d",),
+    "paper_3d": ("paper_3d",),
 }
 _ROUNDS_OF_LEARNING = 6  # the level of the noise converges by about a half in each
 _ROUNDS = 4
-_PAPER = "paper_2d"  # works on the bands themselves
+PAPERS = ("paper_2d", "paper_3d")  # work on the bands themselves
 _WITHOUT_NETWORK = {"nl_ridge": nl_ridge, "nl_ridge_pair": nl_ridge_pair}
 # Pixels of a scene up to which METHOD best tries the deep prior: about a minute and a half on two cores, and on a GPU.
 _AFFORDABLE = {"cpu": 192 * 192, "mps": 512 * 512, "cuda": 2048 * 2048}
@@ -167,12 +168,12 @@ def run_experts(
 ) -> list[Cube]:
     """The estimates of the experts called ``names`` in the data's units."""
     device = resolve(settings.device)
-    if _PAPER in names:
+    if names[0] in PAPERS:
         from .experts.deep_prior import denoised  # torch.nn is slow to load
 
         iterations = settings.iterations
         return [
-            denoised(values, observed, _PAPER, seed=seed, device=device, iterations=iterations, follow=follow),
+            denoised(values, observed, names[0], seed=seed, device=device, iterations=iterations, follow=follow),
         ]
     images, seen = subspace.project(values, observed)
     found = []
@@ -213,7 +214,7 @@ def _clipped_subspace(
 
 def _completed(values: NDArray, observed: Mask, subspace: Subspace, limits: Limits, settings: Settings) -> NDArray:
     """Values with clipped samples replaced by what they are expected to have been."""
-    if not limits.any or settings.method == _PAPER:
+    if not limits.any or settings.method in PAPERS:
         return values
     estimate: NDArray = unclipped(_first_estimate(values, observed, subspace, settings), subspace.sigma, limits)
     whole = values

@@ -18,15 +18,15 @@ from rasterio.windows import Window
 
 from . import fill_report, holdout
 from .context import Context
-from .devices import physical_memory, resolve
-from .errors import InvalidJob, OutOfMemory
+from .devices import resolve
+from .errors import InvalidJob
 from .events import Result
 from .executors import DaskExecutor, LocalExecutor, executor
 from .experts import CLASSICAL, GUIDED
 from .experts.deep_prior import cost, memory
 from .job import Compute, Outputs
 from .mixture import Mixture, Samples, elect, unvalidated
-from .presets import preset
+from .network_tiles import MEMORY, network_tile
 from .provenance import provenance
 from .report import Section
 from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
@@ -42,11 +42,7 @@ AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _ROUNDS_WITH_NETWORK = 2
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
-_NETWORK_TILE = 256
 _CLASSICAL_TILE = 512
-_SMALLEST_TILE = 64
-_MEMORY = 4e9  # bytes that a network's fit may keep before tiles are made smaller
-_FEWEST_BANDS_3D = 2
 
 
 class FillJob(Protocol):
@@ -131,11 +127,11 @@ def plan(job: FillJob, known: Survey) -> Plan:
     scene, gaps = known.scene, known.gaps
     rng = np.random.default_rng([job.compute.seed, 0])
     with_network = job.method not in ("fast", "best")
-    size = job.compute.tile_size or (_network_tile(job.method, scene) if with_network else _CLASSICAL_TILE)
+    size = job.compute.tile_size or (_tile(job.method, scene) if with_network else _CLASSICAL_TILE)
     overlap = job.compute.overlap or min(64, size // 4)
     if not job.compute.tile_size:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
-        if with_network and memory(job.method, size * size, scene.count) > 2 * _MEMORY:
+        if with_network and memory(job.method, size * size, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     few = job.method == "fast" or with_network
     most = 1 if with_network else 4 if few else 6
@@ -157,24 +153,8 @@ def plan(job: FillJob, known: Survey) -> Plan:
     return Plan(names, windows, rounds, size, overlap, skipped)
 
 
-def _network_tile(method: str, scene: Scene) -> int:
-    """The largest tile, at most 256 pixels, whose fit keeps to the memory budget.
-
-    Raises InvalidJob where a network cannot take the scene, OutOfMemory where the smallest tile is too large.
-    """
-    if preset("inpaint", method).dimensions == 3 and scene.count < _FEWEST_BANDS_3D:
-        raise InvalidJob(
-            reason=f"METHOD {method} convolves along the bands and needs at least {_FEWEST_BANDS_3D} of them; "
-            f"this raster has {scene.count}. Choose another METHOD."
-        )
-    longest = max(scene.grid.shape)
-    for size in (_NETWORK_TILE, 192, 128, 96, _SMALLEST_TILE):
-        wanted = memory(method, min(size, longest) ** 2, scene.count)
-        if wanted <= _MEMORY:
-            return size
-    if wanted > 0.7 * physical_memory():
-        raise OutOfMemory(reason=f"METHOD {method} needs about {wanted / 1e9:.0f} GB for {scene.count} bands")
-    return _SMALLEST_TILE
+def _tile(method: str, scene: Scene) -> int:
+    return network_tile([method], scene.count, "inpaint", max(scene.grid.shape))
 
 
 def choose(job: FillJob, samples: Samples, bands: int, context: Context) -> Mixture:

@@ -18,7 +18,7 @@ from .errors import InvalidJob
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
 STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
-DENOISE_METHODS = ("best", "fast", "deep_prior", "paper_2d")
+DENOISE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
 NOISES = ("auto", "gaussian", "mixed")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
 SUPERRESOLVE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade")

@@ -18,32 +18,28 @@ from rasterio.windows import Window
 from . import metadata, model_file, partial, superresolve_report
 from .context import Context
 from .denoise_survey import NoisyScene, look
-from .devices import physical_memory, resolve
+from .devices import resolve
 from .enlarge_trial import Trial, validate, windows_of
 from .enlarging import Optics, Setting, Trained, back_project, estimate, mixed
-from .errors import InvalidJob, OutOfMemory
 from .events import Result
 from .executors import executor
-from .experts.deep_prior import cost, memory
+from .experts.deep_prior import cost
 from .filling import AFFORDABLE
 from .finer import FinerScene
 from .job import SuperResolveJob
+from .network_tiles import SMALLEST_TILE, network_tile
 from .networks.cascade import Cascade
 from .observation import Cube, Mask
-from .presets import preset
 from .provenance import provenance
 from .restore import as_pixels, tile_seed
 from .scene import Scene
 from .tiles import Mosaic, Tile, split
 from .writer import RasterWriter
 
-_MEMORY = 4e9  # bytes that a network's fit may keep before tiles are made smaller
 _TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
-_SMALLEST_TILE = 64
 _CASCADE_TILE = 512  # fine pixels: 96 feature maps of them, and as many again with the margins, take 300 MB
 _HALO = 12  # coarse pixels around a strip that its accord with the observation may depend on
 _STRIP = 64
-_FEWEST_BANDS_3D = 2
 _WRONG_OPTICS = 0.01  # of the bands' range: more disagreement than rounding makes
 _COMPRESSED = 0.5  # what a detailed raster deflates to, roughly
 
@@ -128,9 +124,9 @@ def plan(job: SuperResolveJob, known: NoisyScene) -> Plan:
     rows, columns = known.scene.grid.shape
     names, skipped = _experts(job, rows * columns * factor**2, bands)
     untrained = [name for name in names if name in ("deep_prior", "paper_2d", "paper_3d")]
-    room = max(_SMALLEST_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
+    room = max(SMALLEST_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
     if untrained:
-        room = min(room, _network_tile(untrained, bands, factor))
+        room = min(room, max(network_tile(untrained, bands, "superresolve") // factor, 16))
     elif job.method == "paper_cascade":
         room = min(room, _CASCADE_TILE // factor)
     size = job.compute.tile_size or min(room, 1024)
@@ -153,27 +149,6 @@ def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[
     return ("fast",), {
         "deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
     }
-
-
-def _network_tile(names: list[str], bands: int, factor: int) -> int:
-    """The largest tile, at most 256 fine pixels, whose fit keeps to the memory budget, in coarse pixels.
-
-    Raises InvalidJob where a network cannot take the scene, OutOfMemory where the smallest tile is too large.
-    """
-    for name in names:
-        if preset("superresolve", name).dimensions == 3 and bands < _FEWEST_BANDS_3D:
-            raise InvalidJob(
-                reason=f"METHOD {name} convolves along the bands and needs at least {_FEWEST_BANDS_3D} of them; "
-                f"this raster has {bands}. Choose another METHOD."
-            )
-    wanted = 0.0
-    for fine in (256, 192, 128, 96, _SMALLEST_TILE):
-        wanted = max(memory(name, fine**2, bands, "superresolve") for name in names)
-        if wanted <= _MEMORY:
-            return max(fine // factor, 16)
-    if wanted > 0.7 * physical_memory():
-        raise OutOfMemory(reason=f"METHOD {names[0]} needs about {wanted / 1e9:.0f} GB for {bands} bands")
-    return _SMALLEST_TILE // factor
 
 
 def _model(job: SuperResolveJob, known: NoisyScene, context: Context) -> Trained | None:

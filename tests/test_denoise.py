@@ -14,6 +14,7 @@ from scipy import ndimage
 from dip_core import denoise, job, partial, trial
 from dip_core.clipping import Limits, complete, find_limits, moments, no_limits, unclipped
 from dip_core.context import Context
+from dip_core.denoise_survey import look
 from dip_core.denoising import Settings, experts_of
 from dip_core.denoising import denoise as denoise_array
 from dip_core.errors import InvalidJob, NothingObserved
@@ -23,6 +24,7 @@ from dip_core.fitting import Schedule
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.noise import levels, neighbour_correlation
 from dip_core.outliers import find_outliers
+from dip_core.scene import Scene
 from dip_core.subspace import find_subspace
 
 RANK = 3
@@ -221,16 +223,17 @@ def test_mixture_is_never_much_worse_than_its_better_part():
     assert (deviation > 0).all()
 
 
-def test_papers_network_runs_on_the_bands_themselves():
+@pytest.mark.parametrize(("name", "iterations"), [("paper_2d", 25), ("paper_3d", 25)])
+def test_papers_network_runs_on_the_bands_themselves(name, iterations):
     clean = cube(4, 24, 24)
     values = noisy(clean, 0.02)
     observed = everywhere(values)
     observed[:, :5, :5] = False
     errors = []
-    for iterations in (2, 25):
-        settings = Settings("paper_2d", iterations=iterations)
+    for number in (2, iterations):
+        settings = Settings(name, iterations=number)
         estimate, _, model = denoise_array(np.where(observed, values, np.nan), observed, settings)
-        assert model.shares == {"paper_2d": 1.0} and np.isfinite(estimate).all()
+        assert model.shares == {name: 1.0} and np.isfinite(estimate).all()
         errors.append(rmse(estimate[observed], clean[observed]))
     assert errors[1] < 0.7 * errors[0]
 
@@ -447,6 +450,23 @@ def test_nothing_to_denoise_is_one_sentence(tmp_path):
 def test_wrong_parameters_are_refused(wrong):
     with pytest.raises(InvalidJob):
         DenoiseJob(**{"input": "a.tif", "outputs": Outputs(output="b.tif"), **wrong})
+
+
+def test_3d_says_why_one_band_is_not_enough(tmp_path):
+    source = write(tmp_path / "one.tif", noisy(cube(1), 0.1).astype(np.float32))
+    asked = DenoiseJob(source, Outputs(output=str(tmp_path / "out.tif")), method="paper_3d")
+    with pytest.raises(InvalidJob, match="at least 2 of them; this raster has 1"):
+        denoise.run(asked, Context())
+    assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize(("bands", "side", "overlap"), [(100, 256, 48), (224, 128, 32)])
+def test_3d_tiles_shrink_with_the_number_of_bands(tmp_path, bands, side, overlap):
+    """All layers of a volume are kept for the backward pass: 200 x 200 pixels of 224 bands would take 5 GB."""
+    scene = np.random.default_rng(0).random((bands, 200, 200), np.float32)
+    with Scene([write(tmp_path / "in.tif", scene)]) as opened:
+        asked = DenoiseJob("in.tif", Outputs(output="out.tif"), method="paper_3d")
+        assert denoise._tiles(asked, look(opened, Context())) == (side, overlap)
 
 
 def test_job_survives_json():
