@@ -19,9 +19,10 @@ HOST := .venv-host/.ready
 TOOLS := .venv-tools/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench-gaps bench-scenes bench-denoise install package clean distclean
+    bench-gaps bench-scenes bench-denoise bench-papers $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -71,6 +72,11 @@ bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (a
 
 bench-denoise: system $(ENGINE) ## denoising against peers on the Reno cube (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.denoise $(BENCH_ARGS)
+
+bench-papers: $(PAPERS) ## the tables of DHP and CASCADE, or one: bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade
+
+$(PAPERS): bench-papers-%: system $(ENGINE)
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.papers $* $(BENCH_ARGS)
 
 install: ## link this checkout into the user's QGIS profile (QGIS_PROFILE_DIR: another profile)
 	tools/install-plugin

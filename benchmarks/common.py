@@ -123,10 +123,10 @@ class WorkerRun:
     peak_mib: float
 
 
-def run_worker(wanted: job.GapFillJob) -> WorkerRun:
-    """Run a gap-fill job as QGIS does, in a process of its own; ends the program where it fails.
+def run_worker(wanted: job.Job) -> WorkerRun:
+    """Run a job as QGIS does, in a process of its own; ends the program where it fails.
 
-    The job should want a report: its record is returned.
+    Where the job wants a report, its record is returned.
     """
     with tempfile.TemporaryDirectory() as folder:
         job_file, usage_file = Path(folder, "job.json"), Path(folder, "usage.json")
@@ -168,13 +168,18 @@ def as_written(estimate: Cube, standard: Standard, pixels: NDArray, observed: Ma
     return as_pixels(standard.undo(estimate), pixels.dtype, low, high, None)
 
 
-def write_raster(path: Path, pixels: NDArray, like: Path, nodata: float | None = None) -> str:
-    """Write ``(band, row, column)`` as a GeoTIFF with CRS and transform of ``like``; returns the path."""
+def write_raster(path: Path, pixels: NDArray, like: Path | None, nodata: float | None = None) -> str:
+    """Write ``(band, row, column)`` as a GeoTIFF with CRS and transform of ``like``; returns the path.
+
+    ``like`` None: no CRS, pixels of 30 x 30.
+    """
     bands, height, width = pixels.shape
     # Four bands of bytes would else be taken for colours with transparency.
     profile: dict = {"driver": "GTiff", "count": bands, "height": height, "width": width, "photometric": "MINISBLACK"}
-    with rasterio.open(like) as source:
-        profile.update(crs=source.crs, transform=source.transform)
+    profile["transform"] = rasterio.Affine(30, 0, 0, 0, -30, 0)
+    if like is not None:
+        with rasterio.open(like) as source:
+            profile.update(crs=source.crs, transform=source.transform)
     with rasterio.open(path, "w", dtype=pixels.dtype, nodata=nodata, **profile) as target:
         target.write(pixels)
     return str(path)

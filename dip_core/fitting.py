@@ -86,7 +86,8 @@ def fit(
 
     ``noise``: the network's input, ``(1, inputs, row, column)``, or ``(1, inputs, band, row, column)`` for a 3-D
     network; ``values``: what was observed, as the energy predicts it from the network's output, and ``check``
-    (1 where the score is taken) of the same shape; all on one device. ``follow`` is called after every iteration
+    (1 where the score is taken) of the same shape; all on one device. ``generator``, of any device, draws the
+    perturbation. ``follow`` is called after every iteration
     and ends the loop by returning False. A loss that jumps or is not finite sends the loop back to the last
     good weights.
     """
@@ -103,11 +104,12 @@ def fit(
     for iteration in range(1, schedule.iterations + 1):
         shift: Tensor | float = 0.0
         if schedule.perturbation:
-            shift = schedule.perturbation * torch.randn(noise.shape, generator=generator).to(noise.device)
+            drawn = torch.randn(noise.shape, generator=generator, device=generator.device)
+            shift = schedule.perturbation * drawn.to(noise.device)
         evaluate = partial(objective, network, noise, shift, values, energy, low_precision)
         output, loss = evaluate()
         losses.append(float(loss.detach()))
-        if _jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
+        if jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
             _restore(network, noise, good)
             optimiser = _optimiser(fitted, schedule)
             if follow(iteration):
@@ -119,10 +121,7 @@ def fit(
         with torch.no_grad():
             image = output.detach()
             if schedule.average is not None:
-                # A bias-corrected mean at the start, so that the first outputs do not linger.
-                decay = min(schedule.average, iteration / (iteration + 9.0))
-                average = image if average is None else average.mul_(decay).add_(image, alpha=1 - decay)
-                image = average
+                average = image = moving_average(average, image, schedule.average, iteration)
             if check is not None and iteration % _CHECK_EVERY == 0:
                 score = float((check * (energy.predict(image) - values)).square().sum())
                 if score < best.score:
@@ -153,6 +152,15 @@ def objective(
         output = network(noise + shift)
     image = output.to(values.dtype)
     return image, energy.loss(image, values)
+
+
+def moving_average(average: Tensor | None, image: Tensor, decay: float, iteration: int) -> Tensor:
+    """The average of outputs with one more; changed in place.
+
+    At the start it decays faster, so that the first outputs do not linger.
+    """
+    decay = min(decay, iteration / (iteration + 9.0))
+    return image.clone() if average is None else average.mul_(decay).add_(image, alpha=1 - decay)
 
 
 def _optimiser(fitted: list[Tensor], schedule: Schedule) -> torch.optim.Optimizer:
@@ -194,8 +202,8 @@ def _cube(image: Tensor) -> NDArray[np.float32]:
     return image.reshape(image.shape[-3:]).cpu().numpy()
 
 
-def _jumped(losses: list[float]) -> bool:
-    """True where the loss is not finite or ten times what it was lately."""
+def jumped(losses: list[float]) -> bool:
+    """True where the last loss is not finite or ten times what it was lately."""
     if not math.isfinite(losses[-1]):
         return True
     recent = losses[-21:-1]

@@ -1,0 +1,157 @@
+"""The rows of the tables: simple methods, whole runs of the product, and traces of the papers' networks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import common
+from dip_core.devices import resolve
+from dip_core.enlarging import Optics, back_project, bicubic
+from dip_core.experts import expert
+from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
+from dip_core.observation import Observation
+from dip_core.presets import Preset, preset
+
+from . import tables, tracing
+from .protocols import Problem
+from .scoring import scores
+from .tables import Table
+from .tracing import Look
+
+PAPER = ("paper_2d", "paper_3d")
+PRODUCT = ("fast", "best", "deep_prior")
+_JOBS = {"inpaint": InpaintStripesJob, "denoise": DenoiseJob, "superresolve": SuperResolveJob}
+ON_CPU = 100  # iterations of a network, unless more are asked for
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says: iterations of networks (None: 100 on a CPU, else the preset's), device, seed, folder.
+
+    ``at``: the iterations to look at, empty for the usual ones.
+    """
+
+    device: str = "cpu"
+    iterations: int | None = None
+    seed: int = 0
+    threads: int = 1
+    out: Path = common.RESULTS
+    at: tuple[int, ...] = ()
+
+
+def simple(name: str, problem: Problem) -> NDArray[np.float32]:
+    """The image of a method without a network or a choice."""
+    if name in ("do nothing", "noisy"):
+        return problem.given
+    if name == "nearest":
+        return problem.given.repeat(problem.factor, axis=1).repeat(problem.factor, axis=2)
+    if name == "bicubic":
+        return bicubic(problem.given, problem.factor).astype(np.float32)
+    return expert(name)(Observation(problem.given, problem.observed, ~problem.observed))
+
+
+def row(table: Table, case: str, name: str, problem: Problem, options: Options) -> tables.Row:
+    """Run one row and keep it in the table. ``name``: a simple method, a METHOD, or a preset with ``+variant``."""
+    base, *variants = name.split("+")
+    machine = common.Machine(options.device, options.threads)
+    identity: tables.Row = {"case": case, "row": name, "schedule": None, "seed": None, "device": None}
+    if base in PAPER:
+        chosen, network_input = _chosen(problem.task, base, variants, options)
+        identity |= {"schedule": chosen.schedule.iterations, "seed": options.seed, "device": options.device}
+
+        def follow(take: Callable[[dict], None]) -> tables.Row:
+            return _traced(problem, chosen, network_input, options, take)
+
+        return tables.run_row(table, options.out, identity, machine, follow)
+    if base in PRODUCT:
+        identity |= {"seed": options.seed, "device": options.device}
+
+    def once(take: Callable[[dict], None]) -> tables.Row:
+        note = ""
+        start = perf_counter()
+        if base in PRODUCT:
+            image, seconds, note = product(base, problem, options)
+        else:
+            image = simple(base, problem)
+            seconds = perf_counter() - start
+        take({"iteration": None, "loss": None, "seconds": seconds, "images": {"": scores(image, problem)}})
+        return {"note": note} if note else {}
+
+    return tables.run_row(table, options.out, identity, machine, once)
+
+
+def product(method: str, problem: Problem, options: Options) -> tuple[NDArray[np.float32], float, str]:
+    """The image that a whole run of the worker makes, its seconds, and what it chose."""
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = Outputs(output=str(Path(folder, "restored.tif")))
+        more: dict[str, object] = {}
+        if problem.hidden is not None:
+            mask = problem.hidden.astype(np.uint8)
+            more["mask"] = common.write_raster(Path(folder, "mask.tif"), mask, None)
+        if problem.factor > 1:
+            more["factor"] = problem.factor
+        wanted: Job = _JOBS[problem.task](
+            input=common.write_raster(Path(folder, "given.tif"), problem.given, None),
+            outputs=outputs,
+            method=method,
+            compute=Compute(device=options.device, seed=options.seed, threads=options.threads),
+            **more,
+        )
+        run = common.run_worker(wanted)
+        note = next((text for text in run.messages if text.startswith("Chosen")), "")
+        return common.read_raster(outputs.output or ""), run.seconds, note
+
+
+def images(problem: Problem, look: Look) -> dict[str, NDArray]:
+    """The images of a look by name: the network's as it is, and what is made of it."""
+    if problem.hidden is not None:
+        return {
+            "raw output": look.image,
+            "observed put back": np.where(problem.observed, problem.given, look.image),
+            "averaged, observed put back": np.where(problem.observed, problem.given, look.average),
+        }
+    if problem.factor > 1:
+        operator = Optics(problem.factor).operator((look.image.shape[1], look.image.shape[2]))
+        agreeing = back_project(look.image, problem.given, problem.observed, operator)
+        return {"raw output": look.image, "averaged": look.average, "back-projected": agreeing}
+    return {"raw output": look.image, "averaged": look.average}
+
+
+def _chosen(task: str, name: str, variants: list[str], options: Options) -> tuple[Preset, str]:
+    """The preset with its variants and iterations, and the network's input."""
+    chosen = preset(task, name)
+    for variant in variants:
+        chosen = tracing.VARIANTS[variant](chosen)
+    on_cpu = resolve(options.device).type == "cpu"
+    iterations = options.iterations or (ON_CPU if on_cpu else chosen.schedule.iterations)
+    chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
+    return chosen, "meshgrid" if "meshgrid" in variants else "noise"
+
+
+def _traced(
+    problem: Problem, chosen: Preset, network_input: str, options: Options, take: Callable[[dict], None]
+) -> tables.Row:
+    iterations = chosen.schedule.iterations
+
+    def look(seen: Look) -> None:
+        last = seen.iteration == iterations
+        found = {name: scores(image, problem, last) for name, image in images(problem, seen).items()}
+        take({"iteration": seen.iteration, "loss": seen.loss, "seconds": seen.seconds, "images": found})
+
+    parameters, _ = tracing.trace(
+        problem,
+        chosen,
+        look,
+        at=(*options.at, iterations) if options.at else tracing.when(iterations),
+        seed=options.seed,
+        device=resolve(options.device),
+        network_input=network_input,
+    )
+    return {"parameters": parameters}
