@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from .errors import DiskFull, ModelMismatch, UnreadableModel, UnwritableOutput
 
-FORMAT = 1
+FORMAT = 2
 ITEM = "DEEP_PRIOR_MODEL"
 NETWORK = "cascade"
 # Micrometres by which two bands may differ and still be the same one: half of the finest imaging spectrometers' step.

@@ -27,7 +27,7 @@ from .job import TrainJob
 from .patches import Material
 from .report import format_number
 from .scene import Scene
-from .training import Figures, Settings, Trainer, bicubic_figures
+from .training import Figures, Settings, Trainer
 
 ITEM = "DEEP_PRIOR_CHECKPOINT"
 _SAVE_EVERY = 60.0  # seconds
@@ -55,10 +55,9 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     trainer = Trainer(material.training, material.validation, settings, job.compute.seed, device)
     checkpoint = _Checkpoint(target, _key(job, material, settings))
     checkpoint.take_up(trainer, context)
-    baseline = bicubic_figures(material.validation, settings)
     with context.part(0.04, 0.99):
-        _train(trainer, checkpoint, baseline, context)
-    best = trainer.best_figures or trainer.judge()
+        _train(trainer, checkpoint, context)
+    best, baseline = trainer.best_figures, trainer.baseline
     if best.psnr <= baseline.psnr:
         context.warn(
             f"The model is not better than bicubic interpolation yet ({best.psnr:.2f} dB against {baseline.psnr:.2f} "
@@ -76,7 +75,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     return Result(job.outputs.wanted(), _numbers(best, baseline))
 
 
-def _train(trainer: Trainer, checkpoint: _Checkpoint, baseline: Figures, context: Context) -> None:
+def _train(trainer: Trainer, checkpoint: _Checkpoint, context: Context) -> None:
     """Step until the training is finished or the time budget is spent; at least one step is made."""
     start, last, seconds = time.monotonic(), time.monotonic(), 0.0
     gain, share = "", 0.0
@@ -87,7 +86,7 @@ def _train(trainer: Trainer, checkpoint: _Checkpoint, baseline: Figures, context
         out_of_time = context.seconds_left <= _reserve(trainer, seconds)
         if trainer.at_epochs_end:
             found = trainer.end_epoch()
-            gain = f" ({format_number(found.psnr - baseline.psnr, 3)} dB against bicubic)"
+            gain = f" ({format_number(found.psnr - trainer.baseline.psnr, 3)} dB against bicubic)"
         spent = time.monotonic() - start
         of_budget = spent / (spent + context.seconds_left) if np.isfinite(context.seconds_left) else 0.0
         share = max(share, trainer.share, min(of_budget, 1.0))
@@ -157,7 +156,12 @@ def _card(job: TrainJob, material: Material, trainer: Trainer, best: Figures, ba
         wavelengths=material.wavelengths,
         scale=material.scale,
         degradation={"psf": "gaussian", "sigma": patches.BLUR},
-        loss={"alpha": settings.alpha, "square": "half of the mean", "angle": "1 - cosine", "outputs": [3, 6]},
+        loss={
+            "alpha": settings.alpha,
+            "square": "half of the mean, in deviations",
+            "angle": "1 - cosine",
+            "outputs": [3, 6],
+        },
         figures={
             "psnr": best.psnr,
             "bicubic_psnr": baseline.psnr,

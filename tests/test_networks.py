@@ -262,9 +262,38 @@ def test_cascade_has_the_papers_layers():
     assert sum(isinstance(module, torch.nn.ReLU) for module in network.modules()) == 12
 
 
-def test_cascade_adds_residuals_and_supervises_the_third_stage():
+def stirred(network):
+    """The network with weights in the layers that start at 0 as well."""
     torch.manual_seed(0)
-    network = Cascade(2)
+    with torch.no_grad():
+        for stage in network.stages:
+            stage[4].weight.normal_(std=0.01)
+    return network
+
+
+def test_cascade_starts_from_the_enlarged_image():
+    image = torch.rand(2, 3, 17, 23)
+    network = Cascade(3)
+    network.standardise(image)
+    for output in network(image):
+        torch.testing.assert_close(output, image)
+
+
+def test_cascade_standardises_what_it_sees():
+    """Units do not matter: values of any scale and offset give an image of the same scale and offset."""
+    image = torch.rand(1, 2, 17, 23)
+    own, other = stirred(Cascade(2)), Cascade(2)
+    other.load_state_dict(own.state_dict())
+    own.standardise(image)
+    other.standardise(300 * image + 70)
+    torch.testing.assert_close(other(300 * image + 70)[1], 300 * own(image)[1] + 70, rtol=1e-4, atol=1e-2)
+    flat = Cascade(1)
+    flat.standardise(torch.full((1, 1, 5, 5), 3.0))
+    assert flat.deviation.item() == 1.0
+
+
+def test_cascade_adds_residuals_and_supervises_the_third_stage():
+    network = stirred(Cascade(2))
     image = torch.rand(1, 2, 17, 23)
     third, final = network(image)
     assert third.shape == final.shape == image.shape
@@ -283,14 +312,14 @@ def test_cascade_pads_with_zeros():
     """A stage's residual of a constant image is constant inside, and differs within its reach of the rim."""
     torch.manual_seed(0)
     with torch.no_grad():
-        residual = Cascade(1).stages[0](torch.ones(1, 1, 30, 30))[0, 0]
+        residual = stirred(Cascade(1)).stages[0](torch.ones(1, 1, 30, 30))[0, 0]
     inside = residual[7:-7, 7:-7]
     assert inside.std() < 1e-6 < (residual[0] - inside[0, 0]).abs().min()
 
 
 def test_cascade_sees_as_far_as_it_says():
     torch.manual_seed(0)
-    network = Cascade(1).double()
+    network = stirred(Cascade(1)).double()
     image = torch.rand(1, 1, 1, 2 * network.reach + 3, dtype=torch.float64)
     middle = network.reach + 1
     image.requires_grad_()
@@ -303,5 +332,5 @@ def test_cascade_to_the_letter_only_brightens():
     torch.manual_seed(0)
     image = torch.rand(1, 3, 20, 20)
     with torch.no_grad():
-        letter, usual = Cascade(3, rectify_residual=True)(image)[1], Cascade(3)(image)[1]
+        letter, usual = Cascade(3, rectify_residual=True)(image)[1], stirred(Cascade(3))(image)[1]
     assert (letter >= image).all() and not (usual >= image).all()

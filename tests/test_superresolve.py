@@ -62,6 +62,8 @@ def model(folder, bands, factor=2, scale=230.0, waves=None, name="m.safetensors"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Cascade(bands)
+        for stage in network.stages:  # the layers behind the residuals start at 0
+            torch.nn.init.normal_(stage[4].weight, std=0.01)
     tensors = {key: value.numpy() for key, value in network.state_dict().items()}
     path = str(folder / name)
     model_file.write(path, tensors, Card(bands, factor, waves or (None,) * bands, scale))

@@ -23,6 +23,7 @@ from dip_core.training import Settings, Trainer, evaluate, loss
 
 TINY = Settings(batch=4, epochs=2)
 CPU = torch.device("cpu")
+ONE = torch.ones(1, 1)
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +73,9 @@ def test_settings_are_the_papers():
 def test_loss_is_half_square_and_one_minus_cosine():
     fine = torch.tensor([[[[3.0]], [[4.0]]]])
     turned = torch.tensor([[[[-4.0]], [[3.0]]]])  # at right angles, square error (49 + 1) / 2
-    assert float(loss(fine, fine, 0.5)) == pytest.approx(0.0, abs=1e-7)
-    assert float(loss(turned, fine, 0.5)) == pytest.approx(0.5 * 12.5 + 0.5 * 1.0)
-    assert float(loss(2 * fine, fine, 0.0)) == pytest.approx(0.0, abs=1e-7)  # the angle knows no brightness
+    assert float(loss(fine, fine, 0.5, ONE)) == pytest.approx(0.0, abs=1e-7)
+    assert float(loss(turned, fine, 0.5, ONE)) == pytest.approx(0.5 * 12.5 + 0.5 * 1.0)
+    assert float(loss(2 * fine, fine, 0.0, ONE)) == pytest.approx(0.0, abs=1e-7)  # the angle knows no brightness
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
@@ -136,11 +137,25 @@ def test_training_lowers_loss_and_angle(tmp_path):
     found = material(tmp_path, most=16)
     trainer = Trainer(found.training, found.validation, Settings(batch=4), 0, CPU)
     before = evaluate(trainer.network, found.validation, trainer.settings, CPU)
+    assert before.loss == pytest.approx(trainer.baseline.loss) and before.psnr == pytest.approx(trainer.baseline.psnr)
     for _ in range(2):
         while not trainer.at_epochs_end:
             trainer.step()
         trainer.end_epoch()
-    assert trainer.best_figures.loss < 0.7 * before.loss and trainer.best_figures.sam < 0.9 * before.sam
+    assert trainer.best_figures.loss < 0.7 * before.loss
+    assert trainer.best_figures.psnr > before.psnr + 1.0 and trainer.best_figures.sam < before.sam
+
+
+def test_network_sees_bands_of_mean_0_and_deviation_1(tmp_path):
+    found = material(tmp_path, most=16)
+    network = Trainer(found.training, found.validation, Settings(), 0, CPU).network
+    seen = (torch.from_numpy(found.training.enlarged) - network.mean) / network.deviation
+    assert seen.mean(dim=(0, 2, 3)).abs().max() < 1e-4
+    torch.testing.assert_close(seen.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-3, rtol=0)
+    error = torch.full((1, 3, 1, 1), 0.1)
+    assert float(loss(error, 0 * error, 1.0, network.deviation)) == pytest.approx(
+        float((0.1 / network.deviation).square().mean() / 2)
+    )
 
 
 def test_learning_rate_falls_after_three_epochs_without_improvement(monkeypatch):
@@ -151,9 +166,9 @@ def test_learning_rate_falls_after_three_epochs_without_improvement(monkeypatch)
     while not trainer.finished:
         rates.append(trainer.rate)
         trainer.end_epoch()
-    # One epoch sets the mark; then three at each rate, down to 1e-6 and no further.
-    assert len(rates) == 1 + 3 * 5
-    assert rates[3] == 0.01 and rates[4] == pytest.approx(1e-3) and rates[-1] == pytest.approx(1e-6)
+    # The enlarged image sets the mark; then three epochs at each rate, down to 1e-6 and no further.
+    assert len(rates) == 3 * 5
+    assert rates[2] == 0.01 and rates[3] == pytest.approx(1e-3) and rates[-1] == pytest.approx(1e-6)
 
 
 def evaluate_flat():
@@ -201,7 +216,7 @@ def test_checkpoint_of_another_training_is_not_used(tmp_path):
 
 def test_time_budget_ends_with_a_model_and_keeps_the_checkpoint(tmp_path):
     asked = job(tmp_path, raster(tmp_path), budget=0.01)
-    numbers, said = run(asked, Settings(batch=4))
+    numbers, said = run(asked, Settings(batch=4, learning_rate=100.0))
     tensors, card = model_file.read(asked.outputs.model)
     assert card.figures["epochs"] == 0 and not card.figures["finished"]
     assert numbers["PSNR"] == pytest.approx(card.figures["psnr"]) and numbers["BICUBIC_SAM"] > 0
@@ -217,7 +232,7 @@ def test_model_file_is_safetensors_with_a_readable_header(tmp_path):
     with open(asked.outputs.model, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         card = json.loads(json.loads(file.read(size))["__metadata__"]["DEEP_PRIOR_MODEL"])
-    assert card["format"] == 1 and card["bands"] == 3 and card["factor"] == 2
+    assert card["format"] == model_file.FORMAT and card["bands"] == 3 and card["factor"] == 2
     assert card["wavelengths"] == pytest.approx([0.45, 0.55, 0.65])
     assert card["degradation"] == {"psf": "gaussian", "sigma": 3.0}
     assert card["loss"]["alpha"] == 0.5 and card["scale"] > 100
