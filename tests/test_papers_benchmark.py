@@ -9,14 +9,16 @@ import pytest
 import torch
 from core_scenes import data
 
-from benchmarks.papers import methods, protocols, scoring, tables, tracing
+from benchmarks.papers import cascade, methods, protocols, scoring, tables, tracing
 from benchmarks.papers.protocols import Problem
 from benchmarks.papers.tables import Table
 from dip_core import prior
 from dip_core.energy import MaskEnergy
 from dip_core.fitting import Schedule, fit
 from dip_core.networks.hourglass import Architecture
+from dip_core.patches import Pairs
 from dip_core.presets import PRESETS, Preset
+from dip_core.training import Settings, Trainer
 
 SHAPE = (3, 16, 20)
 
@@ -163,6 +165,27 @@ def test_a_row_is_a_trace_of_the_presets_own_schedule(problem, tmp_path, monkeyp
     both = json.loads((tmp_path / "t.json").read_text())["rows"]
     assert [row["row"] for row in both] == ["paper_2d", "paper_2d+unperturbed"]
     assert both[0]["points"][1]["loss"] != both[1]["points"][1]["loss"]
+
+
+# ---------------------------------------------------------------- the cascade
+
+
+def test_the_cascade_is_watched_on_the_test_part_and_judged_by_its_best_weights():
+    rng = np.random.default_rng(0)
+    fine = rng.random((2, 40, 36)).astype(np.float32)
+    test = cascade.test_pairs(fine, 2, scale=2.0)
+    np.testing.assert_array_equal(test.fine[0], fine / 2)
+    assert test.enlarged.shape == test.fine.shape and test.enlarged.std() < 0.5 * test.fine.std()  # blurred
+    patches = Pairs(*(array[:, :, :32, :32].repeat(4, axis=0) for array in (test.fine, test.enlarged)))
+    trainer = Trainer(patches, patches, Settings(batch=2), 0, torch.device("cpu"))
+    points = []
+    facts = cascade.train(trainer, test, budget=1e-9, every=60.0, take=points.append)
+    assert [point["iteration"] for point in points] == [1] and set(points[0]["images"]) == {"best"}
+    assert points[0]["seconds"] > 0 and facts["epochs"] == 0 and len(facts["history"]) == 1
+    trainer = Trainer(patches, patches, Settings(batch=2, epochs=2), 0, torch.device("cpu"))
+    points.clear()
+    cascade.train(trainer, test, budget=60.0, every=0.0, take=points.append)
+    assert [set(point["images"]) for point in points] == [{"present"}] * 4 + [{"best"}]
 
 
 # ---------------------------------------------------------------- tables

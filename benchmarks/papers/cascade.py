@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -71,7 +71,7 @@ def run(
         case = f"Factor {factor}"
         _bicubic(test, case, options)
         for alpha in alphas:
-            wanted = Settings(**{**asdict(settings or Settings()), "alpha": alpha})
+            wanted = replace(settings or Settings(), alpha=alpha)
             machine = common.Machine(options.device, options.threads)
             identity = {
                 "case": case,
@@ -142,7 +142,7 @@ def _bicubic(test: Pairs, case: str, options: Options) -> None:
     identity: Row = {"case": case, "row": "bicubic", "schedule": None, "seed": None, "device": None}
 
     def work(take: Callable[[dict], None]) -> Row:
-        found = bicubic_figures(test, Settings())
+        found = bicubic_figures(test, Settings(), torch.ones(1, 1, 1))
         take({"iteration": None, "loss": None, "seconds": 0.0, "images": {"": _plain(found)}})
         return {}
 
