@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialise
 
 from .errors import DiskFull, ModelMismatch, UnreadableModel, UnwritableOutput
 
@@ -88,12 +88,14 @@ def read(path: str) -> tuple[Tensors, Card]:
 def save(path: str, tensors: Mapping[str, NDArray], item: str, record: Mapping[str, Any]) -> None:
     """Write tensors and a record, which becomes a JSON item of the header."""
     whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    content = serialise(whole, metadata={item: json.dumps(record)})
     try:
-        save_file(whole, path, metadata={item: json.dumps(record)})
-    except (OSError, SafetensorError) as error:
-        if "No space" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
+        with open(path, "wb") as file:  # the library's own writer would make a file for its owner alone
+            file.write(content)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
             raise DiskFull(path=path, reason="the disk filled up while writing") from error
-        raise UnwritableOutput(path=path, reason=str(error).split("\n")[0][:120]) from error
+        raise UnwritableOutput(path=path, reason=os.strerror(error.errno or errno.EIO).lower()) from error
 
 
 def load(path: str, item: str) -> tuple[Tensors, dict[str, Any]]:

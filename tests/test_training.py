@@ -240,6 +240,16 @@ def test_model_file_is_safetensors_with_a_readable_header(tmp_path):
     assert {"deep_prior", "torch"} <= set(card["made"]["versions"])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_model_is_as_readable_as_any_file(tmp_path):
+    """A model is there to be shared, so it must not be its owner's alone."""
+    asked = job(tmp_path, raster(tmp_path), budget=0.01)
+    run(asked)
+    (tmp_path / "any").touch()
+    modes = {os.stat(tmp_path / name).st_mode for name in ("any", "m.safetensors", "m.safetensors.checkpoint")}
+    assert len(modes) == 1
+
+
 def test_model_that_does_not_fit_is_refused_in_one_sentence():
     card = model_file.Card(2, 2, (0.45, None), 1.0)
     card.check("m", 2, (0.4501, 0.9), 2)
