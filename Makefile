@@ -73,7 +73,7 @@ bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (a
 bench-denoise: system $(ENGINE) ## denoising against peers on the Reno cube (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.denoise $(BENCH_ARGS)
 
-bench-papers: $(PAPERS) ## the tables of DHP and CASCADE, or one: bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade
+bench-papers: $(PAPERS) ## the tables of DHP and CASCADE (about 3 hours); bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade: one
 
 $(PAPERS): bench-papers-%: system $(ENGINE)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.papers $* $(BENCH_ARGS)

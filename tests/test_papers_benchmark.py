@@ -147,9 +147,9 @@ def test_an_image_that_the_loop_drops_is_not_averaged():
 
 
 def test_iterations_to_look_at():
-    assert tracing.when(1800) == [100, 250, 500, 750, 1000, 1500, 1800]
+    assert tracing.when(1800) == [100, 250, 400, 500, 750, 1000, 1500, 1800]
     assert tracing.when(3) == [3]
-    assert tracing.when(1000) == [100, 250, 500, 750, 1000]
+    assert tracing.when(1000) == [100, 250, 400, 500, 750, 1000]
 
 
 def test_a_row_is_a_trace_of_the_presets_own_schedule(problem, tmp_path, monkeypatch):

@@ -53,7 +53,11 @@ def _arguments() -> argparse.Namespace:
         help="of networks (default: 100 on a CPU, else the published number)",
     )
     untrained_.add_argument(
-        "--at", type=_positive, nargs="*", default=[], help="iterations to look at (default: 100, 250, 500, ... by 500)"
+        "--at",
+        type=_positive,
+        nargs="*",
+        default=[],
+        help="iterations to look at (default: 100, 250, 400, 500, 750, then by 500)",
     )
     untrained_.add_argument(
         "--row",
