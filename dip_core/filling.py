@@ -131,7 +131,7 @@ def plan(job: FillJob, known: Survey) -> Plan:
     overlap = job.compute.overlap or min(64, size // 4)
     if not job.compute.tile_size:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
-        if with_network and memory(job.method, size * size, scene.count) > 2 * MEMORY:
+        if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     few = job.method == "fast" or with_network
     most = 1 if with_network else 4 if few else 6

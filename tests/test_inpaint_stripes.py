@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
 from core_scenes import table
 
-from dip_core import detect_stripes, errors, inpaint_stripes, partial
+from dip_core import detect_stripes, errors, filling, inpaint_stripes, partial
 from dip_core.context import Context
 from dip_core.events import Message
 from dip_core.gaps import Gaps
@@ -216,6 +218,23 @@ def test_a_3d_network_needs_two_bands(tmp_path):
     job = InpaintStripesJob(write(tmp_path / "one.tif", damaged), outputs, method="paper_3d")
     with pytest.raises(errors.InvalidJob, match="at least 2"):
         inpaint_stripes.run(job, Context())
+
+
+def test_a_3d_network_takes_a_small_scene_of_many_bands(tmp_path):
+    """What a fit needs is reckoned for the scene, not for the largest tile; 256 x 256 pixels would be too many."""
+    bands, rows, columns = 300, 60, 70
+    observed = np.ones((bands, rows, columns), bool)
+    observed[10, :, 20] = False
+    job = InpaintStripesJob(
+        write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8)),
+        Outputs(str(tmp_path / "o.tif")),
+        method="paper_3d",
+    )
+    with Scene(job.inputs) as scene:
+        planned = filling.plan(job, survey(scene, Gaps(observed, ~observed, bands, "test", 0)))
+        assert planned.tile_size >= columns  # whole
+        asked = replace(job, compute=Compute(overlap=100))
+        assert filling.plan(asked, survey(scene, Gaps(observed, ~observed, bands, "test", 0))).overlap == 100
 
 
 def test_bad_masks_are_refused_in_one_sentence(tmp_path):
