@@ -29,7 +29,8 @@ class DetectStripes(EngineAlgorithm):
 <p>Each band is predicted from the others. A line along which the band differs from its prediction by one and the same
 amount has an <i>offset</i>; a line that is constant, saturated, copied from its neighbour or at odds with all other
 bands is <i>dead</i>. Lines may be columns, rows, or tilted as a rectification leaves them.</p>
-<p>Give the mask to "Inpaint stripes", which also finds stripes by itself where it gets none.</p>
+<p>The mask has a band for each of the raster's: 0 clean, 1 dead line, 2 line with an offset. It can be edited and given
+to "Inpaint stripes", which also finds stripes by itself where it gets none.</p>
 """
     INPUT = "INPUT"
     OUTPUT = "OUTPUT"
@@ -40,20 +41,20 @@ bands is <i>dead</i>. Lines may be columns, rows, or tilted as a rectification l
         """Declare parameters and outputs, in the order of the dialog."""
         self.add_raster(
             self.INPUT,
-            "Raster",
-            "The raster to examine. Bands that its bad-band list names are left out. With five bands or more, stripes "
-            "are told from the scene by the other bands.",
+            "Raster to examine",
+            "Bands that its bad-band list names are left out. With five bands or more, stripes are told from the scene "
+            "by the other bands.",
         )
         self.add_raster_output(
             self.OUTPUT,
             "Stripe mask",
-            "One band for each of the raster's: 0 clean, 1 dead line, 2 line with an offset.",
+            "One band for each of the raster's: 0 clean or nodata, 1 dead line, 2 line with an offset.",
         )
         self.add_file_output(
             self.METRICS,
             "Band table",
             "CSV files (*.csv)",
-            "For each band: how many lines, their direction and offset.",
+            "For each band: how many lines, their direction and offset, and the band's noise.",
         )
         self.add_file_output(self.REPORT, "Report", "HTML files (*.html)", "The striped bands, with pictures.")
         for name, text in NUMBERS.items():

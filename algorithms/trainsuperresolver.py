@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingOutputNumber
+from qgis.core import QgsProcessing, QgsProcessingContext, QgsProcessingFeedback, QgsProcessingOutputNumber
 
 from ..dip_core.job import FACTORS, Outputs, TrainJob
 from .restorer import Computing
@@ -62,11 +62,27 @@ for, and is refused where it does not fit.</p>
             self.MODEL,
             "Model",
             "Deep Prior models (*.safetensors)",
-            "The trained model (safetensors), for the MODEL parameter of 'Super-resolve'.",
+            "The trained model (safetensors), for the MODEL parameter of 'Super-resolve'. Choose a file: a temporary "
+            "one is lost when QGIS closes.",
             optional=False,
         )
         for name, text in NUMBERS.items():
             self.addOutput(QgsProcessingOutputNumber(name, self.tr(text)))
+
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """As for all algorithms; and a word in time where the model would be lost."""
+        target = parameters.get(self.MODEL)
+        sink = getattr(target, "sink", None)  # where the dialog says more of an output than its path
+        if (target if sink is None else sink.staticValue()) == QgsProcessing.TEMPORARY_OUTPUT:
+            feedback.pushWarning(
+                self.tr(
+                    "The model goes to a temporary file, which is lost when QGIS closes, and from which no training "
+                    "can be continued. Choose a MODEL file to keep it."
+                )
+            )
+        return super().prepareAlgorithm(parameters, context, feedback)
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> TrainJob:
         """The training job."""

@@ -79,6 +79,25 @@ def test_training_job_holds_all_rasters(run, scene, tmp_path):
     assert results["PSNR"] == 31.5 and "SAM" not in results
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_training_to_a_temporary_file_is_warned_of(provider, scene, wrapped):
+    """The dialog's default: after hours of training, the model would be gone with QGIS."""
+    from qgis.core import (
+        QgsApplication,
+        QgsProcessing,
+        QgsProcessingContext,
+        QgsProcessingFeedback,
+        QgsProcessingOutputLayerDefinition,
+    )
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deepprior:trainsuperresolver")
+    for target, warned in ((QgsProcessing.TEMPORARY_OUTPUT, True), ("m.safetensors", False)):
+        value = QgsProcessingOutputLayerDefinition(target) if wrapped else target
+        feedback = QgsProcessingFeedback(False)
+        assert algorithm.prepare({"INPUTS": [scene], "MODEL": value}, QgsProcessingContext(), feedback)
+        assert ("temporary file" in feedback.textLog()) == warned
+
+
 def test_training_without_rasters_is_refused(run, tmp_path):
     from qgis.core import QgsProcessingException
 
