@@ -93,7 +93,11 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(word in str(error).lower() for word in _out_of_memory_words):
             raise
-        full = errors.OutOfMemory(reason=str(error).split("\n")[0][:120] or "the machine's memory is used up")
+        reason = str(error).split("\n")[0][:120] or "the machine's memory is used up"
+        if hasattr(wanted, "method"):
+            full = errors.OutOfMemory(reason=reason)
+        else:  # a job without tiles
+            full = errors.OutOfMemory(reason=reason, advice="Clip the raster into parts first.")
         tell(events.Error(str(full), full.kind))
         return 1
     finally:

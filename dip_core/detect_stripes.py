@@ -22,7 +22,7 @@ from .job import DetectStripesJob
 from .provenance import provenance
 from .report import Figure, Gallery, KeyNumber, Report, Section, Table, write_csv, write_html
 from .scene import Scene
-from .stripes import Stripes, detect
+from .stripes import Stripes, detect, need_memory
 from .writer import RasterWriter
 
 DEAD, OFFSET = 1, 2
@@ -45,10 +45,11 @@ _COLUMNS = {
 def run(job: DetectStripesJob, context: Context) -> Result:
     """Write what the job wants; the numbers are STRIPED_BANDS, DEAD_LINES and OFFSET_LINES, over all bands.
 
-    Raises the errors of `scene`, `gaps` and `writer`.
+    Raises the errors of `scene`, `gaps` and `writer`, and OutOfMemory.
     """
     with Scene([job.input]) as scene:
         context.progress(0.0, "Reading the scene")
+        need_memory(scene.shape)
         gaps = find_gaps(scene)
         observed, target = gaps.window()
         if gaps.origin == "fill value 0":  # without a nodata value, lines of zeros are dead lines, not gaps

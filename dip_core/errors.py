@@ -100,7 +100,10 @@ class DiskFull(DeepPriorError):
 class OutOfMemory(DeepPriorError):
     """The machine or the accelerator has not enough memory."""
 
-    sentence = "Out of memory ({reason}). Set a smaller TILE_SIZE, or choose METHOD fast."
+    sentence = "Out of memory ({reason}). {advice}"
+
+    def __init__(self, *, advice: str = "Set a smaller TILE_SIZE, or choose METHOD fast.", **facts: object) -> None:
+        super().__init__(advice=advice, **facts)
 
 
 class MissingLibrary(DeepPriorError):

@@ -21,7 +21,7 @@ from .job import InpaintStripesJob
 from .observation import Mask
 from .report import Section, Table
 from .scene import Scene, grid_of, open_raster
-from .stripes import Stripes, detect
+from .stripes import BYTES, BYTES_OF_MASKS, Stripes, detect, need_memory
 from .survey import Correction, survey
 
 DEAD, OFFSET = 1, 2  # what a stripe mask says of a pixel; other values than 0 count as dead
@@ -41,6 +41,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
     """Repair the stripes of a scene; writes the outputs that the job wants and returns the numbers."""
     with Scene(job.inputs) as scene:
         context.progress(0.0, "Reading the scene")
+        need_memory(scene.shape, BYTES_OF_MASKS if job.mask else BYTES)
         valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)
         if not valid.any():
             raise NothingObserved(path=job.input, reason="every pixel is nodata")
@@ -64,7 +65,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
 def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) -> Found:
     """The stripes that the job's mask names, or those that are detected.
 
-    Raises GridMismatch, BandCountMismatch, UnreadableRaster.
+    Raises GridMismatch, BandCountMismatch, UnreadableRaster, OutOfMemory.
     """
     marked = _read_mask(job, scene) if job.mask else None
     stripes = Stripes(scene.shape)
@@ -73,6 +74,7 @@ def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) ->
         def follow(fraction: float) -> None:
             context.progress(0.02 + 0.1 * fraction, "Looking for stripes")
 
+        need_memory(scene.shape)
         stripes = detect(scene.read(), valid, _usable(scene, valid).tolist(), follow)
     # No one number can be subtracted from a tilted line, whose pixels hold various shares of the offset.
     tilted = stripes.tilted_map()

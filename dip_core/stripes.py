@@ -20,7 +20,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .band_residual import Cube, Mask
+from .errors import OutOfMemory
 from .stripe_search import Search, StripedLines
+
+BYTES = 24.0  # that `detect` keeps for each value of the cube, at least
+BYTES_OF_MASKS = 6.0  # that the masks of a stripe job take
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,23 @@ class Stripes:
         for item in self.lines:
             along = item.direction.along(rows, columns)
             yield item, item.direction.line_of(rows, columns), (along >= item.start) & (along < item.stop)
+
+
+def need_memory(shape: tuple[int, int, int], per_value: float = BYTES) -> None:
+    """Raise OutOfMemory where ``per_value`` bytes for each pixel and band are more than the machine has.
+
+    Stripes run through the whole scene, so that it is examined whole.
+    """
+    from .devices import physical_memory  # loads torch, which the search itself does without
+
+    bands, rows, columns = shape
+    wanted, there = per_value * bands * rows * columns, physical_memory()
+    if wanted > there:
+        raise OutOfMemory(
+            reason=f"stripes in {bands} bands of {columns} x {rows} pixels take about {wanted / 1e9:.0f} GB, and this "
+            f"machine has {there / 1e9:.0f} GB",
+            advice="Clip the raster into parts first.",
+        )
 
 
 def detect(

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from core_scenes import table
 
-from dip_core import detect_stripes, errors, filling, inpaint_stripes, partial
+from dip_core import detect_stripes, devices, errors, filling, inpaint_stripes, partial
 from dip_core.context import Context
 from dip_core.events import Message
 from dip_core.gaps import Gaps
@@ -235,6 +235,19 @@ def test_a_3d_network_takes_a_small_scene_of_many_bands(tmp_path):
         assert planned.tile_size >= columns  # whole
         asked = replace(job, compute=Compute(overlap=100))
         assert filling.plan(asked, survey(scene, Gaps(observed, ~observed, bands, "test", 0))).overlap == 100
+
+
+def test_a_scene_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    scene = cube()
+    source, mask = write(tmp_path / "s.tif", scene), np.zeros((1, ROWS, COLUMNS), np.uint8)
+    mask[0, :, 20] = 1
+    # Room for the masks of a job, not for the search.
+    monkeypatch.setattr(devices, "physical_memory", lambda: 10.0 * scene.size)
+    with pytest.raises(errors.OutOfMemory, match="pixels take about 0 GB"):
+        run(tmp_path, source)
+    with pytest.raises(errors.OutOfMemory, match="Clip the raster"):
+        detect_stripes.run(DetectStripesJob(source, Outputs(output=str(tmp_path / "m.tif"))), Context())
+    assert run(tmp_path, source, mask=write(tmp_path / "mask.tif", mask))[1].any()
 
 
 def test_bad_masks_are_refused_in_one_sentence(tmp_path):

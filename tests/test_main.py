@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from core_scenes import ROOT, landscape, read, stripes, write
 
-from dip_core import __version__, events
+from dip_core import __main__, __version__, events
 from dip_core.events import Error, Progress, Result
-from dip_core.job import Compute, GapFillJob, Outputs, SimulateGapsJob, to_json
+from dip_core.job import Compute, DenoiseJob, DetectStripesJob, GapFillJob, Outputs, SimulateGapsJob, to_json
 
 GAP = stripes(90, 100)
 
@@ -273,3 +273,17 @@ def test_other_tasks_run_too(tmp_path):
     code, told, _ = run(job_file(tmp_path, wanted))
     assert code == 0 and told[-1].numbers["PERCENTAGE"] == pytest.approx(20, abs=1)
     assert (read(tmp_path / "m.tif") == 0).mean() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("kind, advice", [(DenoiseJob, "smaller TILE_SIZE"), (DetectStripesJob, "Clip the raster")])
+def test_out_of_memory_gives_advice_that_the_job_can_follow(tmp_path, monkeypatch, kind, advice):
+    """Detect stripes has neither a TILE_SIZE nor a METHOD."""
+
+    def full(asked, context):
+        raise MemoryError("Unable to allocate 50 GiB")
+
+    monkeypatch.setattr(__main__, "_task", lambda task: full)
+    told: list = []
+    path = job_file(tmp_path, kind("a.tif", Outputs(output=str(tmp_path / "o.tif"))))
+    assert __main__.run_file(path, told.append) == 1
+    assert told[-1].kind == "OutOfMemory" and advice in told[-1].text
