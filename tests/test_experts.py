@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from core_scenes import landscape, stripes
+from scipy import ndimage, special
 
 from dip_core.experts import CLASSICAL, expert
 from dip_core.experts.bands import borrow
-from dip_core.experts.kriging import Variogram, _weights, fit_variogram
+from dip_core.experts.kriging import Neighbourhood, Variogram, _places, _weights, fit_variogram, matern
 from dip_core.experts.laplace import biharmonic, harmonic
 from dip_core.experts.linear import linear
 from dip_core.observation import Observation
@@ -248,34 +249,53 @@ def gaussian_field(reach, nugget, size=256, seed=0):
 
 @pytest.mark.parametrize(("reach", "nugget"), [(4.0, 0.0), (10.0, 0.0), (6.0, 0.2)])
 def test_the_variogram_is_recovered(reach, nugget):
-    fitted = fit_variogram(observe(gaussian_field(reach, nugget)[None], np.zeros((256, 256), bool)))
+    fitted = fit_variogram(gaussian_field(reach, nugget)[None], np.ones((256, 256), bool))
     # One realisation of 256 x 256 pixels: the range scatters by a fifth, the fit's own grid is 14 % wide.
     assert fitted.range == pytest.approx(reach, rel=0.4)
     assert fitted.nugget == pytest.approx(nugget, abs=0.06)
+    assert fitted.smoothness == 0.5
+
+
+def test_a_smooth_surface_gets_a_smooth_covariance():
+    field = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(256, 256)), 4, mode="wrap")
+    assert fit_variogram(field[None] / field.std(), np.ones((256, 256), bool)).smoothness > 0.5
+
+
+@pytest.mark.parametrize("smoothness", [0.5, 1.0, 1.5])
+def test_matern_is_the_textbooks(smoothness):
+    """``2^(1-s) / Gamma(s) h^s K_s(h)``, of which the code has the closed forms."""
+    h = np.array([0.3, 1.0, 4.0])
+    expected = 2 ** (1 - smoothness) / special.gamma(smoothness) * h**smoothness * special.kv(smoothness, h)
+    np.testing.assert_allclose(matern(h, smoothness), expected)
+    assert matern(np.zeros(1), smoothness)[0] == 1.0
 
 
 def test_the_variogram_needs_no_complete_rows():
     field = gaussian_field(6.0, 0.0)[None]
-    whole = fit_variogram(observe(field, np.zeros((256, 256), bool)))
-    gapped = fit_variogram(observe(field, stripes(256, 256, 12, 40)))
+    whole = fit_variogram(field, np.ones((256, 256), bool))
+    gapped = fit_variogram(field, ~stripes(256, 256, 12, 40))
     assert gapped.range == pytest.approx(whole.range, rel=0.3)
 
 
 def test_too_few_pixels_get_the_standing_variogram():
-    assert fit_variogram(observe(np.zeros((1, 3, 3)), np.zeros((3, 3), bool))) == Variogram(10.0, 0.02)
+    assert fit_variogram(np.zeros((1, 3, 3)), np.ones((3, 3), bool)) == Variogram(10.0, 0.02)
 
 
 def test_kriging_weights_sum_to_one_and_are_exact_at_a_datum():
     offsets = np.array([[[0, 1], [0, -1], [3, 0], [-2, 5]], [[0, 0], [1, 0], [2, 2], [9, 9]]])
     used = np.ones((2, 4), bool)
     used[0, 3] = False
-    weights = _weights(offsets, used, Variogram(8.0, 0.0))
+
+    def found(nugget):
+        return _weights(_places(offsets, used), [Variogram(8.0, nugget)])[0]
+
+    weights = found(0.0)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-9)
     assert weights[0, 3] == 0.0  # no such neighbour
     assert weights[0, 0] == pytest.approx(weights[0, 1]) and weights[0, 0] > weights[0, 2]
     # A datum at the very place takes all the weight where there is no nugget.
     np.testing.assert_allclose(weights[1], [1, 0, 0, 0], atol=1e-4)
-    smoothed = _weights(offsets, used, Variogram(8.0, 0.3))
+    smoothed = found(0.3)
     assert smoothed[1, 0] < 0.9  # and shares it where there is noise
 
 
@@ -288,6 +308,27 @@ def test_kriging_is_near_the_best_on_the_field_it_is_made_for():
     assert errors["kriging"] < 1.02 * min(errors.values())
     # What noise and a wrong covariance cost the others; the field's own deviation is 1.
     assert errors["kriging"] < 0.95 * errors["linear"] and errors["kriging"] < 0.95 * errors["biharmonic"]
+
+
+def test_kriging_gives_each_principal_component_its_own_covariance():
+    """Two bands that mix a smooth and a rough surface are filled as if the surfaces themselves were observed."""
+    smooth, rough = gaussian_field(30.0, 0.0, 128, 1), gaussian_field(2.0, 0.3, 128, 2)
+    gap = stripes(128, 128, thick=8, period=30)
+    mixed = np.stack([2 * smooth + rough, 2 * smooth - rough])
+    truth = np.stack([smooth, rough])
+    apart = np.concatenate([run("kriging", observe(one[None], gap)) for one in truth])
+    expected = np.stack([2 * apart[0] + apart[1], 2 * apart[0] - apart[1]])
+    together = run("kriging", observe(mixed, gap))
+    everywhere = np.broadcast_to(gap, mixed.shape)
+    assert rmse(together, expected, everywhere) < 0.1 * rmse(together, mixed, everywhere)
+
+
+def test_pixels_with_like_neighbours_share_their_weights():
+    gap = stripes(64, 64, thick=4, period=16)
+    places = Neighbourhood(~gap, gap)
+    assert len(places.settings) < 0.3 * np.count_nonzero(gap) and places.reached.all()
+    (flat,) = places.krige([np.full((2, 64, 64), 7.0)], [Variogram(5.0, 0.1, 1.0)])
+    np.testing.assert_allclose(flat, 7.0, atol=1e-6)
 
 
 # Values borrowed from the bands that see a pixel
