@@ -84,7 +84,9 @@ def _fill(values: NDArray[np.float64], observed: Mask, target: Mask) -> NDArray[
     parts = [np.tensordot(axis, values, axes=1)[None] for axis in axes]
     if len(axes) < len(values):
         parts.append(values - np.tensordot(axes.T, np.concatenate(parts), axes=1))
-    found = places.krige(parts, [fit_variogram(part, observed) for part in parts])
+    # Some bands are enough to learn the covariance of the rest.
+    fitted = [fit_variogram(part[:: len(part) // _OWN_VARIOGRAMS + 1], observed) for part in parts]
+    found = places.krige(parts, fitted)
     filled = values.copy()
     filled[:, target] = axes.T @ np.concatenate(found[: len(axes)])
     if len(axes) < len(values):
