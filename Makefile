@@ -22,7 +22,7 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench-gaps bench-scenes bench-denoise bench-papers $(PAPERS) install package clean distclean
+    bench-gaps bench-scenes bench-denoise bench-superresolve bench-papers $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (a
 
 bench-denoise: system $(ENGINE) ## denoising against peers on the Reno cube (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.denoise $(BENCH_ARGS)
+
+bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)
 
 bench-papers: $(PAPERS) ## the tables of DHP and CASCADE (about 3 hours); bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade: one
 

@@ -30,11 +30,12 @@ georeference, wavelengths and band metadata are kept.</p>
 nothing is known, and the usual way in which test images are made. <i>gaussian</i>: with a standard deviation in pixels
 of the output; half a pixel of the input unless you give one. <i>lanczos</i>: as in the authors' code of the deep
 hyperspectral prior.</p>
-<p><b>Methods.</b> <i>fast</i>: bicubic interpolation with back-projection, no network. <i>deep_prior</i>: a small
-untrained network for what interpolation leaves over. <i>best</i>: a mixture of the two that is chosen by validation;
-on images too large for the network, <i>fast</i>. <i>paper_2d</i>, <i>paper_3d</i>: the deep hyperspectral prior as
-published, more than 10 000 iterations of a large network; slow without a GPU. <i>paper_cascade</i>: the trained
-residual cascade; give a model made by <i>Train super-resolver</i>.</p>
+<p><b>Methods.</b> <i>fast</i>: no network; a mixture, chosen by validation, of back-projected interpolation, total
+variation of all bands together, and filters that the image's own coarser copy taught. <i>deep_prior</i>: a small
+untrained network for what interpolation leaves over. <i>best</i>: all of these stand for election; on images too large
+for the network, <i>fast</i>. <i>paper_2d</i>, <i>paper_3d</i>: the deep hyperspectral prior as published, more than
+10 000 iterations of a large network; slow without a GPU. <i>paper_cascade</i>: the trained residual cascade; give a
+model made by <i>Train super-resolver</i>.</p>
 <p><b>How good is it?</b> The input is made coarse once more, enlarged, and compared with itself; the report shows the
 error beside that of bicubic interpolation on the very same pixels.</p>
 """

@@ -17,13 +17,17 @@ from rasterio.windows import Window
 
 from .context import Context
 from .denoise_survey import NoisyScene
-from .enlarging import Optics, Setting, bicubic, estimate, mixed, roughness
+from .enlarging import Setting, estimates, mixed, roughness
 from .observation import Cube, Mask
+from .optics import Optics, bicubic
 from .patches import fill_nearest
+from .self_taught import EXPERTS, learn
+from .shares import best_shares
 
 _BINS = 8
 _FEWEST = 50  # compared pixels of a band for an error model of its own
 _LEAST_SIDE = 4  # coarse pixels of a validation window
+_USUAL = {"vectorial_tv": 0.5, "steered_ridge": 0.5}
 
 
 @dataclass(frozen=True)
@@ -103,40 +107,39 @@ def validate(
     ``share``: of the time that is left, after which networks are stopped.
     """
     reserve = 0.0 if math.isinf(context.seconds_left) else (1 - share) * context.seconds_left
-    truths, seens, estimates, baselines = [], [], [], []
-    for place, window in enumerate(windows):
-        truth, seen = known.read(window)
-        coarse, coarse_seen = _degrade(truth, seen, setting.optics)
-        found = []
-        for number, name in enumerate(names):
+    optics, factor = setting.optics, setting.optics.factor
+    pairs = [known.read(window) for window in windows]
+    truths, copies = [truth for truth, _ in pairs], [_degrade(truth, seen, optics) for truth, seen in pairs]
+    seens = [
+        seen & np.repeat(np.repeat(coarse_seen, factor, axis=1), factor, axis=2)
+        for (_, seen), (_, coarse_seen) in zip(pairs, copies)
+    ]
+    if copies and any(name in EXPERTS for name in names):
+        # What the coarser copy is enlarged with may have been learned from the coarser copy alone.
+        setting = replace(setting, lessons=learn(copies, optics))
+    found: list[list[Cube]] = []
+    baselines = []
+    for place, (coarse, coarse_seen) in enumerate(copies):
 
-            def follow(fraction: float, number: int = number, place: int = place) -> bool:
-                done = (place + (number + fraction) / len(names)) / len(windows)
-                context.progress(done, f"Validating on the coarser image ({place + 1} of {len(windows)})")
-                return context.seconds_left > reserve
+        def follow(fraction: float, place: int = place) -> bool:
+            done = (place + fraction) / len(copies)
+            context.progress(done, f"Validating on the coarser image ({place + 1} of {len(copies)})")
+            return context.seconds_left > reserve
 
-            found.append(estimate(name, coarse, coarse_seen, setting, seed + place, follow))
-            follow(1.0)
-        factor = setting.optics.factor
-        truths.append(truth)
-        seens.append(seen & np.repeat(np.repeat(coarse_seen, factor, axis=1), factor, axis=2))
-        estimates.append(found)
+        found.append(estimates(names, coarse, coarse_seen, setting, seed + place, follow))
         baselines.append(bicubic(fill_nearest(coarse, coarse_seen), factor))
-    equal = {name: 1.0 / len(names) for name in names}
     bands = len(known.bands)
     if not any(seen.any() for seen in seens):
         flat = np.zeros((bands, 1))
-        return Trial(equal, ErrorModel(flat, np.full((bands, 1), np.nan)))
+        return Trial(unvalidated_shares(names), ErrorModel(flat, np.full((bands, 1), np.nan)))
     spread = np.array([_spread(truths, seens, band) for band in range(bands)])
-    shares = dict(zip(names, _choose(truths, seens, estimates, spread)))
-    final = [mixed(found, list(shares.values())) for found in estimates]
-    errors = _learn(truths, seens, final, setting.optics.factor)
-    scores = {name: _scaled(truths, seens, [f[n] for f in estimates], spread) for n, name in enumerate(names)}
+    shares = dict(zip(names, best_shares(_errors(truths, seens, found, spread))))
+    final = [mixed(each, list(shares.values())) for each in found]
+    errors = _learn(truths, seens, final, factor)
+    scores = {name: _scaled(truths, seens, [each[n] for each in found], spread) for n, name in enumerate(names)}
     scores |= {"mixture": _scaled(truths, seens, final, spread)} if len(names) > 1 else {}
     scores["bicubic"] = _scaled(truths, seens, baselines, spread)
-    scored = tuple(
-        _score(truths, seens, final, baselines, errors, setting.optics.factor, band) for band in range(bands)
-    )
+    scored = tuple(_score(truths, seens, final, baselines, errors, factor, band) for band in range(bands))
     return Trial(shares, errors, scored, scores, _rmse(truths, seens, final), _rmse(truths, seens, baselines))
 
 
@@ -176,17 +179,25 @@ def _scaled(
     return float(np.sqrt((squares / spread**2).sum() / pixels.sum()))
 
 
-def _choose(
-    truths: Sequence[Cube], seens: Sequence[Mask], estimates: Sequence[Sequence[Cube]], spread: NDArray[np.float64]
-) -> list[float]:
-    """Shares of one expert or two, in steps of a tenth, with the lowest error."""
-    if len(estimates[0]) == 1:
-        return [1.0]
-    tried: dict[tuple[float, float], float] = {}
-    for tenth in range(11):
-        shares = (1 - tenth / 10, tenth / 10)
-        tried[shares] = _scaled(truths, seens, [mixed(found, shares) for found in estimates], spread)
-    return list(min(tried.items(), key=lambda item: item[1])[0])
+def unvalidated_shares(names: Sequence[str]) -> dict[str, float]:
+    """Shares for want of a validation: those that are good on most images, and equal ones of other experts."""
+    usual = {name: share for name, share in _USUAL.items() if name in names} or dict.fromkeys(names, 1.0)
+    return {name: usual.get(name, 0.0) / sum(usual.values()) for name in names}
+
+
+def _errors(
+    truths: Sequence[Cube], seens: Sequence[Mask], found: Sequence[Sequence[Cube]], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean products of the experts' errors in band deviations, ``(expert, expert)``."""
+    count = len(found[0])
+    total, pixels = np.zeros((count, count)), 0
+    for truth, seen, each in zip(truths, seens, found):
+        for band, where in enumerate(seen):
+            parts = [(image[band][where].astype(np.float64) - truth[band][where]) / spread[band] for image in each]
+            errors = np.stack(parts)
+            total += errors @ errors.T
+            pixels += errors.shape[1]
+    return total / max(pixels, 1)
 
 
 def _learn(truths: Sequence[Cube], seens: Sequence[Mask], final: Sequence[Cube], factor: int) -> ErrorModel:

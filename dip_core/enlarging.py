@@ -1,12 +1,7 @@
 """Super-resolution of an array: experts that enlarge it, each brought into accord with what was observed.
 
-The *optics* say how a fine image becomes the coarse one that was observed, ``y = M d(x)``. *Back-projection* changes
-an image by as little as possible so that ``M d(x) = y`` holds: it adds ``d^T z`` with ``(M d d^T M) z = y - M d(x)``,
-by conjugate gradients. Optics that blur more than a sensor's lose detail below the noise, and no image of sound values
-agrees with every noisy pixel; a damping ``(M d d^T M + c) z`` then leaves the lost detail alone.
-
-Sources: Irani and Peleg, Improving resolution by image registration (1991), for back-projection; the DHP paper,
-equation 6, for the networks without training; the CASCADE paper for the trained one.
+Those without a network are in `self_taught`; the others are the networks without training (the DHP paper, equation 6)
+and the trained cascade (the CASCADE paper).
 """
 
 from __future__ import annotations
@@ -19,54 +14,19 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from . import degradation, prior
+from . import prior, self_taught
 from .devices import resolve, set_threads
 from .energy import DownsamplingEnergy
 from .fitting import fit
 from .model_file import Card, Tensors
 from .networks.cascade import Cascade
 from .observation import Cube, Mask
+from .optics import Optics, back_project, bicubic, deviation
 from .patches import fill_nearest
 from .presets import preset
+from .self_taught import Lessons
 
 Follow = Callable[[float], bool]
-_ROUNDS = 40
-_ENOUGH = 1e-5  # of a band's standard deviation
-_BROAD = 0.6  # coarse pixels of sigma up to which all detail of the coarse image is above a tenth of its contrast
-_DAMPING = 1e-3  # lets noise grow 16 times at most, 1 / (2 sqrt(damping))
-
-
-@dataclass(frozen=True)
-class Optics:
-    """``factor``, the point spread function (``bicubic``, ``gaussian``, ``lanczos``), and the Gaussian's sigma.
-
-    ``sigma``: in fine pixels.
-    """
-
-    factor: int
-    psf: str = "bicubic"
-    sigma: float | None = None
-
-    def operator(self, shape: tuple[int, int]) -> degradation.SeparableOperator:
-        """The operator on fine images of ``shape``."""
-        if self.psf == "gaussian":
-            return degradation.gaussian(shape, self.factor, self.width)
-        return {"bicubic": degradation.bicubic, "lanczos": degradation.lanczos2}[self.psf](shape, self.factor)
-
-    @property
-    def width(self) -> float:
-        """The Gaussian's sigma; unless given, half a coarse pixel: 0.3 at the coarse Nyquist frequency."""
-        return self.sigma if self.sigma is not None else self.factor / 2
-
-    @property
-    def damping(self) -> float:
-        """The damping of back-projection: none for a sensor's optics, some where the blur is broader."""
-        return _DAMPING if self.psf == "gaussian" and self.width > _BROAD * self.factor else 0.0
-
-    @property
-    def reach(self) -> int:
-        """How far, in coarse pixels, a coarse pixel sees."""
-        return int(np.ceil(4 * self.width / self.factor)) + 1 if self.psf == "gaussian" else 3
 
 
 @dataclass(frozen=True)
@@ -79,7 +39,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Setting:
-    """What experts need beside pixels. ``low``, ``high``: the scene's range, ``(band,)``, in the data's units."""
+    """What experts need beside pixels. ``low``, ``high``: the scene's range, ``(band,)``, in the data's units.
+
+    ``lessons``: what the experts without a network learned of the scene, where one of them is wanted.
+    """
 
     optics: Optics
     low: NDArray[np.float64]
@@ -88,68 +51,49 @@ class Setting:
     threads: int = 0
     iterations: int | None = None
     trained: Trained | None = None
+    lessons: Lessons | None = None
 
 
-def estimate(
-    name: str, values: NDArray, observed: Mask, setting: Setting, seed: int, follow: Follow = lambda fraction: True
-) -> Cube:
-    """The estimate of the expert called ``name``, ``factor`` times as large, in accord with what was observed.
-
-    ``values``, ``observed``: ``(band, row, column)``, in the data's units.
-    """
-    filled = fill_nearest(values, observed).astype(np.float64)
-    start = bicubic(filled, setting.optics.factor)
-    if name == "fast":
-        found: NDArray = start
-    elif name == "paper_cascade":
-        found = _cascade(start, setting)
-    else:
-        found = _untrained(name, filled, start, observed, setting, seed, follow)
-    shape = (start.shape[-2], start.shape[-1])
-    optics = setting.optics
-    return back_project(found, values, observed, optics.operator(shape), optics.damping).astype(np.float32)
-
-
-def bicubic(values: NDArray, factor: int) -> NDArray[np.float64]:
-    """Bicubic enlargement of ``(band, row, column)``: the baseline."""
-    return degradation.bicubic_enlargement((values.shape[-2], values.shape[-1]), factor).apply(values)
-
-
-def back_project(
-    image: NDArray,
+def estimates(
+    names: Sequence[str],
     values: NDArray,
     observed: Mask,
-    operator: degradation.SeparableOperator,
-    damping: float = 0.0,
-    rounds: int = _ROUNDS,
-) -> NDArray[np.float64]:
-    """The image nearest to ``image`` whose degraded version is ``values`` where these are observed.
+    setting: Setting,
+    seed: int,
+    follow: Follow = lambda fraction: True,
+) -> list[Cube]:
+    """The estimates of the experts called ``names``, ``factor`` times as large, in accord with what was observed.
 
-    ``damping``: a share of the operator's highest gain (squared); 0 for exact agreement.
+    ``values``, ``observed``: ``(band, row, column)``, in the data's units. ``follow`` is told the share that is done;
+    False stops networks.
     """
-    flat = np.ones((1, *values.shape[1:]))
-    added = damping * float(operator.apply(operator.adjoint(flat)).max()) if damping else 0.0
-    residual = np.where(observed, values - operator.apply(image), 0.0)
-    enough = observed.sum(axis=(1, 2)) * np.square(_ENOUGH * _deviation(values, observed))
-    direction, solution = residual.copy(), np.zeros_like(residual)
-    power = np.square(residual).sum(axis=(1, 2))
-    for _ in range(rounds):
-        going = power > enough
-        if not going.any():
-            break
-        mapped = np.where(observed, operator.apply(operator.adjoint(direction)), 0.0) + added * direction
-        curvature = (direction * mapped).sum(axis=(1, 2))
-        step = np.where(going & (curvature > 0), power / np.where(curvature > 0, curvature, 1.0), 0.0)[:, None, None]
-        solution += step * direction
-        residual -= step * mapped
-        after = np.square(residual).sum(axis=(1, 2))
-        direction = residual + (after / np.where(power > 0, power, 1.0))[:, None, None] * direction
-        power = after
-    return image + operator.adjoint(solution)
+    set_threads(setting.threads)
+    found: dict[str, Cube] = {}
+    taught = [name for name in names if name in self_taught.EXPERTS]
+    if taught:
+        assert setting.lessons is not None  # nosec B101: they were taught before
+        found = self_taught.enlarge(taught, values, observed, setting.lessons, setting.optics)
+    for name in names:
+        if name not in found:
+            done = len(found)
+
+            def part(fraction: float, done: int = done) -> bool:
+                return follow((done + fraction) / len(names))
+
+            found[name] = _by_network(name, values, observed, setting, seed, part)
+    follow(1.0)
+    return [found[name] for name in names]
 
 
-def _deviation(values: NDArray, observed: Mask) -> NDArray[np.float64]:
-    return np.array([float(band[seen].std()) if seen.any() else 0.0 for band, seen in zip(values, observed)])
+def _by_network(name: str, values: NDArray, observed: Mask, setting: Setting, seed: int, follow: Follow) -> Cube:
+    filled = fill_nearest(values, observed).astype(np.float64)
+    start = bicubic(filled, setting.optics.factor)
+    if name == "paper_cascade":
+        found: NDArray = _cascade(start, setting)
+    else:
+        found = _untrained(name, filled, start, observed, setting, seed, follow)
+    operator = setting.optics.operator((start.shape[-2], start.shape[-1]))
+    return back_project(found, values, observed, operator, setting.optics.damping).astype(np.float32)
 
 
 def roughness(image: NDArray, factor: int) -> NDArray[np.float64]:
@@ -196,7 +140,7 @@ def _untrained(
     operator = setting.optics.operator(shape)
     if chosen.scaling == "none":
         low, wanted = start, np.where(observed, filled - operator.apply(start), 0.0)
-        span = _deviation(wanted, observed)[:, None, None]
+        span = deviation(wanted, observed)[:, None, None]
         span = np.where(span > 0, span, 1.0)
         wanted = wanted / span
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,9 @@ from rasterio.windows import Window
 from . import metadata, model_file, partial, superresolve_report
 from .context import Context
 from .denoise_survey import NoisyScene, look
-from .devices import resolve
+from .devices import resolve, set_threads
 from .enlarge_trial import Trial, validate, windows_of
-from .enlarging import Optics, Setting, Trained, back_project, estimate, mixed
+from .enlarging import Setting, Trained, estimates, mixed
 from .events import Result
 from .executors import executor
 from .experts.deep_prior import cost
@@ -30,13 +30,17 @@ from .job import SuperResolveJob
 from .network_tiles import SMALLEST_TILE, network_tile
 from .networks.cascade import Cascade
 from .observation import Cube, Mask
+from .optics import Optics, back_project
 from .provenance import provenance
 from .restore import as_pixels, tile_seed
 from .scene import Scene
+from .self_taught import EXPERTS, learn
 from .tiles import Mosaic, Tile, split
 from .writer import RasterWriter
 
 _TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
+_TAUGHT_TILE = 512  # fine pixels: the optics are matrices as large as a tile
+_WINDOW = 256  # of lessons and validation
 _CASCADE_TILE = 512  # fine pixels: 96 feature maps of them, and as many again with the margins, take 300 MB
 _HALO = 12  # coarse pixels around a strip that its accord with the observation may depend on
 _STRIP = 64
@@ -66,11 +70,13 @@ class TileTask:
 class Plan:
     """Experts, validation windows, tile size, overlap and margin in coarse pixels; why experts were left out.
 
+    ``lessons``: the windows that experts without a network learn from.
     ``share``: of the time budget that is left, what validation may take: a window is as dear as a tile.
     """
 
     names: tuple[str, ...]
     windows: list[Window]
+    lessons: list[Window]
     tile_size: int
     overlap: int
     margin: int
@@ -97,7 +103,9 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
             f"{len(known.bands)} of {scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels, "
             f"to be enlarged {job.factor} times."
         )
-        with context.part(0.02, 0.4):
+        with context.part(0.02, 0.1):
+            setting = _taught(setting, known, planned, context)
+        with context.part(0.1, 0.4):
             trial = validate(known, planned.names, planned.windows, setting, compute.seed, context, planned.share)
         if not trial.bands:
             context.warn("The image is too small to be made coarser, or has too many gaps: it is not validated.")
@@ -129,26 +137,44 @@ def plan(job: SuperResolveJob, known: NoisyScene) -> Plan:
         room = min(room, max(network_tile(untrained, bands, "superresolve") // factor, 16))
     elif job.method == "paper_cascade":
         room = min(room, _CASCADE_TILE // factor)
-    size = job.compute.tile_size or min(room, 1024)
+    else:
+        room = min(room, _TAUGHT_TILE // factor)
+    size = job.compute.tile_size or room
     overlap = job.compute.overlap or min(24, size // 4)
     margin = -(-Cascade.reach // factor) if job.method == "paper_cascade" else 0 if untrained else _HALO
-    side, most = (size, 1) if untrained else (256, 1 if job.method == "paper_cascade" else 4)
+    side, most = (size, 1) if untrained else (_WINDOW, 1 if job.method == "paper_cascade" else 4)
+    taught = any(name in EXPERTS for name in names)
+    lessons = windows_of(known, factor, max(_WINDOW, 4 * factor), 4) if taught else []
     windows = windows_of(known, factor, max(side, 4 * factor), most)
     tiles = sum(len(row) for row in split(rows, columns, size, overlap))
     share = len(windows) / (len(windows) + tiles)
-    return Plan(names, windows, size, overlap, margin, skipped, share)
+    return Plan(names, windows, lessons, size, overlap, margin, skipped, share)
 
 
 def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    if job.method == "fast":
+        return EXPERTS, {}
     if job.method != "best":
         return (job.method,), {}
     wanted = 2 * cost("deep_prior", fine_pixels, bands, "superresolve")
     if wanted <= AFFORDABLE[resolve(job.compute.device).type]:
-        return ("fast", "deep_prior"), {}
+        return (*EXPERTS, "deep_prior"), {}
     minutes = wanted / AFFORDABLE["cpu"]
-    return ("fast",), {
-        "deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
-    }
+    return EXPERTS, {"deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"}
+
+
+def _taught(setting: Setting, known: NoisyScene, planned: Plan, context: Context) -> Setting:
+    """The setting with the lessons that the plan's experts need of the scene."""
+    if not any(name in EXPERTS for name in planned.names):
+        return setting
+
+    def follow(fraction: float) -> bool:
+        context.progress(fraction, "Learning from the image's own coarser copy")
+        return True
+
+    set_threads(setting.threads)
+    pieces = [known.read(window) for window in planned.lessons] or [known.sample()]
+    return replace(setting, lessons=learn(pieces, setting.optics, follow))
 
 
 def _model(job: SuperResolveJob, known: NoisyScene, context: Context) -> Trained | None:
@@ -175,18 +201,11 @@ def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -
     """Estimate and one standard deviation of a tile without its margins, on the fine grid, in the data's units."""
     setting, shares = recipe.setting, {name: share for name, share in recipe.trial.shares.items() if share > 0}
     f = setting.optics.factor
-    found = []
-    for place, name in enumerate(shares):
-
-        def part(fraction: float, place: int = place) -> bool:
-            return follow((place + fraction) / len(shares))
-
-        found.append(estimate(name, task.values, task.observed, setting, task.seed, part))
+    found = estimates(list(shares), task.values, task.observed, setting, task.seed, follow)
     image = mixed(found, list(shares.values()))
     deviation = recipe.trial.errors.deviation(image, f)
     top, bottom, left, right = (f * margin for margin in task.margins)
     cut = (slice(None), slice(top, image.shape[1] - bottom), slice(left, image.shape[2] - right))
-    follow(1.0)
     return image[cut], deviation[cut]
 
 

@@ -15,8 +15,8 @@ from . import __version__, metadata, partial, plots, report
 from .context import Context
 from .denoise_survey import NoisyScene
 from .enlarge_trial import BandScore, Trial
-from .enlarging import Optics
 from .job import SuperResolveJob
+from .optics import Optics
 from .patches import fill_nearest
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _DETAIL = 120  # coarse rows and columns of the close-up
 _BLOCK = 64  # coarse rows that are compared at a time
 _LABELS = {
-    "fast": "Bicubic and back-projection",
+    "back_projection": "Bicubic and back-projection",
+    "vectorial_tv": "Vectorial total variation",
+    "steered_ridge": "Steered ridge (self-taught)",
     "deep_prior": "Deep prior (lean)",
     "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
     "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",

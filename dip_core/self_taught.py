@@ -1,0 +1,110 @@
+"""Enlargement without a network: three experts on principal images, taught by the image's own coarser copy.
+
+They share their steps: ``back_projection`` is bicubic interpolation in accord with the observation; ``vectorial_tv``
+starts from it; ``steered_ridge`` corrects the two. What they need to know of the scene (`Lessons`) is learned once
+from windows of it, so that all tiles are enlarged alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .experts.steered_ridge import Steering, Teacher, steered_ridge, steering, tensor
+from .experts.vectorial_tv import vectorial_tv
+from .observation import Cube, Mask
+from .optics import Agreement, Optics, back_project, bicubic
+from .patches import fill_nearest
+from .principal import Piece, Principal, find_principal
+
+EXPERTS = ("back_projection", "vectorial_tv", "steered_ridge")
+_LEAST_SIDE = 4  # pixels of a coarser copy that can teach
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What was learned of a scene: its principal images, the typical strength of their gradients when enlarged,
+    and the steered ridge's coefficients ``(rank, term)``."""
+
+    principal: Principal
+    typical: float
+    coefficients: NDArray[np.float64]
+
+
+def learn(pieces: Sequence[Piece], optics: Optics, follow: Callable[[float], bool] = lambda fraction: True) -> Lessons:
+    """Learn from windows of a scene, in the data's units. ``follow`` ends the lessons by returning False."""
+    principal = find_principal(pieces)
+    filled = [(principal.images(fill_nearest(values, seen)), np.asarray(seen.all(axis=0))) for values, seen in pieces]
+    f, shifts = optics.factor, sorted({(a, b) for a in (0, optics.factor // 2) for b in (0, optics.factor // 2)})
+    # Few windows are seen from all first pixels; of many, each from one.
+    groups = [list(_copies(*piece, f, shifts[place :: len(filled)])) for place, piece in enumerate(filled)]
+    copies = [copy for group in groups for copy in group]
+    teacher = Teacher(principal.basis.shape[1])
+    typical = _typical([_enlarged(_coarse(group[0][0], optics), optics)[1] for group in groups if group], f)
+    for place, (truth, seen) in enumerate(copies):
+        coarse = _coarse(truth, optics)
+        agreement, smooth = _enlarged(coarse, optics)
+        sharp = vectorial_tv(coarse, smooth, agreement)
+        # A missing pixel was guessed, and what it was guessed as reaches as far as the optics and the filters do.
+        near = 1 + 2 * (optics.reach * f + 3)
+        known = ~ndimage.maximum_filter(~seen, near, mode="constant", cval=0)
+        teacher.add(truth, smooth, sharp, steering(sharp, f, typical), known)
+        if not follow((place + 1) / len(copies)):
+            break
+    here = _typical([_enlarged(images, optics)[1] for images, _ in filled], f)
+    return Lessons(principal, here, teacher.coefficients(max(1.0, len(copies) / len(pieces)) * f**2 / 4))
+
+
+def enlarge(names: Sequence[str], values: NDArray, observed: Mask, lessons: Lessons, optics: Optics) -> dict[str, Cube]:
+    """The estimates of some of `EXPERTS` for ``(band, row, column)``, in accord with what was observed."""
+    filled = fill_nearest(values, observed).astype(np.float64)
+    shape = (filled.shape[1] * optics.factor, filled.shape[2] * optics.factor)
+    operator = optics.operator(shape)
+
+    def accorded(image: NDArray) -> NDArray[np.float64]:
+        return back_project(image, values, observed, operator, optics.damping)
+
+    base = accorded(bicubic(filled, optics.factor))
+    found = {"back_projection": base}
+    if "vectorial_tv" in names or "steered_ridge" in names:
+        images = lessons.principal.images(filled)
+        agreement, smooth = _enlarged(images, optics)
+        sharp = vectorial_tv(images, smooth, agreement)
+        # The difference to interpolation carries over to the bands, and with it what the principal images leave over.
+        found["vectorial_tv"] = accorded(base + lessons.principal.back(sharp - smooth))
+        if "steered_ridge" in names:
+            steer: Steering = steering(sharp, optics.factor, lessons.typical)
+            better = steered_ridge(smooth, sharp, steer, lessons.coefficients)
+            found["steered_ridge"] = accorded(base + lessons.principal.back(better - smooth))
+    return {name: found[name].astype(np.float32) for name in names}
+
+
+def _copies(
+    images: Cube, seen: NDArray[np.bool_], factor: int, shifts: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Cube, NDArray[np.bool_]]]:
+    """The images cut to whole coarser pixels, from different first pixels: each cut has another coarser copy."""
+    for top, left in shifts:
+        rows, columns = ((size - first) // factor * factor for size, first in zip(seen.shape, (top, left)))
+        if min(rows, columns) >= _LEAST_SIDE * factor:
+            yield images[:, top : top + rows, left : left + columns], seen[top : top + rows, left : left + columns]
+
+
+def _coarse(images: Cube, optics: Optics) -> Cube:
+    return optics.operator((images.shape[1], images.shape[2])).apply(images).astype(np.float32)
+
+
+def _enlarged(images: Cube, optics: Optics) -> tuple[Agreement, Cube]:
+    """Bicubic interpolation in accord with the images, and what brought it there."""
+    start = bicubic(images, optics.factor).astype(np.float32)
+    agreement = Agreement(optics, (start.shape[1], start.shape[2]))
+    return agreement, agreement.towards(start, agreement.rotated(images))
+
+
+def _typical(images: Sequence[Cube], factor: int) -> float:
+    """The mean strength of gradients; 1 where there is no image."""
+    strengths = [tensor(cube, factor)[0].ravel() for cube in images]
+    return float(np.concatenate(strengths).mean()) if strengths else 1.0
