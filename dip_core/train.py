@@ -31,6 +31,7 @@ from .training import Figures, Settings, Trainer
 
 ITEM = "DEEP_PRIOR_CHECKPOINT"
 _SAVE_EVERY = 60.0  # seconds
+_OVERRUN = 1.2  # of the time budget
 
 
 def run(job: TrainJob, context: Context, settings: Settings | None = None, most: int = patches.MOST) -> Result:
@@ -68,6 +69,12 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
         checkpoint.remove()
     else:
         context.info("The time budget ended the training; the same parameters and a new budget will continue it.")
+        budget = job.compute.time_budget or 0.0
+        if trainer.epoch == 0 and context.seconds_spent > _OVERRUN * budget:
+            context.warn(
+                f"TIME_BUDGET {budget:.0f} s was too short: cutting patches, the first batches and their validation "
+                f"took {context.seconds_spent:.0f} s. Fewer bands or smaller rasters take less."
+            )
     context.info(
         f"{trainer.epoch} whole epochs on {describe(device)}: {best.psnr:.2f} dB on the validation patches, "
         f"bicubic interpolation {baseline.psnr:.2f} dB."
@@ -127,7 +134,11 @@ class _Checkpoint:
         if record.get("key") != self._key:
             context.warn("The checkpoint beside the model is of another training: this one starts anew.")
             return
-        trainer.load(tensors, record)
+        try:
+            trainer.load(tensors, record)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            context.warn(f"The checkpoint '{self.path}' is incomplete: the training starts anew.")
+            return
         context.info(f"Going on where an earlier run ended, in epoch {trainer.epoch + 1}.")
 
     def keep(self, trainer: Trainer) -> None:

@@ -180,19 +180,21 @@ class Trainer:
         return tensors, {**record, "best_figures": _plain(self.best_figures), "history": self.history}
 
     def load(self, tensors: Mapping[str, NDArray], record: Mapping[str, Any]) -> None:
-        """Go on where `dump` was called."""
-        own = {name.removeprefix("network."): a for name, a in tensors.items() if name.startswith("network.")}
+        """Go on where `dump` was called. Raises KeyError, TypeError or ValueError, with nothing changed, if it cannot."""
+        shapes = {name: tuple(value.shape) for name, value in self.network.state_dict().items()}
+        own, best = ({name: tensors[f"{kind}.{name}"] for name in shapes} for kind in ("network", "best"))
+        if any(part[name].shape != shape for part in (own, best) for name, shape in shapes.items()):
+            raise ValueError("The weights are those of another network.")
+        epoch, place, waited, drops = (int(record[name]) for name in ("epoch", "place", "waited", "drops"))
+        figures = {name: math.nan if value is None else value for name, value in dict(record["best_figures"]).items()}
+        self.best_figures, self.history = Figures(**figures), list(record["history"])
         self.network.load_state_dict({name: torch.from_numpy(array) for name, array in own.items()})
-        self.best = {name.removeprefix("best."): a for name, a in tensors.items() if name.startswith("best.")}
+        self.best = best
         for number, parameter in enumerate(self.network.parameters()):
             moment = tensors.get(f"momentum.{number}")
             if moment is not None:
                 self.optimiser.state[parameter]["momentum_buffer"] = torch.from_numpy(moment.copy()).to(self.device)
-        self.epoch, self.place = int(record["epoch"]), int(record["place"])
-        self.waited, self.drops = int(record["waited"]), int(record["drops"])
-        best = record["best_figures"]
-        self.best_figures = Figures(**{name: math.nan if value is None else value for name, value in best.items()})
-        self.history = list(record["history"])
+        self.epoch, self.place, self.waited, self.drops = epoch, place, waited, drops
 
     def _weights(self) -> dict[str, NDArray]:
         return {name: array.detach().cpu().numpy().copy() for name, array in self.network.state_dict().items()}

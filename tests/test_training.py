@@ -214,6 +214,26 @@ def test_checkpoint_of_another_training_is_not_used(tmp_path):
     assert any("of another training" in text for text in said)
 
 
+def test_incomplete_checkpoint_is_not_used(tmp_path):
+    source = raster(tmp_path)
+    run(job(tmp_path, source, budget=0.01), Settings(batch=4))
+    path = str(tmp_path / "m.safetensors.checkpoint")
+    tensors, record = model_file.load(path, train.ITEM)
+    for damaged in (
+        ({name: value for name, value in tensors.items() if name != "network.mean"}, record),
+        (tensors, record | {"best_figures": None}),
+        (tensors | {"best.mean": np.zeros((7, 1, 1), np.float32)}, record),
+    ):
+        model_file.save(path, damaged[0], train.ITEM, damaged[1])
+        numbers, said = run(job(tmp_path, source, budget=0.01), Settings(batch=4))
+        assert any("is incomplete: the training starts anew" in text for text in said) and numbers["PSNR"] > 0
+
+
+def test_too_short_a_budget_is_told(tmp_path):
+    _, said = run(job(tmp_path, raster(tmp_path), budget=0.01), Settings(batch=4))
+    assert any("TIME_BUDGET 0 s was too short" in text for text in said)
+
+
 def test_time_budget_ends_with_a_model_and_keeps_the_checkpoint(tmp_path):
     asked = job(tmp_path, raster(tmp_path), budget=0.01)
     numbers, said = run(asked, Settings(batch=4, learning_rate=100.0))
