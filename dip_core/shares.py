@@ -7,20 +7,40 @@ squares; the sum is kept by a heavy equation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 _SMALLEST = 0.05  # a smaller share is not worth its expert's time
 _HEAVY = 1e3
+_WORTH = 0.99
 _JITTER = 1e-9
 
 
-def best_shares(products: NDArray[np.float64]) -> list[float]:
+def best_shares(products: NDArray[np.float64], dear: Sequence[int] = ()) -> list[float]:
     """Shares, not negative and summing to 1, of ``(expert, expert)`` mean products of errors.
 
     Never worse than the best single expert by these products; shares of less than 5 % are given to the others.
+    ``dear``: experts that take a share only if they lower the error (RMSE) by 1 %, or if one of them is the best.
     """
+    shares = _best(products)
+    cheap = [place for place in range(len(products)) if place not in dear]
+    if cheap and len(cheap) < len(products):
+        others = np.zeros(len(products))
+        others[cheap] = _best(products[np.ix_(cheap, cheap)])
+        error = _error(others, products)
+        if error <= products.diagonal().min() and _error(shares, products) > _WORTH**2 * error:
+            shares = others
+    return [float(share) for share in shares]
+
+
+def _error(shares: NDArray[np.float64], products: NDArray[np.float64]) -> float:
+    return float(shares @ products @ shares)
+
+
+def _best(products: NDArray[np.float64]) -> NDArray[np.float64]:
     count = len(products)
     tried = list(np.eye(count))
     size = float(np.trace(products)) / count
@@ -32,8 +52,7 @@ def best_shares(products: NDArray[np.float64]) -> list[float]:
             fewer = np.zeros(count)
             fewer[kept] = _solve(products[np.ix_(kept, kept)] / size)
             tried[-1] = fewer
-    found = min(tried, key=lambda shares: float(shares @ products @ shares))
-    return [float(share) for share in found]
+    return min(tried, key=lambda shares: _error(shares, products))
 
 
 def _solve(products: NDArray[np.float64]) -> NDArray[np.float64]:

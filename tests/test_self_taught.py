@@ -197,3 +197,14 @@ def test_shares_weigh_independent_errors_by_their_variances():
     assert best_shares(np.diag([1.0, 1.0, 4.0])) == pytest.approx([4 / 9, 4 / 9, 1 / 9], abs=1e-5)
     assert sum(best_shares(np.ones((2, 2)))) == pytest.approx(1)  # twins
     assert sum(best_shares(np.zeros((3, 3)))) == 1
+
+
+def test_a_dear_expert_must_be_worth_its_time():
+    close = np.array([[1.0, 0.99], [0.99, 1.1]])
+    assert best_shares(np.array([[1.0, 0.8], [0.8, 1.0]]), dear=[1]) == pytest.approx([0.5, 0.5], abs=1e-4)
+    assert best_shares(np.array([[1.0, 0.97], [0.97, 1.05]])) == pytest.approx([8 / 11, 3 / 11], abs=1e-4)
+    assert best_shares(np.array([[1.0, 0.97], [0.97, 1.05]]), dear=[1]) == [1, 0]  # it gains 0.4 %
+    assert best_shares(close[::-1, ::-1], dear=[1]) == pytest.approx(
+        [1 / 12, 11 / 12], abs=1e-4
+    )  # it is the best of all
+    assert best_shares(np.array([[2.0]]), dear=[0]) == [1]
