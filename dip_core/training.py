@@ -180,7 +180,7 @@ class Trainer:
         return tensors, {**record, "best_figures": _plain(self.best_figures), "history": self.history}
 
     def load(self, tensors: Mapping[str, NDArray], record: Mapping[str, Any]) -> None:
-        """Go on where `dump` was called. Raises KeyError, TypeError or ValueError, with nothing changed, if it cannot."""
+        """Go on where `dump` was called. Raises KeyError, TypeError or ValueError, with nothing changed."""
         shapes = {name: tuple(value.shape) for name, value in self.network.state_dict().items()}
         own, best = ({name: tensors[f"{kind}.{name}"] for name in shapes} for kind in ("network", "best"))
         if any(part[name].shape != shape for part in (own, best) for name, shape in shapes.items()):
