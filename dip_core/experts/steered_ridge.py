@@ -29,6 +29,7 @@ _REACH = 3
 _SMOOTH = 0.4  # coarse pixels over which gradients are gathered
 _FLAT = 0.1  # of the mean strength, below which a direction is not trusted
 _PENALTY = 1e-3
+_FEWEST = 4  # pixels for each coefficient, below which nothing is learned
 _FEW = 0.1  # more penalty for coefficients that few pixels have to teach
 
 Combination = list[tuple[int, int, int]]
@@ -101,11 +102,11 @@ class Teacher:
         self._pixels += int(np.count_nonzero(known))
 
     def coefficients(self, samples: float = 1.0) -> NDArray[np.float64]:
-        """``(rank, term)``; 0 where nothing was learned. ``samples``: how many pixels tell no more than one."""
+        """``(rank, term)``; 0 where too few pixels were seen. ``samples``: how many pixels tell no more than one."""
         out = np.zeros_like(self._aim)
-        if not self._pixels:
-            return out
         count = out.shape[1]
+        if self._pixels < _FEWEST * count * samples:
+            return out
         penalty = _PENALTY + _FEW * count * samples / self._pixels
         for place, (gram, aim) in enumerate(zip(self._gram, self._aim)):
             size = np.sqrt(np.diag(gram))
