@@ -22,7 +22,7 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench-gaps bench-scenes bench-denoise bench-superresolve bench-papers $(PAPERS) install package clean distclean
+    bench bench-gaps bench-scenes bench-superresolve bench-papers $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -64,14 +64,14 @@ format: system $(TOOLS) ## format the code
 	.venv-tools/bin/ruff check --fix-only --quiet .
 	.venv-tools/bin/ruff format .
 
+bench: system $(ENGINE) ## every task beside its peers (under 30 minutes on two cores); in benchmarks/results/ and README.md
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks $(BENCH_ARGS)
+
 bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minutes on two cores); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_paper $(BENCH_ARGS)
 
 bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about 15 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
-
-bench-denoise: system $(ENGINE) ## denoising against peers on the Reno cube (about 5 minutes); in benchmarks/results/
-	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.denoise $(BENCH_ARGS)
 
 bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)

@@ -1,4 +1,4 @@
-"""Every test scene against GDAL's fill-nodata: error, uncertainty, seconds and memory of `fast` and `best`.
+"""Every test scene against GDAL's fill-nodata and other peers: error, uncertainty, seconds and memory.
 
 Two kinds of hidden pixels are scored. The *reference* pixels are taken out of the scene before the product sees it:
 simulated gaps on the clean scene, and further pieces of the scenes' own gap pattern on the real ones. The *hold-outs*
@@ -12,16 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
+from scipy import ndimage
 
-from benchmarks import common
-from dip_core import baseline, devices, holdout, slc
+from benchmarks import common, grass, peers
+from dip_core import baseline, devices, holdout, quality, slc
 from dip_core.experts import CLASSICAL
 from dip_core.experts.bands import borrow
 from dip_core.gaps import find_gaps
@@ -36,7 +39,8 @@ REFERENCE_SEED = 2010  # not the product's: the reference pixels must not be the
 REFERENCE_SHARE = 0.05  # of the observed pixels, so that gaps stay about as many as they are
 BLOCK = 384
 TILE, OVERLAP = 512, 64  # as the product tiles
-BASELINE = "fill-nodata"
+BASELINE = peers.FILL_NODATA
+PEERS = (BASELINE, "biharmonic (scikit-image)", grass.NAME)
 COVERED = ("one", "two")  # standard deviations
 
 
@@ -160,11 +164,20 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
         pixels = scene.read()
     standard = common.standard_of(pixels, observed)
     scored = case.scored & target
-    options = Options(device, threads=threads)
+    seen = Observation(standard.apply(pixels, observed), observed, target)
     names = list(CLASSICAL)
     if with_network or "deep_prior" in runs["best"]["heldout_scores"]:
         names.append("deep_prior")
-    for name, estimate in _fills(names, Observation(standard.apply(pixels, observed), observed, target), options):
+    costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
+    notes: dict[str, str] = {}
+    for name, fill in _alone(names, seen, Options(device, threads=threads), folder, Path(case.scene)).items():
+        memory, start = common.PeakMemory(), time.monotonic()
+        try:
+            estimate = fill()
+        except grass.GrassError as why:
+            notes[name] = str(why)
+            continue
+        costs[name] = {"seconds": time.monotonic() - start, "peak_mib": memory.mib()}
         fills[name] = common.as_written(estimate, standard, pixels, observed)
     scale = standard.deviation[np.nonzero(scored)[0]]
     errors = {name: (fill[scored].astype(np.float64) - case.truth[scored]) / scale for name, fill in fills.items()}
@@ -177,21 +190,56 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
         "reference_values": int(np.count_nonzero(scored)),
         "reference_left": int(np.count_nonzero(case.scored & ~target)),
         "rmse": {name: float(np.sqrt(np.mean(np.square(error)))) for name, error in errors.items()},
+        "rows": {name: {**scores(fill, case.truth, observed, scored), **costs[name]} for name, fill in fills.items()},
+        "notes": notes,
         "runs": runs,
     }
 
 
-def _fills(names: list[str], seen: Observation, options: Options) -> list[tuple[str, NDArray[np.float32]]]:
-    """The baseline and every expert alone on the whole scene, tile by tile as the product does it."""
-    bands, rows, columns = seen.shape
-    mosaic = Mosaic(bands, columns, len(names))
-    for number, row in enumerate(split(rows, columns, TILE, OVERLAP)):
-        for place, tile in enumerate(row):
-            cut = (slice(None), *tile.window.toslices())
-            helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut]))
-            mosaic.add(tile, *run_experts(names, helped, options, tile_seed(SEED, number, place)))
-    layers = np.concatenate([part for _, part in mosaic.take(rows)], axis=2)
-    return [(BASELINE, baseline.fill_nodata(seen)), *zip(names, layers)]
+def scores(fill: NDArray, truth: NDArray, observed: Mask, scored: Mask) -> dict[str, float | None]:
+    """PSNR and spectral angle on the scored pixels; SSIM of the whole image, None where its truth is not known.
+
+    Peaks are the ranges of the truth, band by band; the spectral angle is that of pixels with any band scored.
+    """
+    known: Mask = observed | scored
+    peaks = [quality.peak_of(*quality.value_range(band[where])) for band, where in zip(truth, known)]
+    hidden = quality.Comparison(peaks)
+    hidden.add(fill, truth, scored)
+    found = hidden.scores()
+    similarity = quality.compare(fill, truth).mssim if known.all() else None
+    return {"mpsnr": found.mpsnr, "ssim": similarity, "sam": found.sam}
+
+
+def _alone(
+    names: Sequence[str], seen: Observation, options: Options, folder: Path, like: Path
+) -> dict[str, Callable[[], NDArray]]:
+    """What fills the whole scene without a choice, by name: the peers, and every expert tile by tile as the product."""
+
+    def from_expert(name: str) -> NDArray:
+        bands, rows, columns = seen.shape
+        mosaic = Mosaic(bands, columns, 1)
+        for number, row in enumerate(split(rows, columns, TILE, OVERLAP)):
+            for place, tile in enumerate(row):
+                cut = (slice(None), *tile.window.toslices())
+                helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut]))
+                mosaic.add(tile, *run_experts([name], helped, options, tile_seed(SEED, number, place)))
+        return np.concatenate([part for _, part in mosaic.take(rows)], axis=2)[0]
+
+    def from_scikit_image() -> NDArray:
+        # It knows no outside of the scene: there, each pixel is given the value of the nearest observed one.
+        given = seen.values.astype(np.float64)
+        for values, known, target in zip(given, seen.observed, seen.target):
+            place = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+            outside = ~known & ~target
+            values[outside] = values[tuple(place)][outside]
+        return peers.inpaint_biharmonic(given, ~seen.target)
+
+    fills: dict[str, Callable[[], NDArray]] = {
+        PEERS[0]: lambda: baseline.fill_nodata(seen),
+        PEERS[1]: from_scikit_image,
+        PEERS[2]: lambda: grass.fill(seen.values, seen.observed, folder, like),
+    }
+    return fills | {name: partial(from_expert, name) for name in names}
 
 
 def page(found: dict[str, dict]) -> str:
@@ -219,6 +267,13 @@ def page(found: dict[str, dict]) -> str:
                 for name, result in found.items()
             ],
         ),
+        "## Method by method",
+        "RMSE as above, in percent; PSNR (mean of the bands, peak: the true band's range) and SAM on the reference "
+        "pixels; SSIM of the whole image, which only the clean scene has. Runs of `fast` and `best` are whole ones of "
+        "the worker, with start, validation, uncertainty and report; the others are one fill of the array, and their "
+        "memory is that of the benchmark's process, data and libraries included.",
+        _methods_table(found),
+        *(f"{name}: {method}: {note}." for name, result in found.items() for method, note in _notes(result)),
         "## Seconds and memory",
         "Whole runs of the worker with uncertainty and report; peak resident memory of its process.",
         common.markdown_table(
@@ -236,7 +291,8 @@ def _own_experts(result: dict) -> dict[str, float]:
 
 def _reference_table(found: dict[str, dict]) -> str:
     names = list(dict.fromkeys(name for result in found.values() for name in result["rmse"]))
-    names = [BASELINE, *(name for name in names if name not in (BASELINE, "fast", "best")), "fast", "best"]
+    others = [name for name in names if name not in (*PEERS, "fast", "best")]
+    names = [*(name for name in PEERS if name in names), *others, "fast", "best"]
     body = []
     for name, result in found.items():
         rmse = result["rmse"]
@@ -262,6 +318,21 @@ def _holdout_table(found: dict[str, dict]) -> str:
         body.append(cells)
     columns = ("Scene", "`fast` %", "its rule", "`best` %", "its rule", "`best` against its best expert")
     return common.markdown_table(columns, body)
+
+
+def _methods_table(found: dict[str, dict]) -> str:
+    digits = {"mpsnr": 2, "ssim": 3, "sam": 2, "seconds": 1, "peak_mib": 0}
+    body = []
+    for name, result in found.items():
+        for method, row in result.get("rows", {}).items():
+            cells = [None if row[key] is None else f"{row[key]:.{places}f}" for key, places in digits.items()]
+            percent = 100 * result["rmse"][method] / result["rmse"][BASELINE]
+            body.append((name, f"`{method}`", f"{percent:.1f}", *cells))
+    return common.markdown_table(("Scene", "Method", "RMSE %", "PSNR", "SSIM", "SAM", "Seconds", "MiB"), body)
+
+
+def _notes(result: dict) -> list[tuple[str, str]]:
+    return list(result.get("notes", {}).items())
 
 
 def _cost_row(name: str, result: dict) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import common
+from benchmarks import common, peers
 from dip_core.devices import resolve
 from dip_core.enlarging import Optics, back_project, bicubic
 from dip_core.experts import expert
@@ -20,7 +20,7 @@ from dip_core.observation import Observation
 from dip_core.presets import Preset, preset
 
 from . import tables, tracing
-from .protocols import Problem
+from .protocols import SIGMA, Problem
 from .scoring import scores
 from .tables import Table
 from .tracing import Look
@@ -47,13 +47,17 @@ class Options:
 
 
 def simple(name: str, problem: Problem) -> NDArray[np.float32]:
-    """The image of a method without a network or a choice."""
+    """The image of a method without a network or a choice: a peer's, or one of our interpolators alone."""
     if name in ("do nothing", "noisy"):
         return problem.given
     if name == "nearest":
         return problem.given.repeat(problem.factor, axis=1).repeat(problem.factor, axis=2)
     if name == "bicubic":
         return bicubic(problem.given, problem.factor).astype(np.float32)
+    if name in peers.DENOISERS and problem.task == "denoise":
+        return peers.DENOISERS[name](problem.given.astype(np.float64), SIGMA).astype(np.float32)
+    if name in peers.INPAINTERS and problem.task == "inpaint":
+        return peers.INPAINTERS[name](problem.given, problem.observed).astype(np.float32)
     return expert(name)(Observation(problem.given, problem.observed, ~problem.observed))
 
 
@@ -75,20 +79,23 @@ def row(table: Table, case: str, name: str, problem: Problem, options: Options) 
 
     def once(take: Callable[[dict], None]) -> tables.Row:
         note = ""
-        start = perf_counter()
+        memory, start = common.PeakMemory(), perf_counter()
         if base in PRODUCT:
-            image, seconds, note = product(base, problem, options)
+            image, run = product(base, problem, options)
+            seconds, peak = run.seconds, run.peak_mib
+            note = next((text for text in run.messages if text.startswith("Chosen")), "")
         else:
             image = simple(base, problem)
-            seconds = perf_counter() - start
-        take({"iteration": None, "loss": None, "seconds": seconds, "images": {"": scores(image, problem)}})
+            seconds, peak = perf_counter() - start, memory.mib()
+        found = {"": scores(image, problem)}
+        take({"iteration": None, "loss": None, "seconds": seconds, "peak_mib": peak, "images": found})
         return {"note": note} if note else {}
 
     return tables.run_row(table, options.out, identity, machine, once)
 
 
-def product(method: str, problem: Problem, options: Options) -> tuple[NDArray[np.float32], float, str]:
-    """The image that a whole run of the worker makes, its seconds, and what it chose."""
+def product(method: str, problem: Problem, options: Options) -> tuple[NDArray[np.float32], common.WorkerRun]:
+    """The image that a whole run of the worker makes, and what the run told."""
     with tempfile.TemporaryDirectory() as folder:
         outputs = Outputs(output=str(Path(folder, "restored.tif")))
         more: dict[str, object] = {}
@@ -105,8 +112,7 @@ def product(method: str, problem: Problem, options: Options) -> tuple[NDArray[np
             **more,
         )
         run = common.run_worker(wanted)
-        note = next((text for text in run.messages if text.startswith("Chosen")), "")
-        return common.read_raster(outputs.output or ""), run.seconds, note
+        return common.read_raster(outputs.output or ""), run
 
 
 def images(problem: Problem, look: Look) -> dict[str, NDArray]:
@@ -139,11 +145,16 @@ def _traced(
     problem: Problem, chosen: Preset, network_input: str, options: Options, take: Callable[[dict], None]
 ) -> tables.Row:
     iterations = chosen.schedule.iterations
+    memory, peak = common.PeakMemory(), [0.0]
 
     def look(seen: Look) -> None:
+        # Of the fit alone: what the scores of the first look take comes later.
+        peak[0] = peak[0] or (memory.mib() or 0.0)
         last = seen.iteration == iterations
         found = {name: scores(image, problem, last) for name, image in images(problem, seen).items()}
-        take({"iteration": seen.iteration, "loss": seen.loss, "seconds": seen.seconds, "images": found})
+        known = peak[0] if options.device == "cpu" and peak[0] else None  # a GPU's memory is not counted
+        point = {"iteration": seen.iteration, "loss": seen.loss, "seconds": seen.seconds, "images": found}
+        take({**point, "peak_mib": known})
 
     parameters, _ = tracing.trace(
         problem,

@@ -1,4 +1,4 @@
-"""The papers' scores: PSNR of the cube, mean PSNR of the bands, SSIM, spectral angle; and PSNR of what was hidden."""
+"""The papers' scores: PSNR of the cube and of its bands, SSIM, spectral angle; PSNR and RMSE of what was hidden."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .protocols import Problem
 
 
 def scores(image: NDArray, problem: Problem, similarity: bool = True) -> dict[str, float | None]:
-    """By name, peak 1; ``hidden_psnr`` where pixels are hidden. ``similarity`` False leaves the slow SSIM out.
+    """By name, peak 1; ``hidden_psnr`` and ``hidden_rmse`` where pixels are hidden.
 
-    None where a score is not defined.
+    ``similarity`` False leaves the slow SSIM out. None where a score is not defined.
     """
     peaks = [1.0] * len(problem.clean)
     map_ = quality.similarity_map(image, problem.clean, peaks) if similarity else None
@@ -26,7 +26,8 @@ def scores(image: NDArray, problem: Problem, similarity: bool = True) -> dict[st
     if problem.hidden is not None:
         hidden = quality.Comparison(peaks)
         hidden.add(image, problem.clean, problem.hidden)
-        out["hidden_psnr"] = hidden.scores().psnr
+        of_hidden = hidden.scores()
+        out |= {"hidden_psnr": of_hidden.psnr, "hidden_rmse": of_hidden.rmse}
     # A spectrum of zeros has no direction: where a method leaves such pixels, the mean angle misses them.
     if problem.hidden is not None and not np.any(np.abs(image)[problem.hidden]):
         out["sam"] = math.nan

@@ -21,6 +21,7 @@ COLUMNS = {
     "psnr": ("PSNR", 2),
     "mpsnr": ("MPSNR", 2),
     "hidden_psnr": ("hidden PSNR", 2),
+    "hidden_rmse": ("hidden RMSE", 4),
     "ssim": ("SSIM", 3),
     "sam": ("SAM", 2),
 }
@@ -73,10 +74,12 @@ class Table:
             for image, scores in point["images"].items():
                 name = label(row) + (f", {image}" if image else "")
                 done = point["iteration"]
-                body.append((name, str(done) if done else None, *self._cells(scores), _time(row), _where(row)))
+                body.append(
+                    (name, str(done) if done else None, *self._cells(scores), _time(row), _memory(row), _where(row))
+                )
         for name, values in self.printed.get(case, self.printed.get("", ())):
-            body.append((f"*{name}, as printed*", None, *self._cells(values), None, None))
-        heads = ("Method", "Iterations", *(COLUMNS[score][0] for score in self.shown), "Seconds", "Device")
+            body.append((f"*{name}, as printed*", None, *self._cells(values), None, None, None))
+        heads = ("Method", "Iterations", *(COLUMNS[score][0] for score in self.shown), "Seconds", "MiB", "Device")
         return common.markdown_table(heads, body)
 
     def _curve(self, row: Row) -> str:
@@ -160,6 +163,12 @@ def _cell(score: str, value: float | None) -> str | None:
 def _time(row: Row) -> str:
     seconds = row["points"][-1]["seconds"]
     return f"{seconds:.1f}" if seconds < 100 else f"{seconds:.0f}"
+
+
+def _memory(row: Row) -> str | None:
+    """Peak resident memory; rows of earlier versions do not know it."""
+    peak = row["points"][-1].get("peak_mib")
+    return None if peak is None else f"{peak:.0f}"
 
 
 def _where(row: Row) -> str | None:
