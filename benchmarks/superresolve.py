@@ -1,7 +1,7 @@
 """Super-resolution of four scenes: each expert without a network, and whole runs of `fast` and `best`.
 
 The protocol of the DHP paper: a fine image in 0..1 by its range, made coarse as MATLAB's ``imresize`` does it. Settings
-of the experts were chosen on Olinda, Indian Pines (tensorly) and the ABU scenes; Reno chose none of them.
+of the experts were chosen on Olinda, Indian Pines (tensorly) and the ABU scenes.
 
 Usage: python -m benchmarks.superresolve [--scene NAME...] [--factor N...] [--row NAME...] [--out FOLDER]
 """
