@@ -1,4 +1,8 @@
-"""Validation: run the experts on hold-outs of the scene and collect the samples that the mixture needs."""
+"""Validation: run the experts on hold-outs of the scene and collect the samples that the mixture needs.
+
+Hidden pixels that touch a gap widen it, so hold-outs are deeper than the gaps where much is missing. Samples are
+therefore thinned until their distances to the nearest observed pixel are distributed as those in the gaps.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,11 @@ from .restore import Options, run_experts, tile_seed
 from .survey import Survey
 
 _FEWEST_PATTERN = 0.02
+# Upper ends of the distance bins in which samples are made like the gaps, in pixels.
+_DEPTHS = (1.5, 2.5, 3.5, 5.0, 6.5, 8.5, 11.5, 16.0, 25.0)
+_LEAST_KEPT = 0.25  # of the samples
+_PACES = 16
+_COMMON = 0.02  # share of the samples that a bin must hold to set the pace
 
 
 def collect(
@@ -37,6 +46,7 @@ def collect(
     patterns = [known.gaps.window(window)[1] for window in windows]
     richest = max(patterns, key=np.count_nonzero)
     parts: dict[str, list[NDArray]] = {}
+    depths: dict[int, NDArray[np.int64]] = {}
     total = len(windows) * rounds
     end = context.seconds_spent + context.seconds_left * share
     for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
@@ -47,6 +57,8 @@ def collect(
         pattern = patterns[number]
         if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
             pattern = richest
+        if number not in depths:
+            depths[number] = _histogram(observation.distance()[observation.target])
         hidden = holdout.draw(observation.seen, pattern, rng)
         if not hidden.any():
             continue
@@ -81,7 +93,37 @@ def collect(
         empty = np.zeros((0, len(names)), np.float32)
         return Samples(experts, empty, none, none, whole, whole, none, none, whole)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return Samples(experts, **joined)
+    kept = like_gaps(joined["distance"], np.sum(list(depths.values()), axis=0), np.random.default_rng([seed, 3]))
+    return Samples(experts, **{name: values[kept] for name, values in joined.items()})
+
+
+def like_gaps(distance: NDArray, wanted: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of samples whose distances are distributed as ``wanted``, a histogram of the gaps' pixels by depth.
+
+    At least a quarter of the samples is kept, and the whole where there is nothing to be like.
+    """
+    everything = np.arange(len(distance))
+    found = _histogram(distance)
+    if not wanted.any():
+        return everything
+    ratio = np.divide(wanted / wanted.sum(), found / found.sum(), out=np.zeros(len(found)), where=found > 0)
+    pace = float(ratio[found >= _COMMON * found.sum()].max())
+    if pace <= 0:
+        return everything
+
+    def chances(pace: float) -> tuple[NDArray[np.float64], float]:
+        each = np.minimum(ratio / pace, 1.0)
+        return each, float((each * found).sum() / found.sum())
+
+    paces = pace * 0.8 ** np.arange(_PACES)
+    chance, kept = next((one for one in map(chances, paces) if one[1] >= _LEAST_KEPT), chances(paces[-1]))
+    if kept < _LEAST_KEPT:
+        chance = chance + (1.0 - chance) * (_LEAST_KEPT - kept) / (1.0 - kept)
+    return np.flatnonzero(rng.random(len(distance)) < chance[np.searchsorted(_DEPTHS, distance)])
+
+
+def _histogram(distance: NDArray) -> NDArray[np.int64]:
+    return np.bincount(np.searchsorted(_DEPTHS, distance), minlength=len(_DEPTHS) + 1)
 
 
 def _quadrants(shape: tuple[int, ...]) -> NDArray[np.int64]:

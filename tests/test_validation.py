@@ -14,7 +14,7 @@ from dip_core.mixture import CLASSES
 from dip_core.restore import Options
 from dip_core.scene import Scene
 from dip_core.survey import survey
-from dip_core.validation import collect
+from dip_core.validation import collect, like_gaps
 
 EXPERTS = ("linear", "harmonic", "biharmonic", "kriging")
 
@@ -110,3 +110,32 @@ def test_where_nothing_can_be_hidden_there_are_no_samples(tmp_path):
         known = survey(scene, find_gaps(scene, fill_exterior=True))
         found = samples(known)
     assert len(found) == 0 and found.estimates.shape == (0, 4)
+
+
+def test_samples_lie_as_deep_as_the_gaps():
+    """Hold-outs half of which are deep, for gaps a tenth of which are: the deep ones are thinned to a tenth."""
+    rng = np.random.default_rng(0)
+    distance = np.where(rng.random(40_000) < 0.5, 1.0, 6.0)
+    wanted = np.zeros(10, np.int64)
+    wanted[0], wanted[4] = 9000, 1000
+    kept = distance[like_gaps(distance, wanted, rng)]
+    assert np.mean(kept == 6.0) == pytest.approx(0.1, abs=0.01)
+    assert np.count_nonzero(kept == 1.0) == np.count_nonzero(distance == 1.0)  # no more than needed is lost
+    wanted[:] = 0
+    wanted[9] = 5  # deeper than any hold-out
+    assert len(like_gaps(distance, wanted, rng)) == len(distance)
+    wanted[0] = 1_000_000
+    distance[:] = 6.0
+    distance[:1000] = 1.0
+    assert len(like_gaps(distance, wanted, rng)) >= 0.2 * len(distance)
+
+
+def test_hold_outs_in_narrow_strips_are_no_deeper_than_the_gaps(tmp_path):
+    """Gaps of 8 rows with strips of 6 between them: hiding a strip's part joins two gaps."""
+    own = np.broadcast_to(stripes(140, 140, thick=8, period=14), (1, 140, 140))
+    pixels = np.where(own, 0, landscape(1, 140, 140)).astype("u2")
+    with Scene([write(tmp_path / "a.tif", pixels, nodata=0)]) as scene:
+        known = survey(scene, find_gaps(scene))
+        found = samples(known, names=("harmonic",))
+        depth = known.observe().distance()[known.observe().target]
+    assert found.distance.mean() == pytest.approx(depth.mean(), rel=0.15)
