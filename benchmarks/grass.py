@@ -19,7 +19,9 @@ from benchmarks import common
 from dip_core.observation import Mask
 
 NAME = "r.fillnulls (GRASS)"
-TIME_LIMIT = 180.0  # seconds for all bands of a scene
+TIME_LIMIT = 100.0  # seconds for all bands of a scene
+# Regularised splines with tension, the default, left an error 7 % lower on one band, but take a minute or more a band.
+METHOD = "bicubic"
 
 
 class GrassError(Exception):
@@ -43,14 +45,14 @@ def commands(grass: str, scene: Path, folder: Path, bands: int) -> list[list[str
             # -o: the coordinate system is that of the project, even where the file has none.
             [*session, "r.in.gdal", "-o", f"input={scene}", f"band={band}", f"output={raw}"],
             [*session, "g.region", f"raster={raw}"],
-            [*session, "r.fillnulls", f"input={raw}", f"output={filled}", "method=rst"],
+            [*session, "r.fillnulls", f"input={raw}", f"output={filled}", f"method={METHOD}"],
             [*session, "r.out.gdal", "-c", f"input={filled}", f"output={written}", "format=GTiff", "type=Float64"],
         ]
     return steps
 
 
 def fill(given: NDArray, observed: Mask, folder: Path, like: Path) -> NDArray[np.float64]:
-    """Every band filled by r.fillnulls with its own default, regularised splines with tension; raises GrassError."""
+    """Every band filled by r.fillnulls; raises GrassError."""
     grass = find()
     if grass is None:
         raise GrassError("GRASS is not installed")
@@ -74,4 +76,10 @@ def run(command: list[str], seconds: float) -> None:
             os.killpg(process.pid, signal.SIGKILL)  # r.fillnulls is a child of the command
             raise GrassError(f"stopped after {TIME_LIMIT:.0f} s") from None
     if process.returncode:
-        raise GrassError(f"GRASS failed: {(errors.strip().splitlines() or ['no message'])[-1]}")
+        raise GrassError(f"GRASS failed: {complaint(errors)}")
+
+
+def complaint(errors: str) -> str:
+    """What went wrong, from the messages of a command: GRASS tells of its cleaning up after that."""
+    lines = errors.strip().splitlines() or ["no message"]
+    return next((line for line in lines if "error" in line.lower()), lines[-1])

@@ -36,7 +36,7 @@ def stored(tmp_path):
     (tmp_path / "gap_scenes.json").write_text(json.dumps(scenes))
     rows = [
         row("stripes", "do nothing", 17.0),
-        row("stripes", "biharmonic (scikit-image)", 37.5),
+        row("stripes", "biharmonic (scikit-image)", 37.6),
         row("stripes", "linear", 39.0),
         row("stripes", "fast", 37.0, 20.0, "cpu"),
         row("stripes", "best", 38.5, 100.0, "cpu"),
@@ -63,23 +63,24 @@ def test_tasks_hold_our_rows_of_the_device_and_the_papers_networks_of_any(stored
     assert mean.rows["best"]["percent"] == pytest.approx((80 + 90) / 2)
     assert mean.rows["best"]["peak_mib"] == 500
     assert stripes.rows["best"]["psnr"] == 38.5
-    assert set(stripes.peers()) == {"biharmonic (scikit-image)", "paper_2d"}
+    assert set(stripes.peers()) == {"biharmonic (scikit-image)", "paper_2d", "Deep HS prior 2D, as printed"}
     assert stripes.best_of(stripes.peers(), "psnr") == "biharmonic (scikit-image)"
+    assert stripes.best_of(stripes.peers(), "sam") == "Deep HS prior 2D, as printed"
     assert len(measured) == 2 + 6
     assert summary.collect(stored, "cuda:0")[0][-1].rows["best"]["psnr"] == 12.0
 
 
 def test_the_page_says_all_losses_and_what_is_not_measured(stored):
     text = summary.write(stored, "cpu", None)
-    assert "| Indian Pines, stripes inpainted | PSNR | 37.50 (biharmonic (scikit-image)) | 37.00 | 38.50 |" in text
+    assert "| Indian Pines, stripes inpainted | PSNR | 37.60 (biharmonic (scikit-image)) | 37.00 | 38.50 |" in text
     assert "- SLC-off: B: `kriging` beats `best` in RMSE, % of fill-nodata: 80.0 against 90.0." in text
     assert "- Indian Pines, stripes inpainted: `linear` beats `best` in PSNR: 39.00 against 38.50." in text
-    assert "stripes inpainted: biharmonic (scikit-image) beats `fast` in PSNR: 37.50 against 37.00." in text
+    assert "stripes inpainted: biharmonic (scikit-image) beats `fast` in PSNR: 37.60 against 37.00." in text
     assert "stripes inpainted: `fast` misses its target in PSNR: 37.00, 38.00 was asked for." in text
     assert "stripes inpainted: `fast` misses its target in seconds: 20, 15 was asked for." in text
     assert "stripes inpainted: `best` misses its target in SAM: 1.00, 0.83 was asked for." in text
     assert "SLC-off: A:" not in text.replace("| SLC-off: A |", "")  # nothing is lost there
-    assert "Not measured: Reno denoised" in text and "The machine was quiet." in text
+    assert "Not measured: Reno denoised" in text and "SLC-off." not in text and "The machine was quiet." in text
     kept = json.loads((stored / "summary.json").read_text())
     assert sum(len(task["losses"]) for task in kept["tasks"]) == text.count("\n- ")
     assert text in (stored / "summary.md").read_text()
@@ -162,6 +163,7 @@ def test_without_grass_its_row_is_a_note(tmp_path, monkeypatch):
 def test_a_command_that_fails_or_takes_too_long_is_a_note():
     with pytest.raises(grass.GrassError, match="failed: out of order"):
         grass.run([sys.executable, "-S", "-c", "import sys; sys.exit('out of order')"], 20.0)
+    assert grass.complaint("Filling\nERROR: no hole\nCleaning up\n") == "ERROR: no hole"
     with pytest.raises(grass.GrassError, match="stopped after"):
         grass.run([sys.executable, "-S", "-c", "import time; time.sleep(60)"], 0.3)
 
