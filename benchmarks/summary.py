@@ -179,13 +179,13 @@ def methods(rows: Sequence[dict], score: str) -> dict[str, Figures]:
 
 
 def losses(task: Task) -> list[str]:
-    """Sentences on what is better than `best`, on peers that are better than `fast`, and on targets that are missed."""
+    """Sentences on what beats `best` or, in the score that counts, `fast`; and on targets that are missed."""
     said = []
     for score, (title, digits, higher) in SCORES.items():
-        for ours, rivals in (("best", [name for name in task.rows if name != "best"]), ("fast", task.peers())):
+        for ours in PRODUCT[::-1]:
             if ours == "fast" and score != task.score:
                 continue
-            winner = task.best_of(rivals, score)
+            winner = task.best_of([name for name in task.rows if name not in (ours, "best")], score)
             if winner is None or ours not in task.rows or task.rows[ours].get(score) is None:
                 continue
             gain = round(task.rows[winner][score], digits) - round(task.rows[ours][score], digits)
