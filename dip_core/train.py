@@ -88,6 +88,7 @@ def _train(trainer: Trainer, checkpoint: _Checkpoint, context: Context) -> None:
     gain, share = "", 0.0
     while not trainer.finished:
         began = time.monotonic()
+        trainer.spent = _share_of_budget(began - start, context)
         trainer.step()
         seconds = max(seconds, time.monotonic() - began)
         out_of_time = context.seconds_left <= _reserve(trainer, seconds)
@@ -95,8 +96,7 @@ def _train(trainer: Trainer, checkpoint: _Checkpoint, context: Context) -> None:
             found = trainer.end_epoch()
             gain = f" ({format_number(found.psnr - trainer.baseline.psnr, 3)} dB against bicubic)"
         spent = time.monotonic() - start
-        of_budget = spent / (spent + context.seconds_left) if np.isfinite(context.seconds_left) else 0.0
-        share = max(share, trainer.share, min(of_budget, 1.0))
+        share = max(share, trainer.share, min(_share_of_budget(spent, context), 1.0))
         context.progress(share, f"Training, epoch {trainer.epoch + 1}{gain}")
         if out_of_time or time.monotonic() - last > _SAVE_EVERY:
             checkpoint.keep(trainer)
@@ -105,6 +105,12 @@ def _train(trainer: Trainer, checkpoint: _Checkpoint, context: Context) -> None:
             if trainer.place:  # after keeping: a validation within an epoch is none of an uninterrupted training's
                 trainer.judge()
             return
+
+
+def _share_of_budget(spent: float, context: Context) -> float:
+    """The share of the training's time that is spent; 0 without a time budget."""
+    left = context.seconds_left
+    return spent / max(spent + left, 1e-9) if np.isfinite(left) else 0.0
 
 
 def _reserve(trainer: Trainer, seconds: float) -> float:

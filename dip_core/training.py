@@ -12,6 +12,10 @@ As printed, ``l1`` adds up the squares of a patch and ``l2`` takes the mean over
 rate of 0.01 diverges at once. Here ``l1`` is a mean too, over pixels and bands, of errors in each band's standard
 deviations. The length of the gradient is limited, of which the paper says nothing; without it, a training that
 starts at a rate as high as 0.01 diverges now and then.
+
+A time budget often ends before the first epochs without improvement. The steps at the first rate leave the weights
+restless around their goal, and most of the gain comes with the first division; so a training with a budget divides
+its rate after 60 and after 85 % of it at the latest.
 """
 
 from __future__ import annotations
@@ -30,6 +34,9 @@ from torch.nn import functional
 from .devices import has_fast_bfloat16
 from .networks.cascade import Cascade
 from .patches import Pairs
+
+# Shares of a time budget after which the learning rate is divided once, and once more.
+_HURRY = (0.6, 0.85)
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ def loss(output: Tensor, fine: Tensor, alpha: float, deviation: Tensor) -> Tenso
 class Trainer:
     """A cascade under training; `step` and `end_epoch` advance it, `dump` and `load` carry it over a break.
 
+    ``spent``: the share of a time budget that is spent; set it as time goes by, and the learning rate falls in time.
     ``baseline``: the scores of bicubic interpolation on the validation pairs, with which training starts.
 
     The order of the patches depends on seed and epoch only, so a training that was broken off and loaded goes on
@@ -94,6 +102,7 @@ class Trainer:
             weight_decay=settings.weight_decay,
         )
         self.epoch = self.place = self.waited = self.drops = 0
+        self.spent = 0.0
         self.best = self._weights()
         # The first weights leave the enlarged image as it is.
         self.baseline = bicubic_figures(validation, settings, self.network.deviation)
@@ -108,13 +117,15 @@ class Trainer:
     @property
     def rate(self) -> float:
         """The present learning rate."""
-        return self.settings.learning_rate / self.settings.division**self.drops
+        hurried = sum(self.spent >= share for share in _HURRY)
+        return self.settings.learning_rate / self.settings.division ** max(self.drops, hurried)
 
     @property
     def finished(self) -> bool:
         """True where the rate has fallen below the least one, or the epochs are over."""
         over = self.settings.epochs is not None and self.epoch >= self.settings.epochs
-        return over or self.rate < self.settings.least_rate * (1 - 1e-9)
+        rate = self.settings.learning_rate / self.settings.division**self.drops
+        return over or rate < self.settings.least_rate * (1 - 1e-9)
 
     @property
     def share(self) -> float:

@@ -171,6 +171,18 @@ def test_learning_rate_falls_after_three_epochs_without_improvement(monkeypatch)
     assert rates[2] == 0.01 and rates[3] == pytest.approx(1e-3) and rates[-1] == pytest.approx(1e-6)
 
 
+def test_learning_rate_falls_before_a_time_budget_ends():
+    flat = np.ones((2, 1, 32, 32), np.float32)
+    trainer = Trainer(Pairs(flat, flat), Pairs(flat, flat), Settings(), 0, CPU)
+    rates = []
+    for trainer.spent in (0.0, 0.59, 0.6, 0.84, 0.85, 1.0):
+        rates.append(trainer.rate)
+    assert rates == pytest.approx([0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4])
+    assert not trainer.finished
+    trainer.drops = 3  # the schedule itself was further
+    assert trainer.rate == pytest.approx(1e-5)
+
+
 def evaluate_flat():
     from dip_core.training import Figures
 

@@ -121,6 +121,7 @@ def train(trainer: Trainer, test: Pairs, budget: float, every: float, take: Call
 
     while not trainer.finished and (spent < budget or not steps):
         start = perf_counter()
+        trainer.spent = spent / budget
         value = trainer.step()
         if trainer.at_epochs_end:
             trainer.end_epoch()
