@@ -13,6 +13,8 @@ from rasterio.windows import Window
 from dip_core.errors import GridMismatch, UnreadableRaster
 from dip_core.experts.guided import guided
 from dip_core.experts.kriging import kriging
+from dip_core.experts.laplace import harmonic
+from dip_core.experts.similar import similar
 from dip_core.guide import Guide
 from dip_core.observation import Observation
 from dip_core.scene import Scene
@@ -191,6 +193,52 @@ def test_where_the_guide_shows_nothing_the_fill_is_kriged(texture):
     assert rmse(estimate, values, east) == pytest.approx(
         rmse(kriging(observe(values, GAP, half)), values, east), rel=0.2
     )
+
+
+def test_the_relation_to_the_guide_may_change_from_place_to_place(texture):
+    """What differs in the guide differs more in the west than in the east."""
+    guide = texture[None] / 18
+    west = np.arange(COLUMNS) < COLUMNS // 2
+    noise = np.random.default_rng(4).normal(0, 0.1, (1, ROWS, COLUMNS))
+    values = (np.where(west, 1.2, 0.4) * guide + noise).astype("f4")
+    estimate = guided(observe(values, GAP, guide))
+    away = GAP & (np.abs(np.arange(COLUMNS) - COLUMNS // 2) > 10)
+    # The noise is 0.1; one regression for all would miss by 0.4 on average.
+    assert rmse(estimate, values, away) < 0.2
+
+
+def fields(size=12, kinds=5):
+    """A patchwork of fields: the kind of each pixel, ``(row, column)``."""
+    tall, wide = -(-ROWS // size), -(-COLUMNS // size)
+    kind = np.random.default_rng(5).integers(0, kinds, (tall, wide))
+    return np.repeat(np.repeat(kind, size, axis=0), size, axis=1)[:ROWS, :COLUMNS]
+
+
+def test_pixels_take_after_similar_ones():
+    """Crops of five kinds change between the dates in a way that no regression on the guide's one band follows."""
+    kind = fields()
+    rng = np.random.default_rng(6)
+    guide = (np.array([-1.4, -0.7, 0.0, 0.7, 1.4])[kind] + rng.normal(0, 0.03, kind.shape))[None]
+    values = (np.array([1.0, -1.2, 0.9, -0.8, 0.2])[kind] + rng.normal(0, 0.03, kind.shape))[None].astype("f4")
+    observation = observe(values, GAP, guide)
+    estimate = similar(observation)
+    np.testing.assert_array_equal(estimate[0][~GAP], values[0][~GAP])
+    assert rmse(estimate, values, GAP) < 0.3 * rmse(guided(observation), values, GAP)
+    assert np.median(np.abs(estimate - values)[0][GAP]) < 0.05
+
+
+def test_similar_pixels_are_looked_for_where_the_guide_shows_any(texture):
+    guide = texture[None] / 18
+    values = (0.9 * guide).astype("f4")
+    half = guide.copy()
+    half[:, :, 60:] = np.nan
+    estimate = similar(observe(values, GAP, half))
+    assert np.isfinite(estimate).all()
+    east = GAP.copy()
+    east[:, :60] = False
+    np.testing.assert_array_equal(estimate[0][east], harmonic(observe(values, GAP, half))[0][east])
+    without = Observation(np.where(GAP, 0, values).astype("f4"), ~GAP[None], GAP[None])
+    np.testing.assert_array_equal(similar(without), harmonic(without))
 
 
 @pytest.mark.parametrize("guide", [None, np.full((2, ROWS, COLUMNS), np.nan, "f4")])

@@ -17,6 +17,7 @@ from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
+from .similar import similar
 
 Expert = Callable[[Observation], Cube]
 
@@ -27,7 +28,7 @@ CLASSICAL: dict[str, Expert] = {
     "kriging": kriging,
 }
 # The experts that stand for election where there is a guide, beside the classical ones.
-GUIDED: dict[str, Expert] = {"guided": guided}
+GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}
 
 
 def expert(

@@ -20,7 +20,7 @@ from ..energy import MaskEnergy
 from ..fitting import fit
 from ..observation import Cube, Mask, Observation
 from ..presets import Preset, preset
-from .laplace import fill_harmonic
+from .laplace import fill_harmonic, harmonic
 
 _CHECK_SHARE = 0.05
 
@@ -37,7 +37,8 @@ def deep_prior(
 ) -> Cube:
     """Fit a preset's network to the observation; ``(band, row, column)``.
 
-    ``follow`` is told the share of iterations done and stops the fit by returning False.
+    ``follow`` is told the share of iterations done and stops the fit by returning False; a fit that it keeps from
+    beginning leaves the harmonic surface.
     """
     chosen = preset("inpaint", name)
     if iterations:
@@ -52,7 +53,11 @@ def deep_prior(
             return follow((place + fraction) / len(groups))
 
         window = Observation(observation.values[numbers], observation.observed[numbers], observation.target[numbers])
-        if window.observed.any():
+        if not window.observed.any():
+            continue
+        if not part(0.0):  # no time is left, and one iteration alone can take long
+            out[numbers] = harmonic(window)
+        else:
             out[numbers] = _fit_group(window, chosen, seed + place, device, network_input, part)
     # Of a band that is not seen here at all, the network says nothing: its mean is the best guess.
     out[~observation.observed.any(axis=(1, 2))] = 0.0
