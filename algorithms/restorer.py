@@ -97,10 +97,14 @@ class Restorer(Computing):
     METHOD_TOOLTIP = ""
     RESULT_WORD = "restored"
 
+    def add_method(self) -> None:
+        """Add the method; a restorer with parameters that belong to one method adds them here."""
+        self.add_choice(self.METHOD, "Method", self.METHODS, self.METHOD_TOOLTIP)
+
     def add_computing(self) -> None:
         """Add method, device, seed, time budget, tiles and scheduler."""
         whole = QgsProcessingParameterNumber.Type.Integer
-        self.add_choice(self.METHOD, "Method", self.METHODS, self.METHOD_TOOLTIP)
+        self.add_method()
         self.add_device_budget_seed()
         for name, label, tooltip in (
             (self.TILE_SIZE, "Tile size (pixels, 0 = automatic)", "At least 64. Smaller tiles need less memory."),

@@ -36,6 +36,9 @@ untrained network for what interpolation leaves over. <i>best</i>: all of these 
 for the network, <i>fast</i>. <i>paper_2d</i>, <i>paper_3d</i>: the deep hyperspectral prior as published, more than
 10 000 iterations of a large network; slow without a GPU. <i>paper_cascade</i>: the trained residual cascade; give a
 model made by <i>Train super-resolver</i>.</p>
+<p><b>Guide.</b> A finer raster of the same place, such as a panchromatic band: <i>fast</i> and <i>best</i> take from it
+the detail that the input's bands share with it, as much as helps on the image's own coarser copy. A guide that shows
+something else gets no weight.</p>
 <p><b>How good is it?</b> The input is made coarse once more, enlarged, and compared with itself; the report shows the
 error beside that of bicubic interpolation on the very same pixels.</p>
 """
@@ -48,6 +51,7 @@ error beside that of bicubic interpolation on the very same pixels.</p>
     FACTOR = "FACTOR"
     PSF = "PSF"
     PSF_SIGMA = "PSF_SIGMA"
+    GUIDE = "GUIDE"
     MODEL = "MODEL"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -71,15 +75,27 @@ error beside that of bicubic interpolation on the very same pixels.</p>
                 minValue=0.01,
             ),
             "For PSF gaussian, at least 0.01. Leave empty for half a pixel of the input.",
+            advanced=True,
+        )
+        self.add_raster(
+            self.GUIDE,
+            "Guide: a finer raster of the same place",
+            "For METHOD best and fast: a panchromatic band, or another sensor with smaller pixels. Any overlapping "
+            "grid; it is warped onto the output.",
+            optional=True,
         )
         self.add_computing()
+        self.add_outputs("Super-resolved")
+
+    def add_method(self) -> None:
+        """Add the method, and the model that one of them needs."""
+        super().add_method()
         self.add(
             QgsProcessingParameterFile(
                 self.MODEL, self.tr("Model for paper_cascade"), extension="safetensors", optional=True
             ),
             "A model that 'Train super-resolver' made for the same bands and factor.",
         )
-        self.add_outputs("Super-resolved")
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> SuperResolveJob:
         """The super-resolution job."""
@@ -93,6 +109,7 @@ error beside that of bicubic interpolation on the very same pixels.</p>
             factor=int(self.parameterAsEnumString(parameters, self.FACTOR, context)),
             psf=self.parameterAsEnumString(parameters, self.PSF, context),
             psf_sigma=sigma,
+            guide=self.path(self.GUIDE),
             model=os.path.abspath(model) if model else None,  # the worker runs in another folder
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
             compute=self.compute(parameters, context),

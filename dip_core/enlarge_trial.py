@@ -18,10 +18,13 @@ from rasterio.windows import Window
 from .context import Context
 from .denoise_survey import NoisyScene
 from .enlarging import Setting, estimates, mixed, roughness
+from .experts.fusion import coarse_guide
+from .finer import finer
+from .guide import Guide
 from .observation import Cube, Mask
 from .optics import Optics, bicubic
 from .patches import fill_nearest
-from .self_taught import EXPERTS, learn
+from .self_taught import EXPERTS, GUIDED, learn
 from .shares import best_shares
 
 _BINS = 8
@@ -101,22 +104,33 @@ def validate(
     seed: int,
     context: Context,
     share: float = 0.5,
+    guide: Guide | None = None,
 ) -> Trial:
     """Run the experts on the coarser copy of each window, choose their shares, and score the mixture.
 
-    ``share``: of the time that is left, after which networks are stopped.
+    ``share``: of the time that is left, after which networks are stopped. ``guide``: on the fine grid, if the experts
+    include `GUIDED`; shares are chosen where it shows something.
     """
     reserve = 0.0 if math.isinf(context.seconds_left) else (1 - share) * context.seconds_left
     optics, factor = setting.optics, setting.optics.factor
+
+    def unfitted() -> None:
+        context.warn(
+            "The time budget was spent before the network could be validated: the errors shown are those of bicubic "
+            "interpolation in accord with the input."
+        )
+
+    setting = replace(setting, unfitted=unfitted)
     pairs = [known.read(window) for window in windows]
     truths, copies = [truth for truth, _ in pairs], [_degrade(truth, seen, optics) for truth, seen in pairs]
     seens = [
         seen & np.repeat(np.repeat(coarse_seen, factor, axis=1), factor, axis=2)
         for (_, seen), (_, coarse_seen) in zip(pairs, copies)
     ]
+    guides = [coarse_guide(guide.read(finer(window, factor)), optics) for window in windows] if guide else []
     if copies and any(name in EXPERTS for name in names):
         # What the coarser copy is enlarged with may have been learned from the coarser copy alone.
-        setting = replace(setting, lessons=learn(copies, optics))
+        setting = replace(setting, lessons=learn(copies, optics, guides=guides))
     found: list[list[Cube]] = []
     baselines = []
     for place, (coarse, coarse_seen) in enumerate(copies):
@@ -126,16 +140,20 @@ def validate(
             context.progress(done, f"Validating on the coarser image ({place + 1} of {len(copies)})")
             return context.seconds_left > reserve
 
-        found.append(estimates(names, coarse, coarse_seen, setting, seed + place, follow))
+        seen_guide = guides[place] if guides else None
+        found.append(estimates(names, coarse, coarse_seen, setting, seed + place, follow, seen_guide))
         baselines.append(bicubic(fill_nearest(coarse, coarse_seen), factor))
     bands = len(known.bands)
     if not any(seen.any() for seen in seens):
         flat = np.zeros((bands, 1))
         return Trial(unvalidated_shares(names), ErrorModel(flat, np.full((bands, 1), np.nan)))
     spread = np.array([_spread(truths, seens, band) for band in range(bands)])
-    # Networks are dear; and those that learn one scale up have less to learn from there than here.
-    dear = [place for place, name in enumerate(names) if name not in EXPERTS]
-    shares = dict(zip(names, best_shares(_errors(truths, seens, found, spread), dear)))
+    # Networks are dear, and those that learn one scale up have less to learn from there than here. Guides are not dear,
+    # but one that gains next to nothing was lucky.
+    dear = sorted((place for place, name in enumerate(names) if name not in EXPERTS), key=lambda p: names[p] != GUIDED)
+    guided = [seen & np.isfinite(shown).all(axis=0) for seen, shown in zip(seens, guides)]
+    judged = guided if any(seen.any() for seen in guided) else seens
+    shares = dict(zip(names, best_shares(_errors(truths, judged, found, spread), dear)))
     final = [mixed(each, list(shares.values())) for each in found]
     errors = _learn(truths, seens, final, factor)
     scores = {name: _scaled(truths, seens, [each[n] for each in found], spread) for n, name in enumerate(names)}

@@ -41,7 +41,8 @@ class Trained:
 class Setting:
     """What experts need beside pixels. ``low``, ``high``: the scene's range, ``(band,)``, in the data's units.
 
-    ``lessons``: what the experts without a network learned of the scene, where one of them is wanted.
+    ``lessons``: what the experts without a network learned of the scene, where one of them is wanted. ``unfitted``: is
+    told of each network that there was no time to begin with.
     """
 
     optics: Optics
@@ -52,6 +53,7 @@ class Setting:
     iterations: int | None = None
     trained: Trained | None = None
     lessons: Lessons | None = None
+    unfitted: Callable[[], None] | None = None
 
 
 def estimates(
@@ -61,18 +63,20 @@ def estimates(
     setting: Setting,
     seed: int,
     follow: Follow = lambda fraction: True,
+    guide: Cube | None = None,
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, ``factor`` times as large, in accord with what was observed.
 
     ``values``, ``observed``: ``(band, row, column)``, in the data's units. ``follow`` is told the share that is done;
-    False stops networks.
+    False stops networks, and keeps one from which it comes at once from being fitted at all: interpolation in accord
+    with the observation stands in its place. ``guide``: on the fine grid, if there is one.
     """
     set_threads(setting.threads)
     found: dict[str, Cube] = {}
-    taught = [name for name in names if name in self_taught.EXPERTS]
+    taught = [name for name in names if name in (*self_taught.EXPERTS, self_taught.GUIDED)]
     if taught:
         assert setting.lessons is not None  # nosec B101: they were taught before
-        found = self_taught.enlarge(taught, values, observed, setting.lessons, setting.optics)
+        found = self_taught.enlarge(taught, values, observed, setting.lessons, setting.optics, guide)
     for name in names:
         if name not in found:
             done = len(found)
@@ -90,6 +94,10 @@ def _by_network(name: str, values: NDArray, observed: Mask, setting: Setting, se
     start = bicubic(filled, setting.optics.factor)
     if name == "paper_cascade":
         found: NDArray = _cascade(start, setting)
+    elif not follow(0.0):  # no time is left: one iteration alone can take longer than the whole budget
+        if setting.unfitted:
+            setting.unfitted()
+        found = start
     else:
         found = _untrained(name, filled, start, observed, setting, seed, follow)
     operator = setting.optics.operator((start.shape[-2], start.shape[-1]))

@@ -57,7 +57,10 @@ class LocalExecutor:
         def follow(fraction: float) -> bool:
             self._context.progress((place + fraction) / count, f"{self._verb} tile {place + 1} of {count}")
             if fraction < 1 and self._context.seconds_spent >= end:
-                self._context.warn("The time budget cut the network's fit short: expect less than it can do.")
+                self._context.warn(
+                    "The time budget cut the network's fit short, or left it no time to begin: expect less than it "
+                    "can do."
+                )
                 return False
             return True
 

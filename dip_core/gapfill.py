@@ -8,7 +8,7 @@ from . import filling
 from .context import Context
 from .events import Result
 from .gaps import find_gaps
-from .guide import Guide
+from .guide import usable_guide
 from .job import GapFillJob
 from .scene import Scene
 from .survey import survey
@@ -20,7 +20,7 @@ def run(job: GapFillJob, context: Context) -> Result:
         context.progress(0.0, "Reading the scene")
         scene = opened.enter_context(Scene(job.inputs))
         gaps = find_gaps(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
-        guide = _guide(job, scene, context)
+        guide = usable_guide(job.guide, job.method, scene, context)
         known = survey(scene, gaps, opened.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
@@ -33,19 +33,3 @@ def run(job: GapFillJob, context: Context) -> Result:
             facts["guide"] = job.guide
             facts["guide_coverage"] = round(guide.coverage, 4)
         return filling.run(job, known, facts, context)
-
-
-def _guide(job: GapFillJob, scene: Scene, context: Context) -> Guide | None:
-    """The job's guide, where its method uses one and it covers a part of the scene."""
-    if not job.guide:
-        return None
-    if job.method not in ("fast", "best"):
-        context.warn(f"METHOD {job.method} uses no guide: GUIDE has no effect.")
-        return None
-    guide = Guide(job.guide, scene)
-    if not guide.coverage:
-        context.warn(f"GUIDE '{job.guide}' does not overlap the scene and is not used.")
-        guide.__exit__()
-        return None
-    context.info(f"The guide covers {100 * guide.coverage:.0f} % of the raster.")
-    return guide

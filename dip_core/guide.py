@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform
 from rasterio.windows import Window
 
+from .context import Context
 from .errors import GridMismatch, UnreadableRaster
 from .observation import Cube
 from .scene import Scene, grid_of, open_raster
+
+USERS = ("best", "fast")  # the methods that use a guide
+_NO_CRS = "{0.width} x {0.height} pixels are wanted, as one of them has no CRS to warp it by"
 
 
 class Guide:
@@ -26,6 +31,8 @@ class Guide:
 
     Raises UnreadableRaster, and GridMismatch where guide and scene cannot be brought together: neither
     lies on the grid of the other, and one of them has no CRS.
+
+    ``coverage``: the share of the scene that it shows. ``pixel``: how many pixels of the scene one of its own is long.
     """
 
     def __init__(self, path: str, scene: Scene) -> None:
@@ -37,8 +44,10 @@ class Guide:
         ]
         self._marks_missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
         self._raster = source
+        self.pixel = 1.0
         try:
             if scene.grid.difference(grid_of(source)):
+                self.pixel = _pixel(source, scene)
                 self._raster = self._stack.enter_context(_warped(source, scene, path))
             self._mean, self._deviation, self.coverage = self._measure(scene)
         except BaseException:
@@ -86,9 +95,44 @@ class Guide:
         return total / number, deviation, float(count.min() / (scene.grid.width * scene.grid.height))
 
 
+def usable_guide(path: str | None, method: str, scene: Scene, context: Context) -> Guide | None:
+    """A job's guide, where its method uses one and it covers a part of the scene; tells why it is not used."""
+    if not path:
+        return None
+    if method not in USERS:
+        context.warn(f"METHOD {method} uses no guide: GUIDE has no effect.")
+        return None
+    guide = Guide(path, scene)
+    if not guide.coverage:
+        context.warn(f"GUIDE '{path}' does not overlap the scene and is not used.")
+        guide.__exit__()
+        return None
+    context.info(f"The guide covers {100 * guide.coverage:.0f} % of the raster.")
+    return guide
+
+
+def _pixel(source: rasterio.DatasetReader, scene: Scene) -> float:
+    """The side of a guide's pixel in pixels of the scene, at the scene's middle; 1 where it cannot be told."""
+    if not source.crs or not scene.grid.crs:
+        return 1.0
+    row, column = scene.grid.height / 2, scene.grid.width / 2
+    there = scene.grid.transform
+    corners = [(column, row), (column + 1, row), (column, row + 1)]
+    x = [there.a * right + there.b * down + there.c for right, down in corners]
+    y = [there.d * right + there.e * down + there.f for right, down in corners]
+    try:
+        x, y = transform(scene.grid.crs, source.crs, x, y)[:2]
+    except RasterioError:
+        return 1.0
+    across, along = (x[1] - x[0], y[1] - y[0]), (x[2] - x[0], y[2] - y[0])
+    area = abs(across[0] * along[1] - across[1] * along[0])
+    side = np.sqrt(abs(source.transform.determinant) / area) if area > 0 else np.nan
+    return float(side) if np.isfinite(side) else 1.0
+
+
 def _warped(source: rasterio.DatasetReader, scene: Scene, path: str) -> WarpedVRT:
     if not source.crs or not scene.grid.crs or scene.grid.transform.is_identity:
-        raise GridMismatch(path=path, reference=scene.paths[0], reason="and one of them has no CRS to warp it by")
+        raise GridMismatch(path=path, reference=scene.paths[0], reason=_NO_CRS.format(scene.grid))
     missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
     try:
         return WarpedVRT(

@@ -203,7 +203,8 @@ class SuperResolveJob:
     """Enlarge one raster.
 
     ``psf``: how the sensor made the input from a finer image. ``psf_sigma``: the Gaussian's standard deviation in
-    pixels of the output; None for half a pixel of the input. ``model``: a file from a TrainJob.
+    pixels of the output; None for half a pixel of the input. ``guide``: a finer raster of the same place. ``model``: a
+    file from a TrainJob.
     """
 
     task: ClassVar[str] = "superresolve"
@@ -213,6 +214,7 @@ class SuperResolveJob:
     factor: int = FACTORS[0]
     psf: str = PSFS[0]
     psf_sigma: float | None = None
+    guide: str | None = None
     model: str | None = None
     method: str = SUPERRESOLVE_METHODS[0]
     compute: Compute = field(default_factory=Compute)
@@ -231,7 +233,7 @@ class SuperResolveJob:
             self.model or self.method != "paper_cascade",
             "METHOD paper_cascade needs a MODEL: give a file made by 'Train super-resolver', or choose another METHOD.",
         )
-        _apart(self.outputs, (self.input, *((self.model,) if self.model else ())))
+        _apart(self.outputs, tuple(path for path in (self.input, self.guide, self.model) if path))
 
     @property
     def inputs(self) -> tuple[str, ...]:

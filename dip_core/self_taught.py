@@ -1,8 +1,9 @@
-"""Enlargement without a network: three experts on principal images, taught by the image's own coarser copy.
+"""Enlargement without a network: experts on principal images, taught by the image's own coarser copy.
 
 They share their steps: ``back_projection`` is bicubic interpolation in accord with the observation; ``vectorial_tv``
-starts from it; ``steered_ridge`` corrects the two. What they need to know of the scene (`Lessons`) is learned once
-from windows of it, so that all tiles are enlarged alike.
+starts from it; ``steered_ridge`` corrects the two. ``guided`` takes from a finer guide what that tells of the images,
+and leaves the rest to the steered ridge. What they need to know of the scene (`Lessons`) is learned once from windows
+of it, so that all tiles are enlarged alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .experts.fusion import Guidance, explain, learn_guidance
 from .experts.steered_ridge import Steering, Teacher, steered_ridge, steering, tensor
 from .experts.vectorial_tv import vectorial_tv
 from .observation import Cube, Mask
@@ -22,21 +24,31 @@ from .patches import fill_nearest
 from .principal import Piece, Principal, find_principal
 
 EXPERTS = ("back_projection", "vectorial_tv", "steered_ridge")
+GUIDED = "guided"
 _LEAST_SIDE = 4  # pixels of a coarser copy that can teach
 
 
 @dataclass(frozen=True)
 class Lessons:
     """What was learned of a scene: its principal images, the typical strength of their gradients when enlarged,
-    and the steered ridge's coefficients ``(rank, term)``."""
+    and the steered ridge's coefficients ``(rank, term)``. ``guidance``: how the images depend on a guide's bands."""
 
     principal: Principal
     typical: float
     coefficients: NDArray[np.float64]
+    guidance: Guidance | None = None
 
 
-def learn(pieces: Sequence[Piece], optics: Optics, follow: Callable[[float], bool] = lambda fraction: True) -> Lessons:
-    """Learn from windows of a scene, in the data's units. ``follow`` ends the lessons by returning False."""
+def learn(
+    pieces: Sequence[Piece],
+    optics: Optics,
+    follow: Callable[[float], bool] = lambda fraction: True,
+    guides: Sequence[Cube] = (),
+) -> Lessons:
+    """Learn from windows of a scene, in the data's units. ``follow`` ends the lessons by returning False.
+
+    ``guides``: of each window ``(guide band, row, column)`` on the fine grid, if there is a guide.
+    """
     principal = find_principal(pieces)
     filled = [(principal.images(fill_nearest(values, seen)), np.asarray(seen.all(axis=0))) for values, seen in pieces]
     f, shifts = optics.factor, sorted({(a, b) for a in (0, optics.factor // 2) for b in (0, optics.factor // 2)})
@@ -56,11 +68,22 @@ def learn(pieces: Sequence[Piece], optics: Optics, follow: Callable[[float], boo
         if not follow((place + 1) / len(copies)):
             break
     here = _typical([_enlarged(images, optics)[1] for images, _ in filled], f)
-    return Lessons(principal, here, teacher.coefficients(max(1.0, len(copies) / len(pieces)) * f**2 / 4))
+    guidance = learn_guidance([(*piece, guide) for piece, guide in zip(filled, guides)], optics)
+    return Lessons(principal, here, teacher.coefficients(max(1.0, len(copies) / len(pieces)) * f**2 / 4), guidance)
 
 
-def enlarge(names: Sequence[str], values: NDArray, observed: Mask, lessons: Lessons, optics: Optics) -> dict[str, Cube]:
-    """The estimates of some of `EXPERTS` for ``(band, row, column)``, in accord with what was observed."""
+def enlarge(
+    names: Sequence[str],
+    values: NDArray,
+    observed: Mask,
+    lessons: Lessons,
+    optics: Optics,
+    guide: Cube | None = None,
+) -> dict[str, Cube]:
+    """The estimates of some of `EXPERTS` and `GUIDED` for ``(band, row, column)``, in accord with what was observed.
+
+    ``guide``: on the fine grid, NaN where it shows nothing.
+    """
     filled = fill_nearest(values, observed).astype(np.float64)
     shape = (filled.shape[1] * optics.factor, filled.shape[2] * optics.factor)
     operator = optics.operator(shape)
@@ -75,18 +98,36 @@ def enlarge(names: Sequence[str], values: NDArray, observed: Mask, lessons: Less
         mean = filled.mean(axis=(1, 2), keepdims=True)
         base = accorded(mean + _enlarged(filled - mean, optics)[1])
     found = {"back_projection": base}
-    if "vectorial_tv" in names or "steered_ridge" in names:
+    if any(name in names for name in ("vectorial_tv", "steered_ridge", GUIDED)):
         images = lessons.principal.images(filled)
         agreement, smooth = _enlarged(images, optics)
-        sharp = vectorial_tv(images, smooth, agreement)
+        told = None
+        if GUIDED in names and guide is not None and lessons.guidance is not None:
+            told = explain(images, np.asarray(observed.all(axis=0)), guide, lessons.guidance, optics)
+            rest = images - told.coarse
+            better = _steered(rest, agreement, lessons, optics)[1]
+            found[GUIDED] = accorded(base + lessons.principal.back(told.fine + better - smooth))
         # The difference to interpolation carries over to the bands, and with it what the principal images leave over.
+        if "steered_ridge" in names or (GUIDED in names and told is None):
+            sharp, better = _steered(images, agreement, lessons, optics, smooth)
+            found["steered_ridge"] = accorded(base + lessons.principal.back(better - smooth))
+            found.setdefault(GUIDED, found["steered_ridge"])
+        elif "vectorial_tv" in names:
+            sharp = vectorial_tv(images, smooth, agreement)
         if "vectorial_tv" in names:
             found["vectorial_tv"] = accorded(base + lessons.principal.back(sharp - smooth))
-        if "steered_ridge" in names:
-            steer: Steering = steering(sharp, optics.factor, lessons.typical)
-            better = steered_ridge(smooth, sharp, steer, lessons.coefficients)
-            found["steered_ridge"] = accorded(base + lessons.principal.back(better - smooth))
     return {name: found[name].astype(np.float32) for name in names}
+
+
+def _steered(
+    images: Cube, agreement: Agreement, lessons: Lessons, optics: Optics, smooth: Cube | None = None
+) -> tuple[Cube, Cube]:
+    """Total variation and the steered ridge of coarse images. ``smooth``: their interpolation, if it is at hand."""
+    if smooth is None:
+        smooth = _enlarged(images, optics, agreement)[1]
+    sharp = vectorial_tv(images, smooth, agreement)
+    steer: Steering = steering(sharp, optics.factor, lessons.typical)
+    return sharp, steered_ridge(smooth, sharp, steer, lessons.coefficients)
 
 
 def _copies(
@@ -103,10 +144,10 @@ def _coarse(images: Cube, optics: Optics) -> Cube:
     return optics.operator((images.shape[1], images.shape[2])).apply(images).astype(np.float32)
 
 
-def _enlarged(images: NDArray, optics: Optics) -> tuple[Agreement, Cube]:
+def _enlarged(images: NDArray, optics: Optics, agreement: Agreement | None = None) -> tuple[Agreement, Cube]:
     """Bicubic interpolation in accord with the images, and what brought it there."""
     start = bicubic(images, optics.factor).astype(np.float32)
-    agreement = Agreement(optics, (start.shape[1], start.shape[2]))
+    agreement = agreement or Agreement(optics, (start.shape[1], start.shape[2]))
     return agreement, agreement.towards(start, agreement.rotated(images))
 
 

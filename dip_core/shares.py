@@ -23,17 +23,29 @@ def best_shares(products: NDArray[np.float64], dear: Sequence[int] = ()) -> list
     """Shares, not negative and summing to 1, of ``(expert, expert)`` mean products of errors.
 
     Never worse than the best single expert by these products; shares of less than 5 % are given to the others.
-    ``dear``: experts that take a share only if they lower the error (RMSE) by 1 %, or if one of them is the best.
+    ``dear``: experts that, one after the other, take a share only if they lower the error (RMSE) by 1 %, or if no other
+    is as good alone.
     """
-    shares = _best(products)
-    cheap = [place for place in range(len(products)) if place not in dear]
-    if cheap and len(cheap) < len(products):
-        others = np.zeros(len(products))
-        others[cheap] = _best(products[np.ix_(cheap, cheap)])
-        error = _error(others, products)
-        if error <= products.diagonal().min() and _error(shares, products) > _WORTH**2 * error:
-            shares = others
+    count = len(products)
+    kept = [place for place in range(count) if place not in dear]
+    shares = _among(kept, products) if kept else None
+    for place in dear:
+        wider = _among([*kept, place], products)
+        if shares is not None:
+            error = _error(shares, products)
+            if error <= products.diagonal()[place] and _error(wider, products) > _WORTH**2 * error:
+                continue
+        kept.append(place)
+        shares = wider
+    assert shares is not None  # nosec B101: there is an expert
     return [float(share) for share in shares]
+
+
+def _among(places: Sequence[int], products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of all experts, 0 but for some."""
+    out = np.zeros(len(products))
+    out[list(places)] = _best(products[np.ix_(places, places)])
+    return out
 
 
 def _error(shares: NDArray[np.float64], products: NDArray[np.float64]) -> float:

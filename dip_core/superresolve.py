@@ -25,7 +25,8 @@ from .events import Result
 from .executors import executor
 from .experts.deep_prior import cost
 from .filling import AFFORDABLE
-from .finer import FinerScene
+from .finer import FinerScene, finer
+from .guide import Guide, usable_guide
 from .job import SuperResolveJob
 from .network_tiles import SMALLEST_TILE, network_tile
 from .networks.cascade import Cascade
@@ -34,7 +35,7 @@ from .optics import Optics, back_project
 from .provenance import provenance
 from .restore import as_pixels, tile_seed
 from .scene import Scene
-from .self_taught import EXPERTS, learn
+from .self_taught import EXPERTS, GUIDED, learn
 from .tiles import Mosaic, Tile, split
 from .writer import RasterWriter
 
@@ -45,6 +46,7 @@ _CASCADE_TILE = 512  # fine pixels: 96 feature maps of them, and as many again w
 _HALO = 12  # coarse pixels around a strip that its accord with the observation may depend on
 _STRIP = 64
 _WRONG_OPTICS = 0.01  # of the bands' range: more disagreement than rounding makes
+_FINER = 1.05  # how many times as long a pixel must be to count as coarser
 _COMPRESSED = 0.5  # what a detailed raster deflates to, roughly
 
 
@@ -58,12 +60,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TileTask:
-    """One tile with its margins ``(top, bottom, left, right)``, in the data's units, and its seed."""
+    """One tile with its margins ``(top, bottom, left, right)``, in the data's units, its seed, and the guide there."""
 
     values: Cube
     observed: Mask
     margins: tuple[int, int, int, int]
     seed: int
+    guide: Cube | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,17 @@ class Plan:
     share: float
 
 
+@dataclass
+class Tally:
+    """Counts the tiles whose network there was no time to begin with."""
+
+    count: int = 0
+
+    def add(self) -> None:
+        """One more."""
+        self.count += 1
+
+
 def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -> Result:
     """Enlarge a raster; writes the outputs that the job wants and returns the numbers.
 
@@ -98,19 +112,29 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         compute = job.compute
         trained = _model(job, known, context)
         setting = Setting(optics, known.low, known.high, compute.device, compute.threads, iterations, trained)
-        planned = plan(job, known)
+        guide = _guide(job, scene, context)
+        if guide:
+            opened.enter_context(guide)
+        planned = plan(job, known, guide)
         context.info(
             f"{len(known.bands)} of {scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels, "
             f"to be enlarged {job.factor} times."
         )
         with context.part(0.02, 0.1):
-            setting = _taught(setting, known, planned, context)
+            setting = _taught(setting, known, planned, context, guide)
         with context.part(0.1, 0.4):
-            trial = validate(known, planned.names, planned.windows, setting, compute.seed, context, planned.share)
+            trial = validate(
+                known, planned.names, planned.windows, setting, compute.seed, context, planned.share, guide
+            )
         if not trial.bands:
             context.warn("The image is too small to be made coarser, or has too many gaps: it is not validated.")
+        share = trial.shares.get(GUIDED, 0.0)
+        if guide and share:
+            context.info(f"The guide's share of the result is {100 * share:.0f} %.")
+        elif guide:
+            context.warn("On the image's own coarser copy the guide does not help: it is not used.")
         with context.part(0.4, 0.95):
-            changed, left = _write(job, known, planned, Recipe(trial, setting), context)
+            changed, left = _write(job, known, planned, Recipe(trial, setting), context, guide)
         context.progress(0.96, "Writing the report")
         accord = superresolve_report.accord(known, partial.partial_path_of(job.outputs.output or ""), optics)
         context.info(
@@ -121,16 +145,17 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
                 f"PSF {job.psf} does not fit this raster, whose detail is finer than such optics let pass: the result "
                 "cannot agree with it. Give a smaller PSF_SIGMA or another PSF."
             )
-        outcome = superresolve_report.Outcome(job, known, planned, trial, accord, changed, left)
+        outcome = superresolve_report.Outcome(job, known, planned, trial, accord, changed, left, guide)
         superresolve_report.write(outcome, context)
         return Result(job.outputs.wanted(), superresolve_report.numbers(outcome))
 
 
-def plan(job: SuperResolveJob, known: NoisyScene) -> Plan:
+def plan(job: SuperResolveJob, known: NoisyScene, guide: Guide | None = None) -> Plan:
     """Experts, validation windows and tiles. It depends on sizes and device only, never on the clock."""
     bands, factor = len(known.bands), job.factor
     rows, columns = known.scene.grid.shape
     names, skipped = _experts(job, rows * columns * factor**2, bands)
+    names = (*names, GUIDED) if guide else names
     untrained = [name for name in names if name in ("deep_prior", "paper_2d", "paper_3d")]
     room = max(SMALLEST_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
     if untrained:
@@ -163,7 +188,29 @@ def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[
     return EXPERTS, {"deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"}
 
 
-def _taught(setting: Setting, known: NoisyScene, planned: Plan, context: Context) -> Setting:
+def _guide(job: SuperResolveJob, scene: Scene, context: Context) -> Guide | None:
+    """The job's guide on the output's grid, where its method uses one and it has detail to give."""
+    guide = usable_guide(job.guide, job.method, FinerScene(scene, job.factor), context)
+    if guide is None:
+        return None
+    if guide.pixel > job.factor / _FINER:
+        context.warn(
+            f"GUIDE '{job.guide}' is not finer than INPUT: it has no detail to give and is not used; give a raster "
+            "with smaller pixels."
+        )
+        guide.__exit__()
+        return None
+    if guide.pixel > _FINER:
+        context.warn(
+            f"GUIDE '{job.guide}' is coarser than the output ({guide.pixel:.1f} of its pixels): it has no detail to "
+            "give below its own pixels."
+        )
+    return guide
+
+
+def _taught(
+    setting: Setting, known: NoisyScene, planned: Plan, context: Context, guide: Guide | None = None
+) -> Setting:
     """The setting with the lessons that the plan's experts need of the scene."""
     if not any(name in EXPERTS for name in planned.names):
         return setting
@@ -173,8 +220,11 @@ def _taught(setting: Setting, known: NoisyScene, planned: Plan, context: Context
         return True
 
     set_threads(setting.threads)
-    pieces = [known.read(window) for window in planned.lessons] or [known.sample()]
-    return replace(setting, lessons=learn(pieces, setting.optics, follow))
+    if not planned.lessons:
+        return replace(setting, lessons=learn([known.sample()], setting.optics, follow))
+    pieces = [known.read(window) for window in planned.lessons]
+    guides = [guide.read(finer(window, setting.optics.factor)) for window in planned.lessons] if guide else []
+    return replace(setting, lessons=learn(pieces, setting.optics, follow, guides))
 
 
 def _model(job: SuperResolveJob, known: NoisyScene, context: Context) -> Trained | None:
@@ -201,7 +251,7 @@ def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -
     """Estimate and one standard deviation of a tile without its margins, on the fine grid, in the data's units."""
     setting, shares = recipe.setting, {name: share for name, share in recipe.trial.shares.items() if share > 0}
     f = setting.optics.factor
-    found = estimates(list(shares), task.values, task.observed, setting, task.seed, follow)
+    found = estimates(list(shares), task.values, task.observed, setting, task.seed, follow, task.guide)
     image = mixed(found, list(shares.values()))
     deviation = recipe.trial.errors.deviation(image, f)
     top, bottom, left, right = (f * margin for margin in task.margins)
@@ -209,22 +259,24 @@ def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -
     return image[cut], deviation[cut]
 
 
-def _write(job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context) -> tuple[int, int]:
+def _write(
+    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
+) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns how many fine pixels were restored, and how many could not be."""
-    finer, bands = FinerScene(known.scene, job.factor), list(known.bands)
+    scene, bands = FinerScene(known.scene, job.factor), list(known.bands)
     dtype = known.scene.dtype
     low, high = _range(known, dtype)
     changed = left = 0
     with ExitStack() as files:
-        writers = {name: files.enter_context(writer) for name, writer in _writers(job, finer, planned, recipe)}
-        for window, (image, deviation) in _strips(job, known, planned, recipe, context):
+        writers = {name: files.enter_context(writer) for name, writer in _writers(job, scene, planned, recipe, guide)}
+        for window, (image, deviation) in _strips(job, known, planned, recipe, context, guide):
             f = job.factor
             coarse = Window(0, window.row_off // f, known.scene.grid.width, window.height // f)
             observed = np.repeat(np.repeat(known.read(coarse)[1], f, axis=1), f, axis=2)
             good = observed & np.isfinite(image)
             changed += int(np.count_nonzero(good.any(axis=0)))
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
-            pixels = finer.read(window)
+            pixels = scene.read(window)
             fresh = as_pixels(np.where(good, image, 0), dtype, low, high, known.scene.nodata)
             pixels[bands] = np.where(good, fresh, pixels[bands])
             writers["output"].write(pixels, window)
@@ -250,7 +302,7 @@ def _range(known: NoisyScene, dtype: np.dtype) -> tuple[NDArray[np.float64], NDA
 
 
 def _writers(
-    job: SuperResolveJob, finer: FinerScene, planned: Plan, recipe: Recipe
+    job: SuperResolveJob, scene: FinerScene, planned: Plan, recipe: Recipe, guide: Guide | None
 ) -> Iterator[tuple[str, RasterWriter]]:
     outputs, compute = job.outputs, job.compute
     trained = recipe.setting.trained
@@ -260,6 +312,8 @@ def _writers(
         factor=job.factor,
         psf=job.psf,
         psf_sigma=recipe.setting.optics.width if job.psf == "gaussian" else None,
+        guide=guide.path if guide else None,
+        guide_coverage=round(guide.coverage, 4) if guide else None,
         model=dict(trained.card.figures, history=None) if trained else None,
         shares=recipe.trial.shares,
         seed=compute.seed,
@@ -268,33 +322,33 @@ def _writers(
         overlap=planned.overlap,
         time_budget=compute.time_budget,
     )
-    yield "output", RasterWriter(outputs.output or "", finer, tags=tags)
+    yield "output", RasterWriter(outputs.output or "", scene, tags=tags)
     if outputs.uncertainty:
-        names = [f"{name}, one standard deviation" for name in finer.names]
+        names = [f"{name}, one standard deviation" for name in scene.names]
         nan = float("nan")
         yield (
             "uncertainty",
             RasterWriter(
-                outputs.uncertainty, finer, dtype="float32", nodata=nan, descriptions=names, tags=tags, kind="deviation"
+                outputs.uncertainty, scene, dtype="float32", nodata=nan, descriptions=names, tags=tags, kind="deviation"
             ),
         )
     if outputs.filled:
-        names = [f"{name}, 1 = restored" for name in finer.names]
+        names = [f"{name}, 1 = restored" for name in scene.names]
         yield (
             "filled",
-            RasterWriter(outputs.filled, finer, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask"),
+            RasterWriter(outputs.filled, scene, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask"),
         )
 
 
 def _strips(
-    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context
+    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Estimates and deviations in full-width strips, in accord with the observation across the tiles' borders."""
     optics, f = recipe.setting.optics, job.factor
     rows, columns = known.scene.grid.shape
     kept, first = np.zeros((2, len(known.bands), 0, columns * f), np.float32), 0  # the first coarse row that is kept
     start = 0
-    for _, layers in _blended(job, known, planned, recipe, context):
+    for _, layers in _blended(job, known, planned, recipe, context, guide):
         kept = np.concatenate([kept, layers], axis=2)
         there = first + kept.shape[2] // f
         while start < rows and there >= min(start + _STRIP + _HALO, rows):
@@ -315,7 +369,7 @@ def _strips(
 
 
 def _blended(
-    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context
+    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations on the fine grid, in bands of full-width rows from top to bottom."""
     (height, width), f, margin = known.scene.grid.shape, job.factor, planned.margin
@@ -330,8 +384,12 @@ def _blended(
             below, behind = min(margin, height - bottom), min(margin, width - right)
             window = Window(left - before, top - above, right - left + before + behind, bottom - top + above + below)
             seed = tile_seed(job.compute.seed, number, place)
-            yield TileTask(*known.read(window), (above, below, before, behind), seed)
+            shown = guide.read(finer(window, f)) if guide and recipe.trial.shares.get(GUIDED) else None
+            yield TileTask(*known.read(window), (above, below, before, behind), seed, shown)
 
+    tally = Tally()
+    if not job.compute.scheduler:  # a cluster knows of no time budget
+        recipe = replace(recipe, setting=replace(recipe.setting, unfitted=tally.add))
     mosaic = Mosaic(len(known.bands), width * f, 2)
     runner = executor(job.compute.scheduler, context, enlarge_tile, "Enlarging")
     for (number, place, tile), layers in zip(flat, runner.results(recipe, tasks(), len(flat))):
@@ -340,11 +398,14 @@ def _blended(
             # Until the first row that the next row of tiles still adds to.
             last = number + 1 == len(rows)
             yield from mosaic.take(f * (height if last else int(rows[number + 1][0].window.row_off)))
+    if tally.count:
+        context.warn(
+            f"The time budget was spent before the network could be fitted to {tally.count} of {len(flat)} tiles: they "
+            "hold bicubic interpolation in accord with the input."
+        )
 
 
 def _fine(tile: Tile, factor: int) -> Tile:
     """The tile on the fine grid."""
-    w = tile.window
     top, bottom, left, right = (factor * overlap for overlap in tile.overlap)
-    window = Window(w.col_off * factor, w.row_off * factor, w.width * factor, w.height * factor)
-    return Tile(window, (top, bottom, left, right))
+    return Tile(finer(tile.window, factor), (top, bottom, left, right))

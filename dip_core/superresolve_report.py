@@ -15,9 +15,11 @@ from . import __version__, metadata, partial, plots, report
 from .context import Context
 from .denoise_survey import NoisyScene
 from .enlarge_trial import BandScore, Trial
+from .guide import Guide
 from .job import SuperResolveJob
 from .optics import Optics
 from .patches import fill_nearest
+from .self_taught import GUIDED
 
 if TYPE_CHECKING:
     from .superresolve import Plan
@@ -28,6 +30,7 @@ _LABELS = {
     "back_projection": "Bicubic and back-projection",
     "vectorial_tv": "Vectorial total variation",
     "steered_ridge": "Steered ridge (self-taught)",
+    "guided": "Fusion with the guide",
     "deep_prior": "Deep prior (lean)",
     "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
     "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",
@@ -48,6 +51,7 @@ class Outcome:
     accord: float
     changed: int
     left: int
+    guide: Guide | None = None
 
 
 def accord(known: NoisyScene, written: str, optics: Optics) -> float:
@@ -104,6 +108,9 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
         report.KeyNumber("Pixels restored", outcome.changed, "on the fine grid"),
         report.KeyNumber("Accord", outcome.accord, "RMSE of the result made coarse again against the input"),
     ]
+    if outcome.guide:
+        share = f"{100 * trial.shares.get(GUIDED, 0.0):.0f} %"
+        keys.append(report.KeyNumber("Guide's share", share, "of the mixture, chosen by the validation"))
     sections = []
     summary = f"{len(outcome.known.bands)} bands were enlarged {job.factor} times."
     if trial.bands:
@@ -212,6 +219,8 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
     }
     if job.psf == "gaussian":
         settings["Sigma"] = f"{Optics(job.factor, job.psf, job.psf_sigma).width:g} output pixels"
+    if outcome.guide:
+        settings["Guide"] = f"{outcome.guide.path}, which covers {100 * outcome.guide.coverage:.0f} % of the raster"
     if job.method == "paper_cascade":
         settings["Model"] = job.model
     return settings

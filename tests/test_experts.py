@@ -454,8 +454,15 @@ def test_follow_sees_the_progress_and_ends_the_fit():
     observation = observe(scene(2, 20, 30), stripes(20, 30))
     told = []
     run("paper_per_band", observation, iterations=2, follow=lambda share: told.append(share) or True)
-    assert told == [0.25, 0.5, 0.75, 1.0]  # two bands of two iterations
+    assert told == [0.0, 0.25, 0.5, 0.5, 0.75, 1.0]  # two bands: may it begin, and after each of two iterations
     told.clear()
-    estimate = run("deep_prior", observation, iterations=500, follow=lambda share: told.append(share) or len(told) < 3)
-    assert told == [1 / 500, 2 / 500, 3 / 500]
+    estimate = run("deep_prior", observation, iterations=500, follow=lambda share: told.append(share) or len(told) < 4)
+    assert told == [0.0, 1 / 500, 2 / 500, 3 / 500]
     assert np.isfinite(estimate).all()
+
+
+@pytest.mark.parametrize("name", ["deep_prior", "paper_composite", "paper_per_band"])
+def test_a_fit_that_has_no_time_to_begin_leaves_the_harmonic_surface(name):
+    observation = observe(scene(2, 20, 30), stripes(20, 30))
+    estimate = run(name, observation, follow=lambda share: False)
+    np.testing.assert_allclose(estimate, harmonic(observation), atol=1e-5)

@@ -28,7 +28,7 @@ CONTRACT = {
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
     "detectstripes": (["INPUT"], ["OUTPUT", "METRICS", "REPORT", "STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"]),
     "superresolve": (
-        ["INPUT", "FACTOR", "PSF", "PSF_SIGMA", *RESTORER, "MODEL"],
+        ["INPUT", "FACTOR", "PSF", "PSF_SIGMA", "GUIDE", "METHOD", "MODEL", *RESTORER[1:]],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
     "trainsuperresolver": (
@@ -107,6 +107,8 @@ def test_super_resolution_offers_the_papers_factors_and_kernels(provider):
     methods = found.parameterDefinition("METHOD")
     assert methods.options() == ["best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade"]
     assert methods.defaultValue() == "best"
+    sigma = found.parameterDefinition("PSF_SIGMA")
+    assert sigma.flags() & sigma.Flag.FlagAdvanced
 
 
 @pytest.mark.parametrize("name", CONTRACT)

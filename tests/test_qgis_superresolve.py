@@ -44,7 +44,9 @@ def test_super_resolution_job_holds_what_was_asked(run, scene, tmp_path, monkeyp
     (tmp_path / "m.safetensors").write_bytes(b"model")
     parameters = {"INPUT": scene, "FACTOR": "3", "PSF": "gaussian", "PSF_SIGMA": 1.5, "METHOD": "paper_cascade"}
     output = str(tmp_path / "o.tif")
-    results, job = run("superresolve", {**parameters, "MODEL": "m.safetensors", "OUTPUT": output})
+    guide = shutil.copy(scene, tmp_path / "guide.tif")
+    results, job = run("superresolve", {**parameters, "GUIDE": guide, "MODEL": "m.safetensors", "OUTPUT": output})
+    assert job["guide"] == str(guide)
     assert job["task"] == "superresolve" and job["factor"] == 3 and job["method"] == "paper_cascade"
     assert (job["psf"], job["psf_sigma"], job["model"]) == ("gaussian", 1.5, str(tmp_path / "m.safetensors"))
     assert results["OUTPUT"] == output and results["PIXELS_LEFT"] == 0
@@ -52,6 +54,7 @@ def test_super_resolution_job_holds_what_was_asked(run, scene, tmp_path, monkeyp
 
 def test_super_resolution_defaults(run, scene, tmp_path):
     _, job = run("superresolve", {"INPUT": scene, "OUTPUT": str(tmp_path / "o.tif")})
+    assert job["guide"] is None
     assert (job["factor"], job["psf"], job["psf_sigma"], job["model"], job["method"]) == (
         2,
         "bicubic",

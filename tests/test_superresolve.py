@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
 import rasterio
 import torch
-from core_scenes import landscape, write
+from core_scenes import TRANSFORM, landscape, write
 from rasterio.control import GroundControlPoint
+from rasterio.enums import Resampling
 from rasterio.rpc import RPC
+from rasterio.warp import calculate_default_transform, reproject
 
 from dip_core import errors, model_file, partial, superresolve
 from dip_core.context import Context
@@ -33,6 +36,9 @@ def scene(bands=3, rows=40, columns=48):
     values = landscape(bands, rows, columns).astype(np.float32)
     values[:, rows // 3 : rows // 2, columns // 4 : columns // 2] += 60
     return values
+
+
+FINER = TRANSFORM @ rasterio.Affine.scale(1 / 2)  # of the output at factor 2
 
 
 def run(folder, source, method="fast", iterations=None, tile_size=0, overlap=0, seed=0, **choices):
@@ -260,8 +266,6 @@ def test_3d_takes_two_bands_and_says_why_not_one(tmp_path):
 
 
 def test_best_is_no_worse_than_its_parts_where_it_was_chosen(tmp_path):
-    import json
-
     source = write(tmp_path / "in.tif", scene(2, 32, 32))
     run(tmp_path, source, "best", iterations=20)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -326,3 +330,135 @@ def test_time_budget_stops_networks(tmp_path):
     partial.commit()
     assert context.seconds_spent < 60  # ten thousand iterations take many minutes
     assert (tmp_path / "output.tif").exists()
+
+
+def test_tiles_that_the_time_budget_leaves_no_time_for_are_interpolated_and_counted(tmp_path):
+    coarse = scene(2, 70, 130)
+    outputs = Outputs(str(tmp_path / "output.tif"), report=str(tmp_path / "report.html"))
+    compute = Compute("cpu", time_budget=1.0, tile_size=64, threads=1)
+    job = SuperResolveJob(write(tmp_path / "in.tif", coarse), outputs, method="deep_prior", compute=compute)
+    context = Context(time_budget=1.0)
+    context._start -= 2  # all was spent on what came before
+    superresolve.run(job, context)
+    partial.commit()
+    left = [text for text in context.warnings if "of 6 tiles" in text]
+    assert len(left) == 1 and "fitted to 6 of 6 tiles" in left[0]
+    assert any("before the network could be validated" in text for text in context.warnings)
+    assert left[0] in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with rasterio.open(outputs.output) as file:
+        output = file.read()
+    operator = bicubic(output.shape[1:], 2)
+    plain = back_project(bicubic_enlarged(coarse, 2), coarse, np.ones(coarse.shape, bool), operator)
+    assert np.abs(output - plain).max() < 0.01 * coarse.std()
+
+
+# The guide
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A fine image of 3 bands with detail that no enlargement can know, and its coarse copy."""
+    fine = scene(3, 96, 120)
+    fine += (12 * np.random.default_rng(5).normal(size=fine.shape[1:])).astype(np.float32)
+    return fine, bicubic(fine.shape[1:], 2).apply(fine).astype(np.float32)
+
+
+def rmse(image, fine, where=slice(None)):
+    return float(np.sqrt(np.mean((image - fine)[:, where] ** 2)))
+
+
+def share_of_the_guide(folder):
+    with rasterio.open(folder / "output.tif") as file:
+        return json.loads(file.tags()["DEEP_PRIOR"])["shares"].get("guided", 0.0)
+
+
+def test_a_panchromatic_guide_helps_and_is_named(tmp_path, place):
+    fine, coarse = place
+    source = write(tmp_path / "in.tif", coarse)
+    guide = write(tmp_path / "pan.tif", 3000 + 7 * fine.mean(axis=0, keepdims=True), transform=FINER)
+    plain = run(tmp_path, source)
+    assert share_of_the_guide(tmp_path) == 0
+    output, _, _, numbers, said = run(tmp_path, source, guide=guide)
+    assert rmse(output, fine) < 0.5 * rmse(plain[0], fine)
+    assert numbers["HELDOUT_RMSE"] < 0.5 * plain[3]["HELDOUT_RMSE"]
+    assert np.sqrt(np.mean((bicubic(output.shape[1:], 2).apply(output) - coarse) ** 2)) < 1e-3 * coarse.std()
+    assert share_of_the_guide(tmp_path) > 0.8 and any("The guide's share of the result is" in text for text in said)
+    with rasterio.open(tmp_path / "output.tif") as file:
+        assert json.loads(file.tags()["DEEP_PRIOR"])["guide"] == guide
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Guide&#x27;s share" in page and "pan.tif" in page
+
+
+@pytest.mark.parametrize("bands", [1, 4])
+def test_a_guide_that_shows_something_else_gets_no_weight(tmp_path, place, bands):
+    source = write(tmp_path / "in.tif", place[1])
+    noise = np.random.default_rng(1).normal(900, 50, (bands, 96, 120)).astype(np.float32)
+    plain = run(tmp_path, source)[0]
+    output, *_, said = run(tmp_path, source, guide=write(tmp_path / "g.tif", noise, transform=FINER))
+    assert share_of_the_guide(tmp_path) == 0 and np.array_equal(output, plain)
+    assert any("does not help" in text for text in said)
+
+
+def test_a_guide_in_another_crs_that_covers_a_part(tmp_path, place):
+    fine, coarse = place
+    source = write(tmp_path / "in.tif", coarse)
+    west = fine.mean(axis=0, keepdims=True)[:, :, :64].repeat(3, axis=1).repeat(3, axis=2)
+    bounds = rasterio.transform.array_bounds(96, 64, FINER)
+    turned, width, height = calculate_default_transform("EPSG:32633", "EPSG:4326", 192, 288, *bounds)
+    warped = np.zeros((1, height, width), np.float32)
+    there = FINER @ rasterio.Affine.scale(1 / 3)
+    kinds = {"src_crs": "EPSG:32633", "dst_crs": "EPSG:4326", "resampling": Resampling.bilinear}
+    reproject(west, warped, src_transform=there, dst_transform=turned, dst_nodata=0, **kinds)
+    guide = write(tmp_path / "g.tif", warped, crs="EPSG:4326", transform=turned, nodata=0)
+    plain = run(tmp_path, source)[0]
+    output, *_ = run(tmp_path, source, guide=guide)
+    inside, outside = np.zeros((2, 96, 120), bool)
+    inside[6:-6, 6:48], outside[:, 80:] = True, True
+    assert rmse(output, fine, inside) < 0.75 * rmse(plain, fine, inside)
+    assert rmse(output, fine, outside) < 1.02 * rmse(plain, fine, outside)
+
+
+def test_clouds_in_the_guide_stay_there(tmp_path, place):
+    fine, coarse = place
+    source = write(tmp_path / "in.tif", coarse)
+    pan = fine.mean(axis=0, keepdims=True)
+    pan[:, 20:50, 30:70] = 900 + 40 * np.random.default_rng(2).normal(size=(1, 30, 40))
+    cloud, clear = np.zeros((2, 96, 120), bool)
+    cloud[20:50, 30:70], clear[:, 90:] = True, True
+    plain = run(tmp_path, source)[0]
+    output, *_ = run(tmp_path, source, guide=write(tmp_path / "g.tif", pan, transform=FINER))
+    assert rmse(output, fine, clear) < 0.6 * rmse(plain, fine, clear)
+    assert rmse(output, fine, cloud) < 1.1 * rmse(plain, fine, cloud)
+
+
+def test_guides_without_detail_or_use_are_told(tmp_path, place):
+    fine, coarse = place
+    source = write(tmp_path / "in.tif", coarse)
+    pan = fine.mean(axis=0, keepdims=True)
+    away = write(tmp_path / "away.tif", pan, transform=FINER @ rasterio.Affine.translation(5000, 0))
+    same = write(tmp_path / "same.tif", coarse[:1], transform=TRANSFORM)
+    good = write(tmp_path / "good.tif", pan, transform=FINER)
+    for guide, method, words in (
+        (away, "fast", "does not overlap"),
+        (same, "fast", "is not finer than INPUT"),
+        (good, "deep_prior", "METHOD deep_prior uses no guide"),
+    ):
+        assert any(words in text for text in run(tmp_path, source, method, 1, guide=guide)[-1])
+        assert share_of_the_guide(tmp_path) == 0
+    # Finer than the input, coarser than the output at factor 4: it is used, as far as it goes.
+    said = run(tmp_path, source, factor=4, guide=good)[-1]
+    assert any("coarser than the output (2.0 of its pixels)" in text for text in said) and share_of_the_guide(tmp_path)
+    with pytest.raises(errors.UnreadableRaster, match="no such file"):
+        run(tmp_path, source, guide=str(tmp_path / "none.tif"))
+    with pytest.raises(errors.InvalidJob, match="would overwrite"):
+        run(tmp_path, source, guide=str(tmp_path / "output.tif"))
+
+
+def test_tiles_with_a_guide_leave_no_seam(tmp_path, place):
+    fine, coarse = place
+    source = write(tmp_path / "in.tif", np.concatenate([coarse, coarse[:, :, ::-1]], axis=2))
+    pan = fine.mean(axis=0, keepdims=True)
+    guide = write(tmp_path / "g.tif", np.concatenate([pan, pan[:, :, ::-1]], axis=2), transform=FINER)
+    whole = run(tmp_path, source, guide=guide)[0]
+    tiled = run(tmp_path, source, guide=guide, tile_size=64, overlap=16)[0]
+    assert share_of_the_guide(tmp_path) > 0.8 and np.abs(whole - tiled).max() < 0.01 * coarse.std()
