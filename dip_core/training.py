@@ -44,6 +44,8 @@ class Settings:
     """The paper's numbers. ``epochs``: how many at most, None for no limit.
 
     ``clip``: the length to which a longer gradient is cut back, None for any length. The paper names none.
+    ``turned``: patches are turned and mirrored at random. The paper has many images and no need of it; the patches of
+    a single raster overlap, and the network soon knows them by heart.
     """
 
     batch: int = 128
@@ -54,7 +56,8 @@ class Settings:
     division: float = 10.0
     least_rate: float = 1e-6
     alpha: float = 0.5
-    clip: float | None = 0.3
+    clip: float | None = 1.0
+    turned: bool = True
     epochs: int | None = None
 
 
@@ -141,9 +144,11 @@ class Trainer:
             group["lr"] = self.rate
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.training))
         chosen = order[self.place * self.settings.batch : (self.place + 1) * self.settings.batch]
-        fine, soft = (
-            torch.from_numpy(array[chosen]).to(self.device) for array in (self.training.fine, self.training.enlarged)
-        )
+        pairs = self.training.fine[chosen], self.training.enlarged[chosen]
+        if self.settings.turned:
+            turns = np.random.default_rng([self.seed, self.epoch, self.place]).integers(0, 8, len(chosen))
+            pairs = turned(pairs[0], turns), turned(pairs[1], turns)
+        fine, soft = (torch.from_numpy(array).to(self.device) for array in pairs)
         self.network.train()
         outputs = _run(self.network, soft)
         value = sum(loss(output, fine, self.settings.alpha, self.network.deviation) for output in outputs)
@@ -214,6 +219,15 @@ class Trainer:
 def _plain(figures: Figures) -> dict[str, float | None]:
     """For JSON, which has no NaN."""
     return {name: value if math.isfinite(value) else None for name, value in asdict(figures).items()}
+
+
+def turned(patches: NDArray, turns: NDArray[np.integer]) -> NDArray:
+    """Square patches ``(patch, band, row, column)``, each in one of the 8 ways (0 to 7) to turn and mirror a square."""
+    out = np.empty_like(patches)
+    for turn in np.unique(turns):
+        own = np.rot90(patches[turns == turn], turn % 4, (2, 3))
+        out[turns == turn] = own[..., ::-1] if turn >= 4 else own
+    return out
 
 
 def evaluate(network: Cascade, pairs: Pairs, settings: Settings, device: torch.device) -> Figures:
