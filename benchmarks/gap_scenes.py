@@ -25,9 +25,10 @@ from scipy import ndimage
 
 from benchmarks import common, grass, peers
 from dip_core import baseline, devices, holdout, quality, slc
-from dip_core.experts import CLASSICAL
+from dip_core.experts import CLASSICAL, GUIDED
 from dip_core.experts.bands import borrow
 from dip_core.gaps import find_gaps
+from dip_core.guide import Guide
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.observation import Mask, Observation
 from dip_core.restore import Options, run_experts, tile_seed
@@ -46,13 +47,14 @@ COVERED = ("one", "two")  # standard deviations
 
 @dataclass(frozen=True)
 class Case:
-    """A scene to fill: its file, its gap mask (None: nodata), true pixels, and which of them are scored."""
+    """A scene to fill: its file, its gap mask (None: nodata), true pixels, which of them are scored, and its guide."""
 
     name: str
     scene: str
     mask: str | None
     truth: NDArray
     scored: Mask
+    guide: str | None = None
 
 
 def main() -> None:
@@ -97,8 +99,8 @@ def simulated(swath: tuple[float, float] | None, percentage: float | None) -> Ca
     return make
 
 
-def real(file: str) -> Callable[[str, Path], Case]:
-    """A case on a real SLC-off scene: further pieces of its own gap pattern are taken out."""
+def real(file: str, guide: str | None = None) -> Callable[[str, Path], Case]:
+    """A case on a real SLC-off scene: further pieces of its own gap pattern are taken out. ``guide``: another date."""
 
     def make(name: str, folder: Path) -> Case:
         source = common.data_file(file)
@@ -115,17 +117,21 @@ def real(file: str) -> Callable[[str, Path], Case]:
                 if target.any() and observed.any():
                     scored[(slice(None), *window.toslices())] = holdout.draw(observed, target, rng, REFERENCE_SHARE)
         damaged = np.where(scored, np.asarray(nodata, truth.dtype), truth)
-        return Case(name, common.write_raster(folder / "scene.tif", damaged, source, nodata), None, truth, scored)
+        path = common.write_raster(folder / "scene.tif", damaged, source, nodata)
+        return Case(name, path, None, truth, scored, str(common.data_file(guide)) if guide else None)
 
     return make
 
 
+_MAY, _JANUARY = "landsat/l7_slc_off_vpac_20100508.tif", "landsat/l7_slc_off_vpac_20100116.tif"
 CASES: dict[str, Callable[[str, Path], Case]] = {
-    "real, 8 May 2010": real("landsat/l7_slc_off_vpac_20100508.tif"),
-    "real, 16 January 2010": real("landsat/l7_slc_off_vpac_20100116.tif"),
+    "real, 8 May 2010": real(_MAY),
+    "real, 16 January 2010": real(_JANUARY),
     "Olinda, edge": simulated((0.0, 0.1), None),
     "Olinda, quarter": simulated((0.2, 0.3), None),
     "Olinda, 55 %": simulated(None, 55.0),
+    "real, 8 May 2010, guided": real(_MAY, _JANUARY),
+    "real, 16 January 2010, guided": real(_JANUARY, _MAY),
 }
 
 
@@ -144,6 +150,7 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
             inputs=(case.scene,),
             gap_masks=(case.mask,) if case.mask else (),
             mask_polarity="zero_is_gap",
+            guide=case.guide,
             method=method,
             outputs=outputs,
             compute=Compute(device=device, seed=SEED, threads=threads),
@@ -162,10 +169,14 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
         gaps = find_gaps(scene, (case.mask,) if case.mask else (), "zero_is_gap")
         observed, target = gaps.window()
         pixels = scene.read()
+        shown = None
+        if case.guide:
+            with Guide(case.guide, scene) as guide:
+                shown = guide.read()
     standard = common.standard_of(pixels, observed)
     scored = case.scored & target
-    seen = Observation(standard.apply(pixels, observed), observed, target)
-    names = list(CLASSICAL)
+    seen = Observation(standard.apply(pixels, observed), observed, target, shown)
+    names = [*CLASSICAL, *(GUIDED if case.guide else ())]
     if with_network or "deep_prior" in runs["best"]["heldout_scores"]:
         names.append("deep_prior")
     costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
@@ -221,7 +232,8 @@ def _alone(
         for number, row in enumerate(split(rows, columns, TILE, OVERLAP)):
             for place, tile in enumerate(row):
                 cut = (slice(None), *tile.window.toslices())
-                helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut]))
+                guide = None if seen.guide is None else seen.guide[cut]
+                helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut], guide))
                 mosaic.add(tile, *run_experts([name], helped, options, tile_seed(SEED, number, place)))
         return np.concatenate([part for _, part in mosaic.take(rows)], axis=2)[0]
 
@@ -246,7 +258,8 @@ def page(found: dict[str, dict]) -> str:
     """The tables as Markdown."""
     parts = [
         "# Scenes",
-        "The real scenes are Landsat-7 SLC-off over New South Wales (3 bands); Olinda is a clean Landsat-7 scene "
+        "The real scenes are Landsat-7 SLC-off over New South Wales (3 bands), each also with the other date, "
+        "of another season, as a guide; Olinda is a clean Landsat-7 scene "
         "(6 bands) with simulated gaps, whose ends differ by a few columns from band to band as Landsat's do. "
         + common.measured_on(list(found.values())),
         "## Error on the reference pixels",
