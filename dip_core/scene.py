@@ -25,6 +25,7 @@ from rasterio.windows import Window
 from .errors import GridMismatch, UnreadableRaster
 
 BLOCK_ROWS = 512
+_TOGETHER = 64  # bands that are read at a time
 # Namespaces that describe the file itself, or (xml:) hold one text that cannot be written as items.
 _NOT_COPIED = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:")
 
@@ -189,21 +190,21 @@ class Scene:
 
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray:
         """Pixels as stored, ``(band, row, column)``, in the stack's common type."""
-        return self._gather(lambda source, index: source.read(index, window=window), window, bands, self.dtype)
+        return self._gather(lambda source, indexes: source.read(indexes, window=window), window, bands, self.dtype)
 
     def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """True where a pixel is valid, ``(band, row, column)``."""
 
-        def one(source: rasterio.DatasetReader, index: int) -> NDArray[np.bool_]:
-            valid = source.read_masks(index, window=window) > 0
+        def some(source: rasterio.DatasetReader, indexes: list[int]) -> NDArray[np.bool_]:
+            valid = source.read_masks(indexes, window=window) > 0
             alpha = _alpha_index(source)
             if alpha is not None:  # GDAL's own masks heed it in rasters of 2 and 4 bands only
                 valid &= source.read(alpha, window=window) > 0
-            if np.dtype(source.dtypes[index - 1]).kind == "f":
-                valid &= np.isfinite(source.read(index, window=window))
+            if np.dtype(source.dtypes[indexes[0] - 1]).kind == "f":
+                valid &= np.isfinite(source.read(indexes, window=window))
             return valid
 
-        valid = self._gather(one, window, bands, np.dtype(bool))
+        valid = self._gather(some, window, bands, np.dtype(bool))
         for place, number in enumerate(range(self.count) if bands is None else bands):
             if number in self._inheriting:
                 valid[place] &= self.read(window, [number])[0] != self.bands[number].nodata
@@ -263,9 +264,15 @@ class Scene:
         chosen = range(self.count) if bands is None else bands
         shape = self.grid.shape if window is None else (int(window.height), int(window.width))
         out = np.empty((len(chosen), *shape), dtype)
+        alike: dict[tuple[int, str], list[int]] = {}
         for place, number in enumerate(chosen):
-            band = self.bands[number]
-            out[place] = self._read(band.source, lambda source, index=band.index: read(source, index))
+            alike.setdefault((self.bands[number].source, self.bands[number].dtype), []).append(place)
+        # Many bands at a time, since files often hold them pixel by pixel; not all, for they are copied.
+        for (source, _), places in alike.items():
+            for first in range(0, len(places), _TOGETHER):
+                some = places[first : first + _TOGETHER]
+                indexes = [self.bands[chosen[place]].index for place in some]
+                out[some] = self._read(source, lambda opened, indexes=indexes: read(opened, indexes))
         return out
 
     def _read(self, source: int, read) -> NDArray:  # type: ignore[no-untyped-def]

@@ -284,3 +284,17 @@ def test_a_failed_scene_closes_its_files(tmp_path, pixels):
             Scene([first, str(tmp_path / "none.tif")])
     if before is not None:
         assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_many_bands_are_read_in_the_order_that_is_asked_for(tmp_path):
+    """More than are read at a time, out of order, with some of another file and type between."""
+    first = np.arange(150 * 6, dtype=np.int16).reshape(150, 2, 3) + 1
+    second = np.full((1, 2, 3), 0.5, np.float32)
+    second[0, 0, 0] = np.nan
+    paths = [write(tmp_path / "a.tif", first, nodata=7), write(tmp_path / "b.tif", second)]
+    chosen = [149, 3, 150, 0, *range(10, 100)]
+    with Scene(paths) as scene:
+        pixels, valid = scene.read(bands=chosen), scene.valid(bands=chosen)
+    assert np.array_equal(pixels, np.concatenate([first, second])[chosen], equal_nan=True)
+    assert not valid[2, 0, 0] and valid[2, 1, 1]
+    assert np.array_equal(valid[3], first[0] != 7) and valid[4:].all()
