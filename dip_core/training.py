@@ -96,7 +96,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = Cascade(training.fine.shape[1])
-        self.network.standardise(torch.from_numpy(training.enlarged))
+            self.network.adapt(torch.from_numpy(training.enlarged))
         self.network.to(device)
         self.optimiser = torch.optim.SGD(
             self.network.parameters(),

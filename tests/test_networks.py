@@ -274,21 +274,43 @@ def stirred(network):
 def test_cascade_starts_from_the_enlarged_image():
     image = torch.rand(2, 3, 17, 23)
     network = Cascade(3)
-    network.standardise(image)
+    network.adapt(image)
     for output in network(image):
         torch.testing.assert_close(output, image)
+
+
+def test_first_weights_of_the_cascade_see_fine_detail_as_well():
+    """Images with a hundred times less detail than shape: drawn filters answer to it far more than plain ones."""
+    torch.manual_seed(0)
+    shape = torch.nn.functional.interpolate(torch.randn(32, 2, 6, 6), size=(32, 32), mode="bicubic")
+    images = shape + 0.01 * torch.randn(32, 2, 32, 32)
+    network = Cascade(2)
+
+    def answer(pieces):
+        first = network.stages[0][0]
+        return torch.nn.functional.conv2d(pieces, first.weight.detach(), padding=4).std().item()
+
+    detail = images - shape
+    plain = answer(detail) / answer(shape)
+    network.adapt(images)
+    assert answer(detail) / answer(shape) > 4 * plain
+    scaled = (images - network.mean) / network.deviation
+    assert answer(scaled) == pytest.approx(2**0.5, rel=0.1)  # as He's have on input of variance 1
+    torch.testing.assert_close(network(images)[1], images)
 
 
 def test_cascade_standardises_what_it_sees():
     """Units do not matter: values of any scale and offset give an image of the same scale and offset."""
     image = torch.rand(1, 2, 17, 23)
-    own, other = stirred(Cascade(2)), Cascade(2)
-    other.load_state_dict(own.state_dict())
-    own.standardise(image)
-    other.standardise(300 * image + 70)
+    own, other = stirred(Cascade(2)), stirred(Cascade(2))
+    for network, images in ((own, image), (other, 300 * image + 70)):
+        torch.manual_seed(1)
+        network.adapt(images)
+        for mine, first in zip(network.stages, own.stages):
+            mine[2].load_state_dict(first[2].state_dict())
     torch.testing.assert_close(other(300 * image + 70)[1], 300 * own(image)[1] + 70, rtol=1e-4, atol=1e-2)
     flat = Cascade(1)
-    flat.standardise(torch.full((1, 1, 5, 5), 3.0))
+    flat.adapt(torch.full((1, 1, 12, 12), 3.0))
     assert flat.deviation.item() == 1.0
 
 

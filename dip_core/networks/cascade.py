@@ -12,13 +12,19 @@ sharpening must; so it is left out unless ``rectify_residual`` asks for the pape
 The paper says nothing of scaling and first weights. Here the network sees each band with a mean of 0 and a deviation
 of 1, since on stored values the mean alone decides how long a step may be and detail is learned some ten times more
 slowly. The weights before a ReLU are drawn as He et al. (2015) do, and those behind the residuals start at 0, so
-that training starts from bicubic interpolation.
+that training starts from bicubic interpolation. The first weights of each stage are *whitened*: blurred images hold
+little of the fine detail that is to be restored, and random filters that are decorrelated by the images' own
+covariance see it as strongly as the rest (the idea of Kraehenbuehl et al., Data-dependent initializations of
+convolutional neural networks, 2016).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 STAGES = 6
 SUPERVISED_STAGE = 3
@@ -26,6 +32,9 @@ SUPERVISED_STAGE = 3
 _FIRST = (9, 96)
 _SECOND = (3, 64)
 _THIRD = 5
+_SAMPLE = 64  # images that the first weights are adapted to
+_PLANES = 512  # bands of images that their covariance is taken of
+_FLOOR = 1e-3  # of the largest variance: directions with less are not raised further
 
 
 class Cascade(nn.Module):
@@ -57,11 +66,34 @@ class Cascade(nn.Module):
                 supervised = image
         return supervised * self.deviation + self.mean, image * self.deviation + self.mean
 
-    def standardise(self, images: Tensor) -> None:
-        """Take mean and deviation of each band from ``(batch, band, row, column)``."""
+    @torch.no_grad()
+    def adapt(self, images: Tensor) -> None:
+        """Take scaling and first weights from ``(batch, band, row, column)``: enlarged images, of some batches.
+
+        Weights are drawn with torch's own generator. To be called before training.
+        """
         deviation, mean = torch.std_mean(images, dim=(0, 2, 3), correction=0)
         self.mean.copy_(mean[:, None, None])
         self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0)[:, None, None])
+        some = (images[:: len(images) // _SAMPLE + 1] - self.mean) / self.deviation
+        whitening = _whitening(some)
+        for stage in self.stages:
+            first = stage[0]  # type: ignore[index]  # a sequence
+            drawn = torch.randn(first.weight.shape).flatten(2) @ whitening
+            drawn = drawn.reshape(first.weight.shape)
+            response = functional.conv2d(some, drawn, padding=first.padding).std()
+            first.weight.copy_(drawn * (math.sqrt(2.0) / response if response > 0 else 1.0))
+
+
+def _whitening(images: Tensor) -> Tensor:
+    """The symmetric inverse root of the covariance of 9 x 9 pieces of single bands, ``(81, 81)``."""
+    bands = images.flatten(0, 1)
+    bands = bands[:: len(bands) // _PLANES + 1, None]
+    pieces = functional.unfold(bands, _FIRST[0]).double()
+    covariance = torch.einsum("nip,njp->ij", pieces, pieces) / (pieces.shape[0] * pieces.shape[2])
+    values, vectors = torch.linalg.eigh(covariance)
+    scale = 1.0 / torch.sqrt(values.clamp(min=0) + _FLOOR * values[-1].clamp(min=1e-12))
+    return ((vectors * scale) @ vectors.T).float()
 
 
 def _stage(bands: int, rectify_residual: bool) -> nn.Sequential:
