@@ -374,8 +374,9 @@ def test_small_tiles_give_nearly_what_one_tile_gives(tmp_path):
     whole, one, _ = fill(tmp_path / "one", path)
     tiled, many, _ = fill(tmp_path / "many", path, tile_size=64, overlap=20)
     difference = (read(one["output"]).astype(float) - read(many["output"]))[:, gap]
-    # Experts that look at some 20 pixels around differ only near the tiles' borders, within the overlap.
-    assert np.sqrt(np.mean(difference**2)) < 0.1 * whole.numbers["HELDOUT_RMSE"]
+    # Experts that look at some 20 pixels around differ only near the tiles' borders, within the overlap; kriging also
+    # in the covariance that each tile has.
+    assert np.sqrt(np.mean(difference**2)) < 0.15 * whole.numbers["HELDOUT_RMSE"]
     assert whole.numbers["HELDOUT_RMSE"] == tiled.numbers["HELDOUT_RMSE"]  # validation does not depend on tiles
 
 
