@@ -64,7 +64,7 @@ format: system $(TOOLS) ## format the code
 	.venv-tools/bin/ruff check --fix-only --quiet .
 	.venv-tools/bin/ruff format .
 
-bench: system $(ENGINE) ## every task beside its peers (under 30 minutes on two cores); in benchmarks/results/ and README.md
+bench: system $(ENGINE) ## every task beside its peers; in benchmarks/results/ and README.md
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks $(BENCH_ARGS)
 
 bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minutes on two cores); in benchmarks/results/

@@ -14,8 +14,8 @@ deviations. The length of the gradient is limited, of which the paper says nothi
 starts at a rate as high as 0.01 diverges now and then.
 
 A time budget often ends before the first epochs without improvement. The steps at the first rate leave the weights
-restless around their goal, and most of the gain comes with the first division; so a training with a budget divides
-its rate after 60 and after 85 % of it at the latest.
+restless around their goal, in a small training above all; so a training with a budget divides its rate after 60 and
+after 85 % of it at the latest.
 """
 
 from __future__ import annotations
