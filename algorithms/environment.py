@@ -254,9 +254,3 @@ def remove(folder: str) -> bool:
     from . import engine_builder
 
     return engine_builder.remove(folder)
-
-
-if not __package__:
-    # Loaded by its path: speak through the package's own copy, so that there is one EngineProblem class.
-    sys.path.insert(0, str(ROOT))
-    from algorithms.environment import *  # noqa: F403

@@ -51,11 +51,9 @@ def numbers(outcome: Outcome) -> dict[str, float | None]:
 
 def write(outcome: Outcome, context: Context) -> None:
     """Write METRICS and REPORT where the job wants them."""
-    outputs = outcome.job.outputs
-    if outputs.metrics:
-        report.write_csv(_band_table(outcome, machine=True), outputs.metrics)
-    if outputs.report:
-        report.write_html(compose(outcome, context), outputs.report)
+    report.write_wanted(
+        outcome.job.outputs, lambda: _band_table(outcome, machine=True), lambda: compose(outcome, context)
+    )
 
 
 def compose(outcome: Outcome, context: Context) -> report.Report:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from .observation import Cube, Mask, Observation
+from .shares import convex
 
 # Upper ends of the distance classes in pixels; class 0 is kept for pixels that other bands see.
 DISTANCES = (1.5, 3.5, 6.5, np.inf)
@@ -188,25 +189,15 @@ def _thin(samples: Samples, kept: NDArray[np.int64]) -> Samples:
 def _weights(errors: NDArray[np.float64], kind: NDArray[np.int64], by_class: bool) -> NDArray[np.float64]:
     """Weights ``(class, expert)`` that minimise the squared error of the mixture."""
     pooled = errors.T @ errors / max(len(errors), 1)
-    common = _simplex(pooled)
+    common = convex(pooled)
     if not by_class:
         return np.tile(common, (CLASSES, 1))
     weights = np.empty((CLASSES, errors.shape[1]))
     for number in range(CLASSES):
         own = errors[kind == number]
         gram = (own.T @ own + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
-        weights[number] = _simplex(gram)
+        weights[number] = convex(gram)
     return weights
-
-
-def _simplex(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``min w' G w`` with ``w >= 0`` and ``sum w = 1``, by non-negative least squares."""
-    values, vectors = np.linalg.eigh(gram)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    strong = 1e3 * max(float(np.sqrt(values[-1])), 1e-9)
-    matrix = np.vstack([root, np.full(len(gram), strong)])
-    weights, _ = nnls(matrix, np.concatenate([np.zeros(len(gram)), [strong]]))
-    return weights / weights.sum()
 
 
 def _calibrate(

@@ -19,11 +19,12 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import __version__, partial
 from .errors import DiskFull, UnwritableOutput
+from .job import Outputs
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ def write_csv(table: Table, path: str) -> None:
     writer.writerow(table.columns)
     writer.writerows([_machine_cell(cell) for cell in row] for row in table.rows)
     _write(path, text.getvalue())
+
+
+def write_wanted(outputs: Outputs, table: Callable[[], Table], page: Callable[[], Report]) -> None:
+    """Make and write METRICS and REPORT, each only where the job wants it."""
+    if outputs.metrics:
+        write_csv(table(), outputs.metrics)
+    if outputs.report:
+        write_html(page(), outputs.report)
 
 
 def to_json(report: Report) -> str:

@@ -54,22 +54,21 @@ def _error(shares: NDArray[np.float64], products: NDArray[np.float64]) -> float:
 
 def _best(products: NDArray[np.float64]) -> NDArray[np.float64]:
     count = len(products)
-    tried = list(np.eye(count))
-    size = float(np.trace(products)) / count
-    if size > 0:
-        shares = _solve(products / size)
-        kept = shares >= _SMALLEST
-        tried.append(shares)
-        if kept.any() and not kept.all():
-            fewer = np.zeros(count)
-            fewer[kept] = _solve(products[np.ix_(kept, kept)] / size)
-            tried[-1] = fewer
-    return min(tried, key=lambda shares: _error(shares, products))
+    shares = convex(products)
+    kept = shares >= _SMALLEST
+    if kept.any() and not kept.all():
+        shares = np.zeros(count)
+        shares[kept] = convex(products[np.ix_(kept, kept)])
+    return min([*np.eye(count), shares], key=lambda shares: _error(shares, products))
 
 
-def _solve(products: NDArray[np.float64]) -> NDArray[np.float64]:
+def convex(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares, not negative and summing to 1, of least ``s' G s``; equal ones where no product is above 0."""
     count = len(products)
-    root = np.linalg.cholesky(products + _JITTER * np.eye(count)).T
+    size = float(np.trace(products)) / count
+    if size <= 0:
+        return np.full(count, 1.0 / count)
+    root = np.linalg.cholesky(products / size + _JITTER * np.eye(count)).T
     system = np.vstack([root, np.full(count, _HEAVY)])
     found, _ = nnls(system, np.append(np.zeros(count), _HEAVY))
     return np.asarray(found / found.sum())

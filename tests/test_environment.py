@@ -5,7 +5,6 @@ Runs without QGIS and without the network: pip is the real one, with wheels that
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -110,14 +109,6 @@ def test_real_python_is_a_python_of_this_version():
     code = "import sys; print(*sys.version_info[:2])"
     found = subprocess.run([environment.real_python(), "-c", code], capture_output=True, text=True, check=True)
     assert tuple(map(int, found.stdout.split())) == sys.version_info[:2]
-
-
-def test_loads_by_its_path_with_one_error_class():
-    spec = importlib.util.spec_from_file_location("by_path", ROOT / "algorithms" / "environment.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with pytest.raises(module.EngineProblem, match="COMPUTE"):
-        module.build("nowhere", compute="tpu")
 
 
 # ---------------------------------------------------------------- running
