@@ -25,9 +25,10 @@ class DenoiseHsi(Restorer):
 georeference, wavelengths and band metadata are kept.</p>
 <p><b>How it works.</b> The noise level of each band is what the other bands do not predict. Divided by it, the spectra
 have a few directions that hold signal; the images along these are denoised and put together again.</p>
-<p><b>Methods.</b> <i>best</i>: non-local ridge with two patch sizes and, where it takes less than about two minutes,
-a small deep prior; mixed by what held-out values say. <i>fast</i>: non-local ridge alone, which denoises patches that
-look alike together; no network. <i>deep_prior</i>: the small network alone. <i>paper_2d</i>, <i>paper_3d</i>: the
+<p><b>Methods.</b> <i>best</i>: non-local ridge with two patch sizes and, where that takes some seconds only (small
+scenes, or a GPU), a small deep prior; mixed by what held-out values say. <i>fast</i>: non-local ridge alone,
+which denoises patches that look alike together; no network.
+<i>deep_prior</i>: the small network alone. <i>paper_2d</i>, <i>paper_3d</i>: the
 deep hyperspectral prior as published, with its 1800 and 3000 iterations; slow without a GPU. <i>paper_3d</i> convolves
 along the bands too and needs at least two of them.</p>
 <p><b>How good is it?</b> A part of the values is held out and predicted. The report tells the error against the

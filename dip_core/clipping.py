@@ -85,6 +85,10 @@ def moments(
     truth: NDArray, sigma: NDArray, limits: Limits
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Mean ``g``, variance, and the slope ``g' = Phi(b) - Phi(a)``, of clipped noisy samples of the truth."""
+    if not limits.any:
+        shape = np.shape(truth)
+        variance = np.square(np.asarray(sigma, np.float64)).reshape(-1, *[1] * (len(shape) - 1))
+        return truth.astype(np.float64), np.broadcast_to(variance, shape), np.ones(shape)
     x, s, low, high = _shaped(truth, sigma, limits)
     a, b = (low - x) / s, (high - x) / s
     # A limit that is not there weighs 0, and any number may stand for it.

@@ -85,7 +85,7 @@ def _learn(known: NoisyScene, settings: Settings, context: Context) -> Model:
         reason = "no pixel is observed in all of its bands"
         raise NothingObserved(path=known.scene.paths[0], reason=reason) from error
     if settings.method == "best" and "deep_prior" not in model.shares:
-        context.info("The scene is large, so the deep prior was left out; METHOD deep_prior runs it.")
+        context.info("The deep prior was left out, for it would take long and rarely helps; METHOD deep_prior runs it.")
     if model.score is None:
         context.warn("Too few observed pixels to validate on: the result is not validated.")
     return model

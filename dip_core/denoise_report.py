@@ -162,7 +162,8 @@ def _noise(outcome: Outcome) -> report.Section:
         [
             f"Noise level of each band ({given}), and what is left of it in the result: one standard deviation of the "
             f"error to expect. Of {len(known.bands)} bands' spectra, {subspace.rank} directions hold signal: their "
-            f"eigenvalues lie above {subspace.edge:.2f} noise variances, which noise alone does not reach.",
+            f"eigenvalues lie above {subspace.edge:.2f} noise variances, which noise alone does not reach, and "
+            "held-out values confirm it.",
             report.Figure(
                 plots.band_curves(
                     {"noise": (x, subspace.sigma), "error to expect": (x, _expected(outcome))},
@@ -180,7 +181,7 @@ def _noise(outcome: Outcome) -> report.Section:
                     "direction of the spectra",
                     "variance, in noise variances",
                 ),
-                f"Eigenvalues of the whitened spectra; the first {subspace.rank} are kept.",
+                f"Eigenvalues of the spectra's covariance, in noise variances; the first {subspace.rank} are kept.",
             ),
         ],
     )

@@ -16,9 +16,10 @@ from . import trial
 from .clipping import Limits, complete, find_limits, no_limits, unclipped
 from .devices import resolve, set_threads
 from .experts.nl_ridge import nl_ridge, nl_ridge_pair
-from .noise import levels
+from .noise import MANY_BANDS, levels
 from .observation import Cube, Mask
 from .outliers import find_outliers, robust_subspace
+from .signal_covariance import with_weak_directions
 from .subspace import Subspace, find_subspace
 from .trial import ErrorModel, Score
 
@@ -34,10 +35,13 @@ EXPERTS: dict[str, tuple[str, ...]] = {
 }
 _ROUNDS_OF_LEARNING = 6  # the level of the noise converges by about a half in each
 _ROUNDS = 4
+_COVARIANCE_SIDE = 192  # pixels of the part of a scene whose signal covariance is taken
+_PIXELS_A_BAND = 4  # that it needs
+_LEAST_GAIN = 0.2  # of an eigen-image that is kept
 PAPERS = ("paper_2d", "paper_3d")  # work on the bands themselves
 _WITHOUT_NETWORK = {"nl_ridge": nl_ridge, "nl_ridge_pair": nl_ridge_pair}
-# Pixels of a scene up to which METHOD best tries the deep prior: about a minute and a half on two cores, and on a GPU.
-_AFFORDABLE = {"cpu": 192 * 192, "mps": 512 * 512, "cuda": 2048 * 2048}
+# Pixels of a scene up to which METHOD best tries the deep prior: some ten seconds on two cores, and on a GPU.
+_AFFORDABLE = {"cpu": 64 * 64, "mps": 512 * 512, "cuda": 2048 * 2048}
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,13 @@ class Settings:
 class Model:
     """What is known of a scene: subspace, limits of clipping, the experts' shares (of 1), the error to expect.
 
-    ``score`` is the hold-out's; None where nothing could be held out.
+    ``gains``: what each eigen-image of the mixture is multiplied by ``(rank,)``. ``score`` is the hold-out's; None
+    where nothing could be held out.
     """
 
     settings: Settings
     subspace: Subspace
+    gains: NDArray[np.float64]
     limits: Limits
     shares: dict[str, float]
     errors: ErrorModel
@@ -106,25 +112,36 @@ def learn(
     else:
         judged = observed
     limits = no_limits(len(values))
+    first = levels(values, observed) if given is None else given
     if settings.noise != "gaussian":
-        limits = find_limits(values, judged, levels(values, observed) if given is None else given)
+        limits = find_limits(values, judged, first)
     if limits.any:
         subspace = _clipped_subspace(values, observed, limits, given, settings)
     else:
-        subspace = find_subspace(values, observed, given)
+        subspace = find_subspace(values, observed, given, first)
     names = experts_of(settings, observed[0].size if pixels is None else pixels)
+    rng = np.random.default_rng([settings.seed, 1])
     crop = trial.middle(observed)
-    test = trial.hold_out(values[crop], judged[crop], subspace, np.random.default_rng([settings.seed, 1]))
+    hidden = trial.hidden_samples(judged[crop], rng)
+    if len(values) >= MANY_BANDS and settings.method not in PAPERS:
+        subspace = _enriched(subspace, values, observed, crop, hidden, limits, settings)
+    test = trial.hold_out(values[crop], judged[crop], subspace, rng, hidden)
     shares = {name: 1.0 / len(names) for name in names}
     if test is None:
-        return Model(settings, subspace, limits, shares, trial.unknown_error(subspace), None)
+        return Model(settings, subspace, np.ones(subspace.rank), limits, shares, trial.unknown_error(subspace), None)
     given_values = _completed(test.values, test.observed, test.subspace, limits, settings)
     estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, follow)
     weights = trial.best_shares(test, estimates, limits)
     shares = dict(zip(names, weights.tolist()))
     mean, spread = _mixed(estimates, weights, subspace)
+    gains = np.ones(subspace.rank)
+    if settings.method not in PAPERS:
+        gains = trial.gains(test, mean, limits)
+        kept = gains >= min(_LEAST_GAIN, gains.max())
+        mean = subspace.attenuated(mean, gains * kept)
+        subspace, gains = subspace.part(kept), gains[kept]
     errors, score = trial.judge(test, mean, spread, limits)
-    return Model(settings, subspace, limits, shares, errors, score)
+    return Model(settings, subspace, gains, limits, shares, errors, score)
 
 
 def experts_of(settings: Settings, pixels: int) -> tuple[str, ...]:
@@ -154,6 +171,8 @@ def restore(
     values = _completed(values, observed, model.subspace, model.limits, model.settings)
     estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, follow)
     mean, spread = _mixed(estimates, np.array([model.shares[name] for name in names]), model.subspace)
+    if (model.gains < 1).any():
+        mean = model.subspace.attenuated(mean, model.gains)
     return mean, model.errors.deviation(model.subspace, mean, spread)
 
 
@@ -193,6 +212,34 @@ def run_experts(
     return found
 
 
+def _enriched(
+    subspace: Subspace,
+    values: NDArray,
+    observed: Mask,
+    crop: trial.Crop,
+    hidden: Mask,
+    limits: Limits,
+    settings: Settings,
+) -> Subspace:
+    """The subspace with the weak directions that the signal covariance shows.
+
+    The trial's ``hidden`` samples of the part ``crop`` have no say, or it would take their noise for signal.
+    """
+    kept = observed.copy()
+    kept[crop] &= ~hidden
+    part = trial.middle(observed, _COVARIANCE_SIDE)
+    if np.count_nonzero(observed[part].all(axis=0)) < _PIXELS_A_BAND * len(values):
+        return subspace
+    whole = values
+    if limits.any:
+        whole = values.copy()
+        whole[part] = _completed(values[part], kept[part], subspace, limits, settings, _quick_estimate)
+    images, seen = subspace.project(whole, kept)
+    whole = np.where(kept, whole, subspace.back(images))
+    guide = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), follow=lambda fraction: False)
+    return with_weak_directions(subspace, whole, observed, guide, part)
+
+
 def _clipped_subspace(
     values: NDArray, observed: Mask, limits: Limits, given: NDArray[np.float64] | None, settings: Settings
 ) -> Subspace:
@@ -212,17 +259,31 @@ def _clipped_subspace(
     return subspace
 
 
-def _completed(values: NDArray, observed: Mask, subspace: Subspace, limits: Limits, settings: Settings) -> NDArray:
-    """Values with clipped samples replaced by what they are expected to have been."""
+def _completed(
+    values: NDArray,
+    observed: Mask,
+    subspace: Subspace,
+    limits: Limits,
+    settings: Settings,
+    estimator: Callable[[NDArray, Mask, Subspace, Settings], Cube] | None = None,
+) -> NDArray:
+    """Values with clipped samples replaced by what they are expected to have been; by default by a full denoiser."""
     if not limits.any or settings.method in PAPERS:
         return values
-    estimate: NDArray = unclipped(_first_estimate(values, observed, subspace, settings), subspace.sigma, limits)
+    estimator = estimator or _first_estimate
+    estimate: NDArray = unclipped(estimator(values, observed, subspace, settings), subspace.sigma, limits)
     whole = values
     for number in range(_ROUNDS):
         whole, _ = complete(values, observed, estimate, subspace.sigma, limits)
         if number + 1 < _ROUNDS:
-            estimate = _first_estimate(whole, observed, subspace, settings)
+            estimate = estimator(whole, observed, subspace, settings)
     return whole
+
+
+def _quick_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
+    """That of the non-local ridge's first stage."""
+    images, seen = subspace.project(values, observed)
+    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device), follow=lambda fraction: False))
 
 
 def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:

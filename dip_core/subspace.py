@@ -12,7 +12,7 @@ subspace; the masked least squares of pixels that some bands do not see is that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +60,8 @@ class Subspace:
     def project(self, values: NDArray, observed: Mask) -> tuple[Cube, Mask]:
         """Eigen-images ``(rank, row, column)``, and which pixels have them ``(row, column)``.
 
-        A pixel that some bands do not see takes the most probable eigen-image values given those that do;
-        one that no band sees has none (0).
+        Where some bands do not see a pixel, what is most probable given those that do stands for them, so that weak
+        eigen-images of almost complete pixels are hardly weaker; one that no band sees has none (0).
         """
         flat = self.whiten(np.where(observed, values, self.mean[:, None, None])).reshape(len(values), -1)
         images = (self.basis.T.astype(np.float32) @ flat).reshape(self.rank, -1)
@@ -79,7 +79,9 @@ class Subspace:
                 gram = (masks[first[start : start + size]].astype(np.float64) @ squares).reshape(
                     -1, self.rank, self.rank
                 )
-                inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal)).astype(np.float32)
+                # E' M y + (I - G) (G + L^-1)^-1 E' M y with G = E' M E and the signal variances L
+                inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal))
+                inverse = (np.eye(self.rank) + inverse - gram @ inverse).astype(np.float32)
                 for begin in range(low, high, size):
                     own = order[begin : min(begin + size, high)]
                     # Zeros stand for unseen bands in `flat`, so E' M y is there already.
@@ -93,17 +95,37 @@ class Subspace:
         flat += self.mean[:, None].astype(np.float32)
         return flat.reshape(-1, *images.shape[1:])
 
+    def attenuated(self, values: NDArray, gains: NDArray[np.float64]) -> Cube:
+        """Values of the subspace, in the data's units, with each eigen-image multiplied by its factor."""
+        images = self.basis.T.astype(np.float32) @ self.whiten(values).reshape(len(values), -1)
+        return self.back((gains.astype(np.float32)[:, None] * images).reshape(self.rank, *values.shape[1:]))
 
-def find_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] | None = None) -> Subspace:
+    def part(self, kept: NDArray[np.bool_]) -> Subspace:
+        """Only some of the directions; the eigenvalues of the others come last."""
+        power = self.eigenvalues[: self.rank]
+        eigenvalues = np.concatenate([power[kept], power[~kept], self.eigenvalues[self.rank :]])
+        return replace(self, basis=self.basis[:, kept], eigenvalues=eigenvalues)
+
+
+def find_subspace(
+    values: NDArray,
+    observed: Mask,
+    sigma: NDArray[np.float64] | None = None,
+    estimated: NDArray[np.float64] | None = None,
+) -> Subspace:
     """The subspace of ``values`` ``(band, row, column)``, fitted to the pixels that all bands see.
 
-    ``sigma``: known noise levels ``(band,)``; estimated where it is None. Raises ValueError where no pixel is seen
+    ``sigma``: known noise levels ``(band,)``; where it is None they are estimated, starting from `noise.levels` or from
+    ``estimated``, which are those. Raises ValueError where no pixel is seen
     by all bands.
     """
     complete = np.asarray(observed.all(axis=0))
     if not complete.any():
         raise ValueError("No pixel is observed in all bands.")
-    noise = levels(values, observed) if sigma is None else np.asarray(sigma, np.float64)
+    if sigma is not None:
+        noise = np.asarray(sigma, np.float64)
+    else:
+        noise = levels(values, observed) if estimated is None else estimated
     found = _fit(values, complete, noise)
     if sigma is None and len(values) >= MANY_BANDS:
         # What predicts a band is noisy itself: with signal variances l its residual has 1 / (1 - sum l / (1 + l) E^2)

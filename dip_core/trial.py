@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 from skimage.restoration import denoise_nl_means
 
 from .clipping import Limits, moments
@@ -127,12 +127,24 @@ def middle(observed: Mask, side: int = SIDE) -> Crop:
     return slice(None), slice(place[0], place[0] + tall), slice(place[1], place[1] + wide)
 
 
-def hold_out(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial | None:
-    """A trial on ``values`` ``(band, row, column)``; None where too little is observed."""
+def hidden_samples(observed: Mask, rng: np.random.Generator) -> Mask:
+    """Which samples ``(band, row, column)`` a trial of many bands hides: one band in ten, another one in each pixel."""
+    turn = rng.integers(0, _FOLDS, observed.shape[1:])
+    hidden = (np.arange(len(observed))[:, None, None] + turn) % _FOLDS == 0
+    return np.asarray(hidden & observed)
+
+
+def hold_out(
+    values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator, hidden: Mask | None = None
+) -> Trial | None:
+    """A trial on ``values`` ``(band, row, column)``; None where too little is observed.
+
+    ``hidden``: the samples to hide of many bands, where they are chosen already.
+    """
     if np.count_nonzero(observed) < _FEWEST:
         return None
     if len(values) >= MANY_BANDS:
-        return _hidden_samples(values, observed, subspace, rng)
+        return _without(values, observed, hidden_samples(observed, rng) if hidden is None else hidden, subspace)
     return _split_noise(values, observed, subspace, rng)
 
 
@@ -151,6 +163,27 @@ def best_shares(test: Trial, estimates: Sequence[Cube], limits: Limits) -> NDArr
     length = float(step @ step)
     share = min(max(-float(error @ step) / length, 0.0), 1.0) if length > 0 else 0.0
     return np.array([1.0 - share, share])
+
+
+def gains(test: Trial, estimate: Cube, limits: Limits) -> NDArray[np.float64]:
+    """The factors (0 to 1) of the eigen-images with the least squared difference to held-out samples, ``(rank,)``.
+
+    What a denoiser leaves of the noise in a weak eigen-image may exceed the signal that it finds there: a factor below
+    1 is the better estimate (Wiener). ``min sum over samples of (E_b' G a_p - w_bp)^2`` for whitened samples w.
+    """
+    basis = test.subspace.basis.astype(np.float32)
+    images = basis.T @ test.subspace.whiten(estimate).reshape(len(basis), -1)
+    mean, _, slope = moments(estimate, np.sqrt(test.noise), limits)
+    judged = test.judged & (slope > _LEAST_SLOPE)
+    sample = estimate + np.where(judged, (test.truth - mean) / np.where(judged, slope, 1.0), 0.0)
+    wanted = np.where(judged, test.subspace.whiten(sample), 0).reshape(len(basis), -1)
+    counted = judged.reshape(len(basis), -1).astype(np.float32)
+    right = ((basis.T @ wanted) * images).sum(axis=1, dtype=np.float64)
+    gram = np.empty((len(images), len(images)))
+    for row, image in enumerate(images):
+        shared = (basis * basis[:, row : row + 1]).T @ counted  # sum over the judged bands of E_bi E_bj
+        gram[row] = (shared * images * image).sum(axis=1, dtype=np.float64)
+    return _bounded(gram, right, 1.0)
 
 
 def judge(test: Trial, estimate: Cube, spread: Cube, limits: Limits) -> tuple[ErrorModel, Score]:
@@ -185,7 +218,7 @@ def judge(test: Trial, estimate: Cube, spread: Cube, limits: Limits) -> tuple[Er
     number = judged.sum(axis=0).astype(np.float64)
     gram = np.einsum("irc,jrc,rc->ij", terms, terms, number)
     right = np.einsum("irc,rc->i", terms, aim.sum(axis=0))
-    coefficients = _non_negative(gram, right)
+    coefficients = _bounded(gram, right)
     if not coefficients.any():
         return unknown_error(test.subspace), score
     expected = np.tensordot(coefficients, terms, axes=1)
@@ -210,10 +243,7 @@ def roughness(subspace: Subspace, estimate: Cube) -> Cube:
     return (out / len(estimate)).astype(np.float32)
 
 
-def _hidden_samples(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial:
-    bands, rows, columns = values.shape
-    turn = rng.integers(0, _FOLDS, (rows, columns))
-    hidden = (np.arange(bands)[:, None, None] + turn) % _FOLDS == 0
+def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace) -> Trial:
     kept = observed & ~hidden
     judged = observed & hidden & kept.any(axis=0)
     images, _ = subspace.project(values, kept)
@@ -263,10 +293,10 @@ def _root_mean(error: NDArray[np.float64], count: NDArray[np.int64]) -> float | 
     return float(np.sqrt(mean)) if mean > 0 else None
 
 
-def _non_negative(gram: NDArray[np.float64], aim: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``min c' G c / 2 - a' c`` with ``c >= 0``; a singular G is no harm."""
+def _bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
+    """``min c' G c / 2 - a' c`` with ``0 <= c <= most``; a singular G is no harm."""
     size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     scaled = gram / size[:, None] / size + 1e-9 * np.eye(len(gram))
     root = np.linalg.cholesky(scaled).T
-    found, _ = nnls(root, np.linalg.solve(root.T, aim / size))
-    return found / size
+    found = lsq_linear(root, np.linalg.solve(root.T, aim / size), (0.0, most * size), method="bvls")
+    return np.asarray(found.x / size)

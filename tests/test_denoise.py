@@ -239,8 +239,8 @@ def test_papers_network_runs_on_the_bands_themselves(name, iterations):
 
 
 def test_best_leaves_the_deep_prior_out_of_large_scenes():
-    assert experts_of(Settings("best"), 100 * 100) == ("nl_ridge_pair", "deep_prior")
-    assert experts_of(Settings("best"), 1000 * 1000) == ("nl_ridge_pair",)
+    assert experts_of(Settings("best"), 64 * 64) == ("nl_ridge_pair", "deep_prior")
+    assert experts_of(Settings("best"), 150 * 150) == ("nl_ridge_pair",)
     assert experts_of(Settings("deep_prior"), 1000 * 1000) == ("deep_prior",)
 
 
