@@ -9,9 +9,10 @@ from scipy import ndimage, special
 
 from dip_core.experts import CLASSICAL, expert
 from dip_core.experts.bands import borrow
-from dip_core.experts.kriging import Neighbourhood, Variogram, _places, _weights, fit_variogram, matern
+from dip_core.experts.kriging import Variogram, fit_variogram, kriging_weights, matern
 from dip_core.experts.laplace import biharmonic, harmonic
 from dip_core.experts.linear import linear
+from dip_core.experts.neighbourhood import Neighbourhood, as_places
 from dip_core.observation import Observation
 
 NETWORKS = ("deep_prior", "paper_composite", "paper_per_band")
@@ -287,7 +288,7 @@ def test_kriging_weights_sum_to_one_and_are_exact_at_a_datum():
     used[0, 3] = False
 
     def found(nugget):
-        return _weights(_places(offsets, used), [Variogram(8.0, nugget)])[0]
+        return kriging_weights(as_places(offsets, used), [Variogram(8.0, nugget)])[0]
 
     weights = found(0.0)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-9)
@@ -327,7 +328,8 @@ def test_pixels_with_like_neighbours_share_their_weights():
     gap = stripes(64, 64, thick=4, period=16)
     places = Neighbourhood(~gap, gap)
     assert len(places.settings) < 0.3 * np.count_nonzero(gap) and places.reached.all()
-    (flat,) = places.krige([np.full((2, 64, 64), 7.0)], [Variogram(5.0, 0.1, 1.0)])
+    (weights,) = kriging_weights(places.settings, [Variogram(5.0, 0.1, 1.0)])
+    flat = places.apply(np.full((2, 64, 64), 7.0), weights)
     np.testing.assert_allclose(flat, 7.0, atol=1e-6)
 
 

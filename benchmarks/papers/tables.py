@@ -125,9 +125,10 @@ def key(row: Row) -> tuple:
 
 
 def label(row: Row) -> str:
-    """The row's name as the table shows it: those of METHOD as code."""
+    """The row's name as the table shows it: those of METHOD as code; seeds but the usual one are told."""
     name = str(row["row"])
-    return f"`{name}`" if name.split("+")[0] in DENOISE_METHODS else name
+    shown = f"`{name}`" if name.split("+")[0] in DENOISE_METHODS else name
+    return f"{shown}, seed {row['seed']}" if row["seed"] else shown
 
 
 def run_row(

@@ -1,14 +1,15 @@
 """*Kriging*: the best linear unbiased prediction under a covariance fitted to the data.
 
-Bands with one mask are rotated to their *principal components*, which are uncorrelated and of unlike roughness; each
-of the leading components is kriged with a covariance of its own, the rest with a common one. Ordinary kriging in a
-local neighbourhood: the nearest observed pixels of each quadrant, so that both rims of a gap have a say. Covariance
+Bands with one mask are turned to *factors*, which are uncorrelated at one pixel and in the steps to the next, and so
+almost everywhere; each is kriged with a covariance of its own. They are found among the leading principal components
+(with few bands, they are these), and what these leave over is kriged with a common covariance. Ordinary kriging in a
+local neighbourhood of 8 observed pixels a quadrant. Covariance
 ``(1 - nugget) m(h / range)`` plus the nugget at ``h = 0``, with Matern's ``m`` of *smoothness* 1/2 (exponential), 1
-(Whittle) or 3/2, fitted to the semivariances. Pixels whose neighbours lie alike have the same weights; these are
-computed once.
+(Whittle) or 3/2, fitted to the semivariances. Where few settings of neighbours recur, as in stripes and dead lines,
+12 a quadrant are taken and the weights are corrected by what the scene itself shows (`learned_weights`).
 
-Source: Chiles and Delfiner, Geostatistics (Wiley 1999), chapters 2.5, 3 and 5.6; the baseline of the GAP paper's
-Table 1.
+Source: Chiles and Delfiner, Geostatistics (Wiley 1999), chapters 2.5, 3 and 5.6; Switzer and Green, Min/max
+autocorrelation factors for multivariate spatial imagery (1984); the baseline of the GAP paper's Table 1.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from scipy.special import k1
 
 from ..observation import Cube, Mask, Observation
 from .laplace import fill_harmonic
+from .learned_weights import corrected, recurring
+from .neighbourhood import PLACES, SEARCH_RADIUS, SPAN, Neighbourhood, parts
 
-PER_QUADRANT = 8
-SEARCH_RADIUS = 20
-_SPAN = 2 * SEARCH_RADIUS + 1
-_PLACES = _SPAN**2
 _FAR = 2 * (2 * SEARCH_RADIUS) ** 2 + 1
 _LAGS = (1, 2, 3, 4, 6, 8, 11, 15, 20)
 _RANGES = np.geomspace(1.0, 200.0, 40)
 _NUGGETS = np.array([0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4])
 _SMOOTHNESSES = (0.5, 1.0, 1.5)
-_OWN_VARIOGRAMS = 24  # principal components with a covariance of their own
+_PER_QUADRANT_RECURRING = 12
+_OWN_VARIOGRAMS = 32  # factors with a covariance of their own
+_MANY_BANDS = 20  # with fewer, principal components are the better factors (on Landsat scenes, by up to 1 %)
+_LEAST_POWER = 1e-9  # of the strongest component, below which one is rounding
 _FEWEST_PAIRS = 50
-_CHUNK = 20_000
 _WORKING_FLOATS = 1 << 22  # of the systems that are solved at once: 32 MiB
 
 
@@ -80,16 +81,23 @@ def kriging(observation: Observation) -> Cube:
 def _fill(values: NDArray[np.float64], observed: Mask, target: Mask) -> NDArray[np.float64]:
     """Fill bands ``(band, row, column)`` of one mask."""
     places = Neighbourhood(observed, target)
-    axes = _principal_axes(values[:, observed])
-    parts = [np.tensordot(axis, values, axes=1)[None] for axis in axes]
-    if len(axes) < len(values):
-        parts.append(values - np.tensordot(axes.T, np.concatenate(parts), axes=1))
+    again = recurring(places)
+    if again:
+        places = Neighbourhood(observed, target, _PER_QUADRANT_RECURRING)
+    forth, back = _factors(values, observed)
+    leading = np.tensordot(forth, values, axes=1)
+    surfaces = [*leading[:, None]]
+    if len(forth) < len(values):
+        surfaces.append(values - np.tensordot(back, leading, axes=1))
     # Some bands are enough to learn the covariance of the rest.
-    fitted = [fit_variogram(part[:: len(part) // _OWN_VARIOGRAMS + 1], observed) for part in parts]
-    found = places.krige(parts, fitted)
+    fitted = [fit_variogram(surface[:: len(surface) // _OWN_VARIOGRAMS + 1], observed) for surface in surfaces]
+    weights = kriging_weights(places.settings, fitted)
+    if again:
+        weights[: len(forth)] = corrected(places, leading, np.stack(weights[: len(forth)]), observed)
+    found = [places.apply(surface, own) for surface, own in zip(surfaces, weights)]
     filled = values.copy()
-    filled[:, target] = axes.T @ np.concatenate(found[: len(axes)])
-    if len(axes) < len(values):
+    filled[:, target] = back @ np.concatenate(found[: len(forth)])
+    if len(forth) < len(values):
         filled[:, target] += found[-1]
     if not places.reached.all():
         done = target.copy()
@@ -98,12 +106,28 @@ def _fill(values: NDArray[np.float64], observed: Mask, target: Mask) -> NDArray[
     return filled
 
 
-def _principal_axes(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The leading axes of ``(band, pixel)`` that get a covariance of their own, one a row."""
-    if len(values) == 1:
-        return np.ones((1, 1))
-    vectors = np.linalg.eigh(np.cov(values) if values.shape[1] > 1 else np.eye(len(values)))[1]
-    return vectors[:, ::-1].T[:_OWN_VARIOGRAMS]
+def _factors(values: NDArray[np.float64], observed: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The factors of ``(band, row, column)`` that get a covariance of their own: bands to factors, and back."""
+    spectra = values[:, observed]
+    if len(values) == 1 or spectra.shape[1] < 2:
+        return np.eye(len(values)), np.eye(len(values))
+    power, vectors = np.linalg.eigh(np.cov(spectra))
+    kept = np.flatnonzero(power > _LEAST_POWER * max(power[-1], 1e-300))[::-1][:_OWN_VARIOGRAMS]
+    if len(values) < _MANY_BANDS:
+        return vectors[:, kept].T, vectors[:, kept]
+    size, vectors = np.sqrt(power[kept]), vectors[:, kept]
+    white = (vectors / size).T
+    images = np.tensordot(white, values, axes=1)
+    steps, pairs = np.zeros((len(kept), len(kept))), 0
+    for near, far in (
+        ((..., slice(None, -1), slice(None)), (..., slice(1, None), slice(None))),
+        ((..., slice(None, -1)), (..., slice(1, None))),
+    ):
+        both = observed[near] & observed[far]
+        step = (images[near] - images[far])[:, both]
+        steps, pairs = steps + step @ step.T, pairs + step.shape[1]
+    turn = np.linalg.eigh(steps / max(pairs, 1))[1]
+    return turn.T @ white, (vectors * size) @ turn
 
 
 def fit_variogram(values: NDArray, observed: Mask) -> Variogram:
@@ -146,118 +170,17 @@ def _correlations(lags: tuple[float, ...]) -> NDArray[np.float64]:
     return np.stack([matern(scaled, smoothness) for smoothness in _SMOOTHNESSES])
 
 
-class Neighbourhood:
-    """The neighbours of all target pixels, and which target pixels have enough of them.
-
-    ``reached``: ``(target pixel,)``. A *setting* is a way in which neighbours lie: their places, as in `_between`.
-    """
-
-    def __init__(self, observed: Mask, target: Mask) -> None:
-        self._rows, self._columns = np.nonzero(target)
-        quadrants = _quadrant_offsets()
-        padded = np.pad(observed, SEARCH_RADIUS)
-        places = [
-            _places(*_neighbours(self._rows[part], self._columns[part], padded, quadrants))
-            for part in _parts(len(self._rows), _CHUNK)
-        ]
-        packed = np.concatenate(places)
-        _, first, which = np.unique(packed.view(f"V{packed.strides[0]}"), return_index=True, return_inverse=True)
-        self.settings, self._setting = packed[first], which.reshape(-1)
-        self.reached: Mask = ((packed < _PLACES).sum(axis=1) >= 4).astype(bool)
-
-    def krige(
-        self, surfaces: Sequence[NDArray[np.float64]], variograms: Sequence[Variogram]
-    ) -> list[NDArray[np.float64]]:
-        """Estimates ``(band, target pixel)`` of surfaces ``(band, row, column)``; 0 where a pixel is not reached."""
-        weights = _weights(self.settings, variograms)
-        return [self._apply(surface, own) for surface, own in zip(surfaces, weights)]
-
-    def _apply(self, values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        size = self.settings.shape[1]
-        padded = np.pad(values, ((0, 0), (SEARCH_RADIUS, SEARCH_RADIUS), (SEARCH_RADIUS, SEARCH_RADIUS)))
-        width = padded.shape[2]
-        flat = padded.reshape(len(values), -1)
-        start = self._rows * width + self._columns
-        down, right = np.divmod(np.minimum(self.settings, _PLACES - 1).astype(np.int64), _SPAN)
-        step = down * width + right
-        out = np.empty((len(values), len(start)))
-        for part in _parts(len(start), max(1, _WORKING_FLOATS // (size * len(values)))):
-            setting = self._setting[part]
-            out[:, part] = np.einsum("bpk,pk->bp", flat[:, start[part, None] + step[setting]], weights[setting])
-        return np.where(self.reached, out, 0.0)
-
-
-def _parts(count: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, count, size)]
-
-
-def _quadrant_offsets() -> list[NDArray[np.int64]]:
-    """Offsets within the search radius by quadrant, nearest first; axes belong to one quadrant each."""
-    span = np.arange(-SEARCH_RADIUS, SEARCH_RADIUS + 1)
-    down, right = (part.ravel() for part in np.meshgrid(span, span, indexing="ij"))
-    away = np.hypot(down, right)
-    order = np.argsort(away, kind="stable")
-    order = order[(away[order] > 0) & (away[order] <= SEARCH_RADIUS)]
-    down, right = down[order], right[order]
-    sides = ((down < 0) & (right >= 0), (down >= 0) & (right > 0), (down > 0) & (right <= 0), (down <= 0) & (right < 0))
-    return [np.stack([down[side], right[side]], axis=1) for side in sides]
-
-
-def _neighbours(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], padded: Mask, quadrants: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], Mask]:
-    """Offsets ``(pixel, neighbour, 2)`` of the nearest observed pixels, and which of them exist."""
-    count = len(rows)
-    offsets = np.zeros((count, len(quadrants), PER_QUADRANT, 2), np.int64)
-    used = np.zeros((count, len(quadrants), PER_QUADRANT), bool)
-    for side, quadrant in enumerate(quadrants):
-        # Most pixels find their neighbours close by; only the others search the whole radius.
-        near = quadrant[: len(quadrant) // 4]
-        rank = _ranks(rows, columns, padded, near)
-        _take(offsets[:, side], used[:, side], rank, near, slice(None))
-        far = np.flatnonzero(rank[:, -1] < PER_QUADRANT)
-        if len(far):
-            _take(offsets[:, side], used[:, side], _ranks(rows[far], columns[far], padded, quadrant), quadrant, far)
-    shape = (count, len(quadrants) * PER_QUADRANT)
-    return offsets.reshape(*shape, 2), used.reshape(shape)
-
-
-def _ranks(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], padded: Mask, offsets: NDArray[np.int64]
-) -> NDArray[np.int16]:
-    """How many of the first offsets hold an observed pixel, ``(pixel, offset)``."""
-    place = (rows + SEARCH_RADIUS) * padded.shape[1] + columns + SEARCH_RADIUS
-    step = offsets[:, 0] * padded.shape[1] + offsets[:, 1]
-    return np.cumsum(padded.ravel()[place[:, None] + step], axis=1, dtype=np.int16)
-
-
-def _take(
-    offsets: NDArray[np.int64], used: Mask, rank: NDArray[np.int16], quadrant: NDArray[np.int64], at: object
-) -> None:
-    for number in range(PER_QUADRANT):
-        exists = rank[:, -1] > number
-        place = np.argmax(rank > number, axis=1)
-        offsets[at, number] = np.where(exists[:, None], quadrant[place], 0)  # type: ignore[index]
-        used[at, number] = exists  # type: ignore[index]
-
-
-def _places(offsets: NDArray[np.int64], used: Mask) -> NDArray[np.int16]:
-    """Neighbours as numbers of places in the search window, row by row; the k-th, where unused, as ``_PLACES + k``."""
-    inside = (offsets[..., 0] + SEARCH_RADIUS) * _SPAN + offsets[..., 1] + SEARCH_RADIUS
-    return np.where(used, inside, _PLACES + np.arange(offsets.shape[1])).astype(np.int16)
-
-
 @lru_cache(maxsize=2)
 def _between(neighbours: int) -> NDArray[np.int16]:
     """Squared distance of any two places; of an unused neighbour to others `_FAR`, whose covariance is 0."""
-    down, right = np.divmod(np.arange(_PLACES), _SPAN)
-    out = np.full((_PLACES + neighbours, _PLACES + neighbours), _FAR, np.int16)
-    out[:_PLACES, :_PLACES] = np.square(down[:, None] - down) + np.square(right[:, None] - right)
+    down, right = np.divmod(np.arange(PLACES), SPAN)
+    out = np.full((PLACES + neighbours, PLACES + neighbours), _FAR, np.int16)
+    out[:PLACES, :PLACES] = np.square(down[:, None] - down) + np.square(right[:, None] - right)
     np.fill_diagonal(out, 0)
     return out
 
 
-def _weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]) -> list[NDArray[np.float64]]:
+def kriging_weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]) -> list[NDArray[np.float64]]:
     """Ordinary kriging weights ``(setting, neighbour)`` for each variogram; they sum to 1, unused ones are 0.
 
     Solves ``C w = c0 - m 1`` with the multiplier ``m`` that makes the weights sum to 1.
@@ -266,12 +189,12 @@ def _weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]) -> li
     tables = [np.append(variogram.covariance(distances), 0.0) for variogram in variograms]
     size = settings.shape[1]
     between = _between(size)
-    middle = SEARCH_RADIUS * _SPAN + SEARCH_RADIUS
+    middle = SEARCH_RADIUS * SPAN + SEARCH_RADIUS
     out = [np.empty(settings.shape) for _ in variograms]
-    for part in _parts(len(settings), max(1, _WORKING_FLOATS // size**2)):
+    for part in parts(len(settings), max(1, _WORKING_FLOATS // size**2)):
         own = settings[part]
         squared, away = between[own[:, :, None], own[:, None]], between[own, middle]
-        used = own < _PLACES
+        used = own < PLACES
         for variogram, table, weights in zip(variograms, tables, out):
             matrix = table[squared]
             matrix[:, np.arange(size), np.arange(size)] += 1e-6
