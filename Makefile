@@ -22,7 +22,7 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench bench-gaps bench-scenes bench-superresolve bench-papers $(PAPERS) install package clean distclean
+    bench bench-gaps bench-scenes bench-crops bench-superresolve bench-papers $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minu
 
 bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about 15 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
+
+bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about 10 minutes); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.crops $(BENCH_ARGS)
 
 bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)

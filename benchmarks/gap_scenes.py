@@ -123,15 +123,15 @@ def real(file: str, guide: str | None = None) -> Callable[[str, Path], Case]:
     return make
 
 
-_MAY, _JANUARY = "landsat/l7_slc_off_vpac_20100508.tif", "landsat/l7_slc_off_vpac_20100116.tif"
+MAY, JANUARY = "landsat/l7_slc_off_vpac_20100508.tif", "landsat/l7_slc_off_vpac_20100116.tif"
 CASES: dict[str, Callable[[str, Path], Case]] = {
-    "real, 8 May 2010": real(_MAY),
-    "real, 16 January 2010": real(_JANUARY),
+    "real, 8 May 2010": real(MAY),
+    "real, 16 January 2010": real(JANUARY),
     "Olinda, edge": simulated((0.0, 0.1), None),
     "Olinda, quarter": simulated((0.2, 0.3), None),
     "Olinda, 55 %": simulated(None, 55.0),
-    "real, 8 May 2010, guided": real(_MAY, _JANUARY),
-    "real, 16 January 2010, guided": real(_JANUARY, _MAY),
+    "real, 8 May 2010, guided": real(MAY, JANUARY),
+    "real, 16 January 2010, guided": real(JANUARY, MAY),
 }
 
 
@@ -181,7 +181,7 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
         names.append("deep_prior")
     costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
     notes: dict[str, str] = {}
-    for name, fill in _alone(names, seen, Options(device, threads=threads), folder, Path(case.scene)).items():
+    for name, fill in alone(names, seen, Options(device, threads=threads), folder, Path(case.scene)).items():
         memory, start = common.PeakMemory(), time.monotonic()
         try:
             estimate = fill()
@@ -221,7 +221,7 @@ def scores(fill: NDArray, truth: NDArray, observed: Mask, scored: Mask) -> dict[
     return {"mpsnr": found.mpsnr, "ssim": similarity, "sam": found.sam}
 
 
-def _alone(
+def alone(
     names: Sequence[str], seen: Observation, options: Options, folder: Path, like: Path
 ) -> dict[str, Callable[[], NDArray]]:
     """What fills the whole scene without a choice, by name: the peers, and every expert tile by tile as the product."""

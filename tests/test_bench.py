@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import common, gap_scenes, grass, peers, summary
+from benchmarks import common, crops, gap_scenes, grass, peers, summary
 from benchmarks.papers import methods, protocols, untrained
 from benchmarks.summary import Target, Task
 
@@ -218,3 +218,14 @@ def test_peak_memory_is_counted_anew():
     del block
     assert memory.mib() - before == pytest.approx(30.5, abs=10)
     assert common.PeakMemory().mib() < before + 20
+
+
+def test_crops_are_counted_by_whether_the_mixture_wins():
+    """One piece won, one lost by less than 1 %, one by more."""
+    rows = [
+        {"crop": name, "rmse": {"best": best, "kriging": 1.0, "linear": 2.0}}
+        for name, best in (("A", 0.9), ("B", 1.005), ("C", 1.1))
+    ]
+    text = crops.page({"rows": rows, **MACHINE})
+    assert "on 1 of 3 pieces, and more than 1 % worse on 1; the worst ratio is 1.100" in text
+    assert "| A | kriging | 1.0000 | 0.9000 | 0.900 |" in text
