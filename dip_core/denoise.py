@@ -30,7 +30,7 @@ from .provenance import provenance
 from .restore import as_pixels, tile_seed
 from .scene import Scene
 from .tiles import Mosaic, split
-from .writer import RasterWriter
+from .writer import RasterWriter, write_restored
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
 _MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512}  # pixels a side; the papers' networks: as memory allows
@@ -113,16 +113,7 @@ def _write(
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
             pixels = scene.read(window)
             fresh = as_pixels(np.where(good, estimate, 0), scene.dtype, known.low, known.high, scene.nodata)
-            pixels[bands] = np.where(good, fresh, pixels[bands])
-            writers["output"].write(pixels, window)
-            if "uncertainty" in writers:
-                whole = np.full(scene.read(window).shape, np.nan, np.float32)
-                whole[bands] = np.where(good, deviation, np.nan)
-                writers["uncertainty"].write(whole, window)
-            if "filled" in writers:
-                mask = np.zeros(pixels.shape, np.uint8)
-                mask[bands] = good
-                writers["filled"].write(mask, window)
+            write_restored(writers, window, pixels, bands, fresh, good, deviation)
     return changed, left
 
 

@@ -37,7 +37,7 @@ from .restore import as_pixels, tile_seed
 from .scene import Scene
 from .self_taught import EXPERTS, GUIDED, learn
 from .tiles import Mosaic, Tile, split
-from .writer import RasterWriter
+from .writer import RasterWriter, write_restored
 
 _TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
 _TAUGHT_TILE = 512  # fine pixels: the optics are matrices as large as a tile
@@ -278,16 +278,7 @@ def _write(
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
             pixels = scene.read(window)
             fresh = as_pixels(np.where(good, image, 0), dtype, low, high, known.scene.nodata)
-            pixels[bands] = np.where(good, fresh, pixels[bands])
-            writers["output"].write(pixels, window)
-            if "uncertainty" in writers:
-                whole = np.full(pixels.shape, np.nan, np.float32)
-                whole[bands] = np.where(good, deviation, np.nan)
-                writers["uncertainty"].write(whole, window)
-            if "filled" in writers:
-                mask = np.zeros(pixels.shape, np.uint8)
-                mask[bands] = good
-                writers["filled"].write(mask, window)
+            write_restored(writers, window, pixels, bands, fresh, good, deviation)
     return changed, left
 
 
