@@ -79,11 +79,11 @@ def pieces(folder: Path) -> Iterator[Case]:
 
 
 def _fullest(scene: Scene, count: int = 4) -> list[Window]:
-    """The windows of a grid that hold most observed pixels, so long as they hold gaps too."""
+    """Some of the windows of a grid that hold most observed pixels, so long as they hold gaps too."""
     rows, columns = scene.grid.shape
     share: list[tuple[float, Window]] = []
-    for top in range(0, rows - SIDE, SIDE):
-        for left in range(0, columns - SIDE, SIDE):
+    for top in range(0, rows - SIDE + 1, SIDE):
+        for left in range(0, columns - SIDE + 1, SIDE):
             window = Window(left, top, SIDE, SIDE)
             seen = float(scene.valid(window).mean())
             if seen < 0.95:

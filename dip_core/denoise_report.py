@@ -156,14 +156,15 @@ def _noise(outcome: Outcome) -> report.Section:
     else:
         x, label = [float(number + 1) for number in known.bands], "band"
     given = "as given" if outcome.job.sigma is not None else "as estimated from the scene"
+    weak = 0 if subspace.weak is None else int(np.count_nonzero(subspace.weak))
     shown = subspace.eigenvalues[: min(len(subspace.eigenvalues), max(2 * subspace.rank, 12))]
     return report.Section(
         "Noise and subspace",
         [
             f"Noise level of each band ({given}), and what is left of it in the result: one standard deviation of the "
-            f"error to expect. Of {len(known.bands)} bands' spectra, {subspace.rank} directions hold signal: their "
-            f"eigenvalues lie above {subspace.edge:.2f} noise variances, which noise alone does not reach, and "
-            "held-out values confirm it.",
+            f"error to expect. Of {len(known.bands)} bands' spectra, {subspace.rank} directions hold signal: "
+            f"{subspace.rank - weak} rise above {subspace.edge:.2f} noise variances, which noise alone does not reach"
+            + (f", and {weak} show in what pixels that look alike have in common." if weak else "."),
             report.Figure(
                 plots.band_curves(
                     {"noise": (x, subspace.sigma), "error to expect": (x, _expected(outcome))},
@@ -181,7 +182,7 @@ def _noise(outcome: Outcome) -> report.Section:
                     "direction of the spectra",
                     "variance, in noise variances",
                 ),
-                f"Eigenvalues of the spectra's covariance, in noise variances; the first {subspace.rank} are kept.",
+                "Eigenvalues of the whitened spectra's covariance.",
             ),
         ],
     )

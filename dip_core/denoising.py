@@ -123,9 +123,10 @@ def learn(
     rng = np.random.default_rng([settings.seed, 1])
     crop = trial.middle(observed)
     hidden = trial.hidden_samples(judged[crop], rng)
+    plain = subspace
     if len(values) >= MANY_BANDS and settings.method not in PAPERS:
         subspace = _enriched(subspace, values, observed, crop, hidden, limits, settings)
-    test = trial.hold_out(values[crop], judged[crop], subspace, rng, hidden)
+    test = trial.hold_out(values[crop], judged[crop], subspace, rng, hidden, plain)
     shares = {name: 1.0 / len(names) for name in names}
     if test is None:
         return Model(settings, subspace, np.ones(subspace.rank), limits, shares, trial.unknown_error(subspace), None)
@@ -136,7 +137,9 @@ def learn(
     mean, spread = _mixed(estimates, weights, subspace)
     gains = np.ones(subspace.rank)
     if settings.method not in PAPERS:
-        gains = trial.gains(test, mean, limits)
+        # Strong directions may belong to materials that the trial's part of the scene lacks.
+        weak = np.zeros(subspace.rank, bool) if subspace.weak is None else subspace.weak
+        gains = np.where(weak, trial.gains(test, mean, limits), 1.0)
         kept = gains >= min(_LEAST_GAIN, gains.max())
         mean = subspace.attenuated(mean, gains * kept)
         subspace, gains = subspace.part(kept), gains[kept]
@@ -231,13 +234,20 @@ def _enriched(
     if np.count_nonzero(observed[part].all(axis=0)) < _PIXELS_A_BAND * len(values):
         return subspace
     whole = values
-    if limits.any:
-        whole = values.copy()
+    if limits.any:  # completed in that part only, so the rest says nothing
+        whole, observed = values.copy(), observed & _only(part, observed.shape)
         whole[part] = _completed(values[part], kept[part], subspace, limits, settings, _quick_estimate)
+        kept &= observed
     images, seen = subspace.project(whole, kept)
     whole = np.where(kept, whole, subspace.back(images))
     guide = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), follow=lambda fraction: False)
     return with_weak_directions(subspace, whole, observed, guide, part)
+
+
+def _only(part: trial.Crop, shape: tuple[int, ...]) -> Mask:
+    inside = np.zeros(shape, bool)
+    inside[part] = True
+    return inside
 
 
 def _clipped_subspace(

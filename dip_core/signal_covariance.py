@@ -39,12 +39,14 @@ _NEAR = 4.0  # s, in pixels
 _REACH = 10  # pixels
 _QUARTILE = 0.404  # of a semicircle's radius: half of it lies within
 _MARGIN = 1.2  # radii that noise stays within
+_FEWEST_ALIKE = 4.0  # pixels that a typical one must resemble
 _MOST_NEW = 6  # directions more than the covariance of the pixels themselves shows
 
 
-def signal_covariance(whitened: Cube, guide: Cube, seen: Mask) -> NDArray[np.float64]:
-    """``C`` in noise variances ``(band, band)``; pixels that are not ``seen`` ``(row, column)`` take no part.
+def signal_covariance(whitened: Cube, guide: Cube, seen: Mask) -> tuple[NDArray[np.float64], float]:
+    """``C`` in noise variances ``(band, band)``, and how many pixels a typical one resembles: the sum of their weights.
 
+    Pixels that are not ``seen`` ``(row, column)`` take no part.
     ``whitened``: spectra whose noise has variance 1 ``(band, row, column)``; ``guide``: what likeness is judged on
     ``(channel, row, column)``, in noise deviations.
     """
@@ -61,18 +63,22 @@ def signal_covariance(whitened: Cube, guide: Cube, seen: Mask) -> NDArray[np.flo
     for here, there, weight in _pairs(likeness, known):
         gathered[here].addcmul_(spectra[there], weight)
     half = (gathered.reshape(bands, -1) @ spectra.reshape(bands, -1).T).double().numpy()
-    return np.asarray((half + half.T) / max(float(known.sum()), 1.0))
+    alike = float(total[known > 0].median()) if seen.any() else 0.0
+    return np.asarray((half + half.T) / max(float(known.sum()), 1.0)), alike
 
 
 def with_weak_directions(subspace: Subspace, values: NDArray, observed: Mask, guide: Cube, crop: tuple) -> Subspace:
     """The subspace with the directions of the signal covariance, and those of its own that they lack.
 
     ``values``, ``observed`` ``(band, row, column)``: what the subspace was found on. ``guide``: denoised
-    eigen-images of their part ``crop``, whose signal covariance is taken. ``eigenvalues`` count the noise's 1, as in
-    any subspace.
+    eigen-images of their part ``crop``, whose signal covariance is taken. Where the noise is so low that hardly a pixel
+    resembles another within it, there is nothing to be gained.
     """
     whitened = subspace.whiten(values[crop])
-    found, vectors = np.linalg.eigh(signal_covariance(whitened, guide, np.asarray(observed[crop].all(axis=0))))
+    covariance, alike = signal_covariance(whitened, guide, np.asarray(observed[crop].all(axis=0)))
+    if alike < _FEWEST_ALIKE:
+        return subspace
+    found, vectors = np.linalg.eigh(covariance)
     found, vectors = found[::-1], vectors[:, ::-1]
     lower, middle, upper = np.percentile(found, [25, 50, 75])
     edge = _MARGIN * (upper - lower) / 2.0 / _QUARTILE
@@ -82,20 +88,17 @@ def with_weak_directions(subspace: Subspace, values: NDArray, observed: Mask, gu
     # Materials that the crop lacks, and signal that neighbours do not share: seen in the pixels themselves.
     sample = sample_matrix(values, np.asarray(observed.all(axis=0)))
     sample = (sample - subspace.mean[:, None]) / subspace.sigma[:, None]
-    sample -= chosen @ (chosen.T @ sample)
-    rest, own = np.linalg.eigh(sample @ sample.T / sample.shape[1])
+    rest_of_it = sample - chosen @ (chosen.T @ sample)
+    rest, own = np.linalg.eigh(rest_of_it @ rest_of_it.T / sample.shape[1])
     further = rest > subspace.edge
     if not rank and not further.any():
         return subspace
     basis = np.concatenate([chosen, own[:, further]], axis=1)
     power = np.concatenate([variance[:rank], rest[further]])
     order = np.argsort(-power, kind="stable")
-    return replace(
-        subspace,
-        basis=basis[:, order],
-        eigenvalues=np.concatenate([power[order], variance[rank:]])[: len(values)],
-        edge=float(1.0 + edge),
-    )
+    basis = basis[:, order]
+    by_itself = np.square(basis.T @ sample).mean(axis=1)
+    return replace(subspace, basis=basis, power=power[order], weak=by_itself <= subspace.edge)
 
 
 def _pairs(guide: Tensor, known: Tensor) -> Iterator[tuple[Place, Place, Tensor]]:

@@ -29,7 +29,9 @@ _MARGIN = 1.02  # of pure noise, eigenvalues by estimated levels stay within 1 %
 class Subspace:
     """Mean spectrum and noise levels in the data's units ``(band,)``, basis ``(band, rank)``.
 
-    ``eigenvalues``: all of the whitened covariance, falling; ``edge``: what noise alone reaches.
+    ``eigenvalues``: all of the whitened covariance, falling; ``edge``: what noise alone reaches. ``power``: variance of
+    the eigen-images, the noise's 1 included, and ``weak``: those that do not rise above the edge by themselves
+    ``(rank,)``; None where the eigen-images are those of the leading eigenvalues.
     """
 
     mean: NDArray[np.float64]
@@ -37,6 +39,8 @@ class Subspace:
     basis: NDArray[np.float64]
     eigenvalues: NDArray[np.float64]
     edge: float
+    power: NDArray[np.float64] | None = None
+    weak: NDArray[np.bool_] | None = None
 
     @property
     def rank(self) -> int:
@@ -46,7 +50,8 @@ class Subspace:
     @property
     def signal(self) -> NDArray[np.float64]:
         """Variance of the signal in each eigen-image, in noise variances; ``(rank,)``, positive."""
-        return np.maximum(self.eigenvalues[: self.rank] - 1.0, 1e-2)
+        power = self.eigenvalues[: self.rank] if self.power is None else self.power
+        return np.maximum(power - 1.0, 1e-2)
 
     @property
     def leverage(self) -> NDArray[np.float64]:
@@ -101,10 +106,9 @@ class Subspace:
         return self.back((gains.astype(np.float32)[:, None] * images).reshape(self.rank, *values.shape[1:]))
 
     def part(self, kept: NDArray[np.bool_]) -> Subspace:
-        """Only some of the directions; the eigenvalues of the others come last."""
-        power = self.eigenvalues[: self.rank]
-        eigenvalues = np.concatenate([power[kept], power[~kept], self.eigenvalues[self.rank :]])
-        return replace(self, basis=self.basis[:, kept], eigenvalues=eigenvalues)
+        """Only some of the directions."""
+        weak = None if self.weak is None else self.weak[kept]
+        return replace(self, basis=self.basis[:, kept], power=self.signal[kept] + 1.0, weak=weak)
 
 
 def find_subspace(
@@ -115,9 +119,8 @@ def find_subspace(
 ) -> Subspace:
     """The subspace of ``values`` ``(band, row, column)``, fitted to the pixels that all bands see.
 
-    ``sigma``: known noise levels ``(band,)``; where it is None they are estimated, starting from `noise.levels` or from
-    ``estimated``, which are those. Raises ValueError where no pixel is seen
-    by all bands.
+    ``sigma``: known noise levels ``(band,)``; where it is None they are estimated, starting from ``estimated``, which
+    are those of `noise.levels`. Raises ValueError where no pixel is seen by all bands.
     """
     complete = np.asarray(observed.all(axis=0))
     if not complete.any():

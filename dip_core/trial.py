@@ -135,16 +135,22 @@ def hidden_samples(observed: Mask, rng: np.random.Generator) -> Mask:
 
 
 def hold_out(
-    values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator, hidden: Mask | None = None
+    values: NDArray,
+    observed: Mask,
+    subspace: Subspace,
+    rng: np.random.Generator,
+    hidden: Mask | None = None,
+    plain: Subspace | None = None,
 ) -> Trial | None:
     """A trial on ``values`` ``(band, row, column)``; None where too little is observed.
 
-    ``hidden``: the samples to hide of many bands, where they are chosen already.
+    Of many bands, ``hidden``: the samples to hide, where they are chosen already; ``plain``: the subspace of the simple
+    alternative, where it is another one.
     """
     if np.count_nonzero(observed) < _FEWEST:
         return None
     if len(values) >= MANY_BANDS:
-        return _without(values, observed, hidden_samples(observed, rng) if hidden is None else hidden, subspace)
+        return _without(values, observed, hidden_samples(observed, rng) if hidden is None else hidden, subspace, plain)
     return _split_noise(values, observed, subspace, rng)
 
 
@@ -243,10 +249,11 @@ def roughness(subspace: Subspace, estimate: Cube) -> Cube:
     return (out / len(estimate)).astype(np.float32)
 
 
-def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace) -> Trial:
+def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace, plain: Subspace | None) -> Trial:
     kept = observed & ~hidden
+    plain = plain or subspace
     judged = observed & hidden & kept.any(axis=0)
-    images, _ = subspace.project(values, kept)
+    images, _ = plain.project(values, kept)
     return Trial(
         np.where(kept, values, 0),
         kept,
@@ -255,8 +262,8 @@ def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace) 
         judged,
         np.square(subspace.sigma),
         "one band in ten of every pixel was hidden",
-        f"truncation to {subspace.rank} principal components",
-        subspace.back(images),
+        f"truncation to {plain.rank} principal components",
+        plain.back(images),
     )
 
 
@@ -296,7 +303,7 @@ def _root_mean(error: NDArray[np.float64], count: NDArray[np.int64]) -> float | 
 def _bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
     """``min c' G c / 2 - a' c`` with ``0 <= c <= most``; a singular G is no harm."""
     size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    scaled = gram / size[:, None] / size + 1e-9 * np.eye(len(gram))
+    scaled = gram / size[:, None] / size + 1e-6 * np.eye(len(gram))
     root = np.linalg.cholesky(scaled).T
     found = lsq_linear(root, np.linalg.solve(root.T, aim / size), (0.0, most * size), method="bvls")
     return np.asarray(found.x / size)

@@ -24,7 +24,7 @@ from scipy.special import k1
 
 from ..observation import Cube, Mask, Observation
 from .laplace import fill_harmonic
-from .learned_weights import corrected, recurring
+from .learned_weights import correct, recurring
 from .neighbourhood import PLACES, SEARCH_RADIUS, SPAN, Neighbourhood, parts
 
 _FAR = 2 * (2 * SEARCH_RADIUS) ** 2 + 1
@@ -93,7 +93,7 @@ def _fill(values: NDArray[np.float64], observed: Mask, target: Mask) -> NDArray[
     fitted = [fit_variogram(surface[:: len(surface) // _OWN_VARIOGRAMS + 1], observed) for surface in surfaces]
     weights = kriging_weights(places.settings, fitted)
     if again:
-        weights[: len(forth)] = corrected(places, leading, np.stack(weights[: len(forth)]), observed)
+        correct(places, leading, weights[: len(forth)], observed)
     found = [places.apply(surface, own) for surface, own in zip(surfaces, weights)]
     filled = values.copy()
     filled[:, target] = back @ np.concatenate(found[: len(forth)])
@@ -113,6 +113,8 @@ def _factors(values: NDArray[np.float64], observed: Mask) -> tuple[NDArray[np.fl
         return np.eye(len(values)), np.eye(len(values))
     power, vectors = np.linalg.eigh(np.cov(spectra))
     kept = np.flatnonzero(power > _LEAST_POWER * max(power[-1], 1e-300))[::-1][:_OWN_VARIOGRAMS]
+    if not len(kept):  # constant
+        return np.eye(len(values)), np.eye(len(values))
     if len(values) < _MANY_BANDS:
         return vectors[:, kept].T, vectors[:, kept]
     size, vectors = np.sqrt(power[kept]), vectors[:, kept]

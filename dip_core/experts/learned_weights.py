@@ -16,6 +16,8 @@ the settings, and kriging as what they are drawn to, are our own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,6 @@ from .neighbourhood import SEARCH_RADIUS, Neighbourhood
 _CANDIDATES = 60_000  # observed pixels that are looked at
 _MOST_PLACES = 2_000  # of a setting, and as many turned ones
 _FEWEST_PLACES = 300
-_FEWEST_NEIGHBOURS = 4
 _FEWEST_TARGETS = 4  # that a setting must serve
 _MOST_SETTINGS = 128
 _RECURRING = 0.5  # of the target pixels, which that many settings must serve
@@ -35,31 +36,33 @@ _SEED = 0  # of the choice of candidates
 
 def recurring(places: Neighbourhood) -> bool:
     """True where few settings serve most target pixels, so that their weights are worth learning."""
-    counts = np.sort(places.counts)[::-1]
-    return bool(counts[:_MOST_SETTINGS].sum() >= _RECURRING * max(counts.sum(), 1))
+    counts = places.counts[places.enough]
+    commonest = np.sort(counts)[::-1][:_MOST_SETTINGS]
+    return bool(counts.sum() and commonest.sum() >= _RECURRING * counts.sum())
 
 
-def corrected(
-    places: Neighbourhood, components: NDArray[np.float64], weights: NDArray[np.float64], observed: Mask
-) -> NDArray[np.float64]:
-    """Weights ``(component, setting, neighbour)`` corrected for the commonest settings; they still sum to 1.
+def correct(
+    places: Neighbourhood, components: NDArray[np.float64], weights: Sequence[NDArray[np.float64]], observed: Mask
+) -> None:
+    """Correct the weights of each component ``(setting, neighbour)``, in place, for the commonest settings.
+
+    They still sum to 1.
 
     ``components`` ``(component, row, column)``: what they are for. Settings that hardly any observed pixel has keep
     their weights.
     """
     count = len(components)
+    # Weights that sum to 1 do not see the mean, but single precision does.
+    components = components - components[:, observed].mean(axis=1)[:, None, None]
     seen = np.pad(observed, SEARCH_RADIUS)
     width, flat_seen = seen.shape[1], seen.ravel()
     margins = (SEARCH_RADIUS, SEARCH_RADIUS)
     flat = np.pad(components, ((0, 0), margins, margins)).astype(np.float32).reshape(count, -1)
     candidates = np.random.default_rng(_SEED).permutation(np.flatnonzero(flat_seen))[:_CANDIDATES]
-    out = weights.copy()
-    served = places.counts
+    served = np.where(places.enough, places.counts, 0)
     common = np.argsort(-served, kind="stable")[:_MOST_SETTINGS]
     for setting in common[served[common] >= _FEWEST_TARGETS]:
         offsets, used = places.offsets(int(setting))
-        if len(offsets) < _FEWEST_NEIGHBOURS:
-            continue
         steps = offsets[:, 0] * width + offsets[:, 1]
         around = [_where_all_seen(candidates, turned, flat_seen)[:_MOST_PLACES] for turned in (steps, -steps)]
         if sum(map(len, around)) < _FEWEST_PLACES:
@@ -69,7 +72,8 @@ def corrected(
             neighbours = np.take(flat, at[:, None] + turned, axis=1)
             gram += neighbours.transpose(0, 2, 1) @ neighbours
             right += (flat[:, None, at] @ neighbours)[:, 0]
-        right -= (gram @ weights[:, setting][:, used][..., None])[..., 0]  # what the present weights miss
+        own = np.stack([weight[setting, used] for weight in weights])
+        right -= (gram @ own[..., None])[..., 0]  # what the present weights miss
         # As if the neighbours' mean had been taken from each of them: then d sums to 0.
         gram -= gram.mean(axis=1, keepdims=True)
         gram -= gram.mean(axis=2, keepdims=True)
@@ -77,8 +81,9 @@ def corrected(
         power = np.trace(gram, axis1=1, axis2=2) / len(steps)
         gram += np.maximum(_RIDGE * power, 1e-12)[:, None, None] * np.eye(len(steps))
         change = np.linalg.solve(gram, right[..., None])[..., 0]
-        out[:, setting, used] += change - change.mean(axis=1, keepdims=True)
-    return out
+        change -= change.mean(axis=1, keepdims=True)
+        for weight, more in zip(weights, change):
+            weight[setting, used] += more
 
 
 def _where_all_seen(candidates: NDArray[np.int64], steps: NDArray[np.int64], seen: Mask) -> NDArray[np.int64]:

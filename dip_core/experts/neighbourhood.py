@@ -15,6 +15,7 @@ PER_QUADRANT = 8
 SEARCH_RADIUS = 20  # pixels
 SPAN = 2 * SEARCH_RADIUS + 1
 PLACES = SPAN**2  # in the search window
+_FEWEST = 4  # neighbours that a prediction needs
 _CHUNK = 20_000
 _WORKING_FLOATS = 1 << 22  # gathered at once: 32 MiB
 
@@ -22,8 +23,9 @@ _WORKING_FLOATS = 1 << 22  # gathered at once: 32 MiB
 class Neighbourhood:
     """The neighbours of all target pixels, and which target pixels have enough of them.
 
-    ``reached`` ``(target pixel,)``: at least four. ``settings`` ``(setting, neighbour)``: the neighbours' places in the
-    search window, row by row; the k-th, where there is none, as ``PLACES + k``.
+    ``reached`` ``(target pixel,)`` and ``enough`` ``(setting,)``: at least four. ``settings``
+    ``(setting, neighbour)``: the neighbours' places in the search window, row by row; the k-th, where there is none, as
+    ``PLACES + k``.
     """
 
     def __init__(self, observed: Mask, target: Mask, per_quadrant: int = PER_QUADRANT) -> None:
@@ -37,7 +39,8 @@ class Neighbourhood:
         packed = np.concatenate(places)
         _, first, which = np.unique(packed.view(f"V{packed.strides[0]}"), return_index=True, return_inverse=True)
         self.settings, self._setting = packed[first], which.reshape(-1)
-        self.reached: Mask = ((packed < PLACES).sum(axis=1) >= 4).astype(bool)
+        self.enough: Mask = np.asarray((self.settings < PLACES).sum(axis=1) >= _FEWEST)
+        self.reached: Mask = self.enough[self._setting]
 
     @property
     def counts(self) -> NDArray[np.int64]:
