@@ -84,6 +84,7 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
             "rank": model.subspace.rank,
             "sigma": model.subspace.sigma,
             "eigenvalues": model.subspace.eigenvalues,
+            "gains": model.gains,
             "shares": model.shares,
             "bands": [number + 1 for number in outcome.known.bands],
         },
