@@ -79,7 +79,7 @@ def pieces(folder: Path) -> Iterator[Case]:
 
 
 def _fullest(scene: Scene, count: int = 4) -> list[Window]:
-    """Some of the windows of a grid that hold most observed pixels, so long as they hold gaps too."""
+    """Every third of the windows of a grid that hold most observed pixels, so long as they hold gaps too."""
     rows, columns = scene.grid.shape
     share: list[tuple[float, Window]] = []
     for top in range(0, rows - SIDE + 1, SIDE):

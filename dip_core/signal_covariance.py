@@ -46,9 +46,8 @@ _MOST_NEW = 6  # directions more than the covariance of the pixels themselves sh
 def signal_covariance(whitened: Cube, guide: Cube, seen: Mask) -> tuple[NDArray[np.float64], float]:
     """``C`` in noise variances ``(band, band)``, and how many pixels a typical one resembles: the sum of their weights.
 
-    Pixels that are not ``seen`` ``(row, column)`` take no part.
     ``whitened``: spectra whose noise has variance 1 ``(band, row, column)``; ``guide``: what likeness is judged on
-    ``(channel, row, column)``, in noise deviations.
+    ``(channel, row, column)``, in noise deviations. Pixels that are not ``seen`` ``(row, column)`` take no part.
     """
     bands, rows, columns = whitened.shape
     known = torch.from_numpy(seen.astype(np.float32))

@@ -3,9 +3,9 @@
 Bands with one mask are turned to *factors*, which are uncorrelated at one pixel and in the steps to the next, and so
 almost everywhere; each is kriged with a covariance of its own. They are found among the leading principal components
 (with few bands, they are these), and what these leave over is kriged with a common covariance. Ordinary kriging in a
-local neighbourhood of 8 observed pixels a quadrant. Covariance
-``(1 - nugget) m(h / range)`` plus the nugget at ``h = 0``, with Matern's ``m`` of *smoothness* 1/2 (exponential), 1
-(Whittle) or 3/2, fitted to the semivariances. Where few settings of neighbours recur, as in stripes and dead lines,
+local neighbourhood of 8 observed pixels a quadrant. Covariance ``(1 - nugget) m(h / range)`` plus the nugget at
+``h = 0``, with Matern's ``m`` of *smoothness* 1/2 (exponential), 1 (Whittle) or 3/2, fitted to the semivariances; a
+factor's weights are computed once for every setting of neighbours. Where few settings of neighbours recur, as in stripes and dead lines,
 12 a quadrant are taken and the weights are corrected by what the scene itself shows (`learned_weights`).
 
 Source: Chiles and Delfiner, Geostatistics (Wiley 1999), chapters 2.5, 3 and 5.6; Switzer and Green, Min/max
