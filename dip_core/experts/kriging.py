@@ -5,8 +5,8 @@ almost everywhere; each is kriged with a covariance of its own. They are found a
 (with few bands, they are these), and what these leave over is kriged with a common covariance. Ordinary kriging in a
 local neighbourhood of 8 observed pixels a quadrant. Covariance ``(1 - nugget) m(h / range)`` plus the nugget at
 ``h = 0``, with Matern's ``m`` of *smoothness* 1/2 (exponential), 1 (Whittle) or 3/2, fitted to the semivariances; a
-factor's weights are computed once for every setting of neighbours. Where few settings of neighbours recur, as in stripes and dead lines,
-12 a quadrant are taken and the weights are corrected by what the scene itself shows (`learned_weights`).
+factor's weights are computed once for every setting of neighbours. Where few settings recur, as in stripes and dead
+lines, 12 a quadrant are taken and the weights are corrected by what the scene itself shows (`learned_weights`).
 
 Source: Chiles and Delfiner, Geostatistics (Wiley 1999), chapters 2.5, 3 and 5.6; Switzer and Green, Min/max
 autocorrelation factors for multivariate spatial imagery (1984); the baseline of the GAP paper's Table 1.
