@@ -27,8 +27,9 @@ empty. Type, nodata, scale, CRS, georeference and band metadata are kept.</p>
 value, and where it has none, the value 0.</p>
 <p><b>Landsat as delivered.</b> Give the first band file as input and the others as further bands; the output holds
 them all in that order.</p>
-<p><b>Methods.</b> <i>best</i>: classical interpolators and a small deep prior, mixed by weights that are validated on
-pixels hidden on purpose. <i>fast</i>: no network, seconds. <i>deep_prior</i>: the small network alone.
+<p><b>Methods.</b> <i>best</i>: classical interpolators, a non-local one that carries the scene's own texture into the
+gaps, and a small deep prior, mixed by weights that are validated on pixels hidden on purpose. <i>fast</i>: no network,
+seconds. <i>deep_prior</i>: the small network alone.
 <i>paper_composite</i>, <i>paper_per_band</i>: the published network with its 1500 iterations, all bands together or
 one after the other; slow without a GPU.</p>
 <p><b>How good is it?</b> The report compares the result with GDAL's "Fill nodata" on the very same hidden pixels, band

@@ -28,8 +28,9 @@ detected: columns, rows and tilted lines that one band shows and the others do n
 saturated or copied.</p>
 <p><b>What happens to them.</b> A line with an additive offset keeps its detail: the offset is subtracted. A dead line
 holds nothing and is inpainted, from the other bands where these see it, else from its surroundings.</p>
-<p><b>Methods.</b> <i>best</i>: classical interpolators and a small deep prior, mixed by weights that are validated on
-pixels hidden on purpose. <i>fast</i>: no network, seconds. <i>deep_prior</i>: the small network alone.
+<p><b>Methods.</b> <i>best</i>: classical interpolators, a non-local one that carries the scene's own texture into the
+gaps, and a small deep prior, mixed by weights that are validated on pixels hidden on purpose. <i>fast</i>: no network,
+seconds. <i>deep_prior</i>: the small network alone.
 <i>paper_2d</i>, <i>paper_3d</i>: the deep hyperspectral prior as published, with its 10 001 iterations; slow without a
 GPU.</p>
 <p><b>How good is it?</b> The report lists the striped lines and compares the inpainting with GDAL's "Fill nodata" on

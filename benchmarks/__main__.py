@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import common, peers, summary
 from dip_core import devices
-from dip_core.experts import CLASSICAL
+from dip_core.experts import FILLERS
 
 PRESET = "paper_2d"
 # By part: the table it writes, the module that makes it with its first words, and the rows of a quick run (None: all).
@@ -25,7 +25,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...] | None]] = {
     "inpaint": (
         "papers_inpaint",
         ("benchmarks.papers", "inpaint"),
-        ("do nothing", *peers.INPAINTERS, *CLASSICAL, *summary.PRODUCT),
+        ("do nothing", *peers.INPAINTERS, *FILLERS, *summary.PRODUCT),
     ),
     "denoise": ("papers_denoise", ("benchmarks.papers", "denoise"), ("noisy", *peers.DENOISERS, *summary.PRODUCT)),
     "superresolve": (

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from benchmarks import common, gap_scenes
 from benchmarks.gap_scenes import SEED, Case
 from dip_core import devices, holdout, slc
-from dip_core.experts import CLASSICAL
+from dip_core.experts import FILLERS
 from dip_core.gaps import find_gaps
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.observation import Observation
@@ -112,8 +112,8 @@ def errors(case: Case, folder: Path, device: str) -> dict[str, float]:
     scored = case.scored & target
     seen = Observation(standard.apply(pixels, observed), observed, target)
     options = Options(device, threads=common.threads())
-    for name, fill in gap_scenes.alone([*CLASSICAL], seen, options, folder, Path(case.scene)).items():
-        if name in CLASSICAL:
+    for name, fill in gap_scenes.alone(FILLERS, seen, options, folder, Path(case.scene)).items():
+        if name in FILLERS:
             fills[name] = common.as_written(fill(), standard, pixels, observed)
     scale = standard.deviation[np.nonzero(scored)[0]]
     return {

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from dip_core import baseline, devices, quality, slc
-from dip_core.experts import CLASSICAL, expert
+from dip_core.experts import FILLERS, expert
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.observation import Mask, Observation, Standard
 from dip_core.presets import PRESETS, preset
@@ -34,7 +34,7 @@ SEED = 0
 BASELINE = "fill-nodata"
 PRODUCT = ("fast", "best")
 PAPER = ("paper_composite", "paper_per_band")
-METHODS = (BASELINE, *CLASSICAL, *PRODUCT, "deep_prior", *PAPER)
+METHODS = (BASELINE, *FILLERS, *PRODUCT, "deep_prior", *PAPER)
 LABELS = {
     BASELINE: "GDAL fill-nodata (baseline)",
     "fast": "`fast`",

@@ -22,7 +22,7 @@ from .devices import resolve
 from .errors import InvalidJob
 from .events import Result
 from .executors import DaskExecutor, LocalExecutor, executor
-from .experts import CLASSICAL, GUIDED
+from .experts import CLASSICAL, FILLERS, GUIDED
 from .experts.deep_prior import cost, memory
 from .job import Compute, Outputs
 from .mixture import Mixture, Samples, elect, unvalidated
@@ -137,7 +137,7 @@ def plan(job: FillJob, known: Survey) -> Plan:
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
     rounds = 1 if with_network else 3 if len(windows) == 1 else 1 if few else 2
-    names: tuple[str, ...] = (*CLASSICAL, *(GUIDED if known.guide else ()))
+    names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)
     if with_network:

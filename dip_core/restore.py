@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .devices import resolve, set_threads
-from .experts import CLASSICAL, GUIDED, expert
+from .experts import NUMPY, expert
 from .experts.bands import borrow
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
@@ -77,10 +77,10 @@ def run_experts(
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, in order."""
     device = None
-    if any(name not in CLASSICAL and name not in GUIDED for name in names):
+    if any(name not in NUMPY for name in names):
         set_threads(options.threads)
         device = resolve(options.device)
-    found = []
+    found: dict[str, Cube] = {}
     for place, name in enumerate(names):
 
         def part(fraction: float, place: int = place) -> bool:
@@ -92,11 +92,12 @@ def run_experts(
             device=device,
             network_input=options.network_input,
             iterations=options.iterations,
+            kriged=found.get("kriging"),
             follow=part,
         )
-        found.append(run(observation))
+        found[name] = run(observation)
         follow((place + 1) / len(names))
-    return found
+    return list(found.values())
 
 
 def tile_seed(seed: int, row: int, column: int) -> int:

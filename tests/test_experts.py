@@ -7,7 +7,7 @@ import pytest
 from core_scenes import landscape, stripes
 from scipy import ndimage, special
 
-from dip_core.experts import CLASSICAL, expert
+from dip_core.experts import CLASSICAL, FILLERS, expert
 from dip_core.experts.bands import borrow
 from dip_core.experts.kriging import Variogram, fit_variogram, kriging_weights, matern
 from dip_core.experts.laplace import biharmonic, harmonic
@@ -50,7 +50,7 @@ def rmse(estimate, truth, where):
 # What all of them promise
 
 
-@pytest.mark.parametrize("name", [*CLASSICAL, *NETWORKS])
+@pytest.mark.parametrize("name", [*FILLERS, *NETWORKS])
 def test_observed_pixels_stay_and_target_pixels_are_filled(name):
     values = scene(2)
     gap = np.stack([stripes(48, 60, shift=band) for band in range(2)])
@@ -70,7 +70,7 @@ def test_observed_pixels_stay_and_target_pixels_are_filled(name):
 @pytest.mark.parametrize(
     ("name", "rows", "columns"),
     [
-        *((name, *size) for name in (*CLASSICAL, "deep_prior") for size in ((17, 23), (5, 7), (1, 40), (40, 1))),
+        *((name, *size) for name in (*FILLERS, "deep_prior") for size in ((17, 23), (5, 7), (1, 40), (40, 1))),
         ("paper_composite", 5, 7),
         ("paper_per_band", 70, 1),  # more than the 64 pixels that the network needs one way, fewer the other
     ],
@@ -85,14 +85,14 @@ def test_small_and_odd_sizes(name, rows, columns):
     np.testing.assert_array_equal(estimate[observation.observed], values[observation.observed])
 
 
-@pytest.mark.parametrize("name", [*CLASSICAL, *NETWORKS])
+@pytest.mark.parametrize("name", [*FILLERS, *NETWORKS])
 def test_without_any_observed_pixel_the_mean_is_the_guess(name):
     """Standardised bands have mean 0: a window without an observed pixel gets 0."""
     estimate = run(name, observe(scene(), np.ones((48, 60), bool)))
     assert (estimate == 0).all()
 
 
-@pytest.mark.parametrize("name", [*CLASSICAL, "deep_prior", "paper_composite"])
+@pytest.mark.parametrize("name", [*FILLERS, "deep_prior", "paper_composite"])
 def test_a_band_that_is_not_seen_gets_the_mean_and_does_not_harm_the_others(name):
     values = scene()
     gap = np.broadcast_to(stripes(48, 60), values.shape).copy()
@@ -102,7 +102,7 @@ def test_a_band_that_is_not_seen_gets_the_mean_and_does_not_harm_the_others(name
     assert np.isfinite(estimate).all() and (estimate[[0, 2]][gap[[0, 2]]] != 0).mean() > 0.99
 
 
-@pytest.mark.parametrize("name", CLASSICAL)
+@pytest.mark.parametrize("name", FILLERS)
 @pytest.mark.parametrize("side", [127, 128, 129, 130])
 def test_constants_come_back_in_large_holes_and_beside_the_exterior(name, side):
     """A gap of 90 pixels that opens to the exterior, whose zeros must not leak in (a coarse grid is used there)."""
@@ -113,7 +113,7 @@ def test_constants_come_back_in_large_holes_and_beside_the_exterior(name, side):
     np.testing.assert_allclose(estimate[observation.target], 5.0, atol=0.02)
 
 
-@pytest.mark.parametrize("name", CLASSICAL)
+@pytest.mark.parametrize("name", FILLERS)
 def test_a_large_hole_is_filled_within_the_range_of_the_data(name):
     values = scene(2, 140, 150)
     y, x = np.mgrid[:140, :150]
@@ -123,7 +123,7 @@ def test_a_large_hole_is_filled_within_the_range_of_the_data(name):
     assert np.abs(estimate).max() <= 1.2 * np.abs(values[:, ~gap]).max()
 
 
-@pytest.mark.parametrize("name", CLASSICAL)
+@pytest.mark.parametrize("name", FILLERS)
 def test_adding_a_constant_adds_it_to_the_fill(name):
     """Kriging weights sum to 1, and so do the implicit weights of the others."""
     values, gap = scene(1), stripes(48, 60)

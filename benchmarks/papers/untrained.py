@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks import peers
-from dip_core.experts import CLASSICAL
+from dip_core.experts import FILLERS
 from dip_core.presets import preset
 
 from . import methods, printed, protocols
@@ -49,7 +49,7 @@ INPAINT = Table(
     "printed 37.54 dB or the interpolators. " + _published("inpaint"),
     ("psnr", "hidden_psnr", "hidden_rmse", "mpsnr", "ssim", "sam"),
     ("psnr", "hidden_psnr", "sam"),
-    ("do nothing", *peers.INPAINTERS, *CLASSICAL, *methods.PRODUCT, "paper_2d"),
+    ("do nothing", *peers.INPAINTERS, *FILLERS, *methods.PRODUCT, "paper_2d"),
     _printed(printed.INPAINTING, "psnr"),
 )
 DENOISE = Table(

@@ -17,6 +17,7 @@ from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
+from .plug_and_play import plug_and_play
 from .similar import similar
 
 Expert = Callable[[Observation], Cube]
@@ -27,8 +28,12 @@ CLASSICAL: dict[str, Expert] = {
     "biharmonic": biharmonic,
     "kriging": kriging,
 }
+PLUG_AND_PLAY = "plug_and_play"
+FILLERS = (*CLASSICAL, PLUG_AND_PLAY)  # all that are not trained and need no guide
 # The experts that stand for election where there is a guide, beside the classical ones.
 GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}
+
+NUMPY = CLASSICAL | GUIDED  # they need neither a device nor a seed
 
 
 def expert(
@@ -38,12 +43,17 @@ def expert(
     device: torch.device | None = None,
     network_input: str = "noise",
     iterations: int | None = None,
+    kriged: Cube | None = None,
     follow: Callable[[float], bool] = lambda fraction: True,
 ) -> Expert:
-    """The expert called ``name``; the keywords matter to those with a network only."""
-    without_network = CLASSICAL | GUIDED
-    if name in without_network:
-        return without_network[name]
+    """The expert called ``name``; the keywords matter to plug and play and to those with a network only.
+
+    ``kriged``: the estimate of kriging, if it has run already.
+    """
+    if name in NUMPY:
+        return NUMPY[name]
+    if name == PLUG_AND_PLAY:
+        return partial(plug_and_play, start=kriged, device=device, follow=follow)
     return partial(
         deep_prior,
         name=name,

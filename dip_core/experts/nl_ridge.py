@@ -75,24 +75,24 @@ def nl_ridge(
     patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
     sizes = Groups(patch, sizes.first, sizes.second, sizes.reach, min(sizes.step, patch))
     device = device or torch.device("cpu")
-    noisy = torch.from_numpy(_extended(images, seen)).to(device)
+    noisy = torch.from_numpy(extended(images, seen)).to(device)
     mask = torch.from_numpy(seen).to(device)
     # Where there is less signal than noise, likeness in that channel says less about likeness of what lies below.
     chosen = np.argsort(-power, kind="stable")[:_MATCH_CHANNELS]
     share = torch.from_numpy((power[chosen] / (1.0 + power[chosen])).astype(np.float32)).to(device)
-    guide = _smooth(noisy[chosen]) * share.sqrt()[:, None, None]
-    estimate = _stage(noisy, None, guide, mask, sizes, sizes.first, lambda part: follow(0.2 * part))
+    guide = smooth(noisy[chosen]) * share.sqrt()[:, None, None]
+    alike = find_groups(guide, mask, sizes, sizes.first)
+    estimate = ridge_pass(noisy, None, alike, patch, lambda part: follow(0.2 * part))
     for number in range(2):
         done = 0.2 + 0.4 * number
         if not follow(done):
             break
-        estimate = _stage(
+        alike = find_groups(estimate[chosen], mask, sizes, sizes.second)
+        estimate = ridge_pass(
             noisy,
             estimate,
-            estimate[chosen],
-            mask,
-            sizes,
-            sizes.second,
+            alike,
+            patch,
             lambda part, done=done: follow(done + 0.4 * part),  # type: ignore[misc]
         )
     return np.where(seen, estimate.cpu().numpy(), 0).astype(np.float32)
@@ -111,53 +111,72 @@ def nl_ridge_pair(
     return ((small + large) / 2).astype(np.float32)
 
 
-def _stage(
+def find_groups(
+    guide: Tensor, mask: Tensor, sizes: Groups, members: int, *, wanted: Tensor | None = None, first: int = 0
+) -> Tensor:
+    """Groups of patches of ``guide`` ``(channel, row, column)`` that are alike.
+
+    Returns flat places of the patches' upper left corners, ``(group, patch)``. ``mask``: pixels that are seen.
+    ``wanted``: the pixels whose estimates matter (those seen, where it is None); a reference patch that holds none of
+    them has no group. ``first``: the first row and column of the grid of reference patches.
+    """
+    _, rows, columns = guide.shape
+    patch = sizes.patch
+    tops, lefts = _places(rows - patch, sizes.step, first), _places(columns - patch, sizes.step, first)
+    count = min(members, (min(rows - patch, sizes.reach) + 1) * (min(columns - patch, sizes.reach) + 1))
+    offsets = _offsets(patch, columns, guide.device)
+    within = (mask if wanted is None else wanted).reshape(-1)
+    strip = max(1, _WORKING_FLOATS // ((2 * sizes.reach + 1) ** 2 * len(lefts)))
+    found = []
+    for start in range(0, len(tops), strip):
+        places = _match(guide, mask, tops[start : start + strip], lefts, sizes, count)
+        found.append(places[within[places[:, :1] + offsets].any(dim=1)])
+    return torch.cat(found)
+
+
+def ridge_pass(
     noisy: Tensor,
     pilot: Tensor | None,
-    guide: Tensor,
-    mask: Tensor,
-    sizes: Groups,
-    wanted: int,
-    told: Callable[[float], bool],
+    groups: Tensor,
+    patch: int,
+    told: Callable[[float], bool] = lambda fraction: True,
 ) -> Tensor:
-    """One pass over all groups: match on ``guide``, estimate, aggregate; ``(channel, row, column)``."""
+    """One estimate of ``(channel, row, column)`` from all groups; pixels in no group stay as they are."""
     channels, rows, columns = noisy.shape
-    patch = sizes.patch
-    tops, lefts = _places(rows - patch, sizes.step), _places(columns - patch, sizes.step)
-    count = min(wanted, (min(rows - patch, sizes.reach) + 1) * (min(columns - patch, sizes.reach) + 1))
     sums = torch.zeros((channels, rows * columns), device=noisy.device)
     weights = torch.zeros_like(sums)
-    inside = torch.arange(patch, device=noisy.device)
-    offsets = (inside[:, None] * columns + inside[None]).reshape(-1)
+    offsets = _offsets(patch, columns, noisy.device)
     stack = noisy.reshape(channels, -1)
     pilots = None if pilot is None else pilot.reshape(channels, -1)
-    window = (2 * sizes.reach + 1) ** 2
-    strip = max(1, _WORKING_FLOATS // (window * len(lefts)))
     strong = noisy.flatten(1).var(dim=1, correction=0) > _STRONG_SIGNAL
     # Channels in the order of their strength; a part holds strong ones only, or weak ones only.
     split = int(strong.sum())
     edges = sorted({0, channels, split, *range(0, channels, _CHANNELS_AT_ONCE)})
     parts = [slice(low, high) for low, high in zip(edges[:-1], edges[1:])]
-    group = max(1, _WORKING_FLOATS // (min(channels, _CHANNELS_AT_ONCE) * count * (patch * patch + 2 * count)))
-    for start in range(0, len(tops), strip):
-        places = _match(guide, mask, tops[start : start + strip], lefts, sizes, count)
-        places = places[mask.reshape(-1)[places[:, :1] + offsets].any(dim=1)]  # references that any seen pixel is in
-        for begin in range(0, len(places), group):
-            corner = places[begin : begin + group]
-            index = corner[:, None, :] + offsets[None, :, None]  # (group, pixel of a patch, patch)
-            flat = index.reshape(-1)
-            for some in parts:
-                noisy_part, pilot_part = _gather(stack[some], index), None
-                if pilots is not None:
-                    pilot_part = _gather(pilots[some], index)
-                estimate, weight = _combine(noisy_part, pilot_part, bool(strong[some].any()))
-                weight = weight[:, None].expand(estimate.shape)
-                sums[some].index_add_(1, flat, (estimate * weight).permute(2, 0, 1, 3).flatten(1))
-                weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
-        told(min(1.0, (start + strip) / len(tops)))
+    count = groups.shape[1]
+    size = max(1, _WORKING_FLOATS // (min(channels, _CHANNELS_AT_ONCE) * count * (patch * patch + 2 * count)))
+    for begin in range(0, len(groups), size):
+        corner = groups[begin : begin + size]
+        index = corner[:, None, :] + offsets[None, :, None]  # (group, pixel of a patch, patch)
+        flat = index.reshape(-1)
+        for some in parts:
+            noisy_part, pilot_part = _gather(stack[some], index), None
+            if pilots is not None:
+                pilot_part = noisy_part if pilot is noisy else _gather(pilots[some], index)
+            estimate, weight = _combine(noisy_part, pilot_part, bool(strong[some].any()))
+            weight = weight[:, None].expand(estimate.shape)
+            sums[some].index_add_(1, flat, (estimate * weight).permute(2, 0, 1, 3).flatten(1))
+            weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
+        told(min(1.0, (begin + size) / len(groups)))
     done = weights > 0
     averaged = torch.where(done, sums / weights.clamp(min=1e-20), stack)
     return averaged.reshape(channels, rows, columns)
+
+
+def _offsets(patch: int, columns: int, device: torch.device) -> Tensor:
+    """Flat offsets of a patch's pixels from its upper left corner."""
+    inside = torch.arange(patch, device=device)
+    return (inside[:, None] * columns + inside[None]).reshape(-1)
 
 
 def _gather(stack: Tensor, index: Tensor) -> Tensor:
@@ -203,21 +222,26 @@ def _match(guide: Tensor, mask: Tensor, tops: list[int], lefts: list[int], sizes
     box_down = _boxes([top - high[0] for top in tops], patch, part.shape[1], guide.device)
     box_right = _boxes(lefts, patch, columns, guide.device)
     row, column = torch.tensor(tops, device=guide.device), torch.tensor(lefts, device=guide.device)
+    side = 2 * reach + 1
     shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
-    shifts.sort(key=lambda shift: shift != (0, 0))
+    itself = len(shifts) // 2
     distances = torch.empty((len(shifts), len(tops), len(lefts)), device=guide.device)
-    batch = max(1, _WORKING_FLOATS // (part.shape[1] * columns * channels))
     ahead = torch.nn.functional.pad(part[None], (reach, reach, reach, reach))[0]
-    for begin in range(0, len(shifts), batch):
-        some = shifts[begin : begin + batch]
-        moved = torch.stack(
-            [
-                ahead[:, reach + down : reach + down + part.shape[1], reach + right : reach + right + columns]
-                for down, right in some
-            ]
-        )
-        difference = (moved - part).square_().sum(dim=1)
-        distances[begin : begin + len(some)] = box_down @ difference @ box_right.T
+    wide = columns + 2 * reach
+    # All shifts to the right, for one or more shifts down, as a view of the padded image.
+    strides = (wide, 1, ahead.stride(0), wide, 1)
+    batch = min(side, max(1, _WORKING_FLOATS // (part.shape[1] * columns * side)))
+    squares = torch.empty((batch, side, part.shape[1], columns), device=guide.device)
+    difference = torch.empty_like(squares)
+    for begin in range(0, side, batch):
+        some = min(batch, side - begin)
+        moved = ahead.as_strided((some, side, *part.shape), strides, begin * wide)
+        squares[:some] = 0.0
+        for channel in range(channels):
+            torch.sub(moved[:, :, channel], part[channel], out=difference[:some])
+            squares[:some].addcmul_(difference[:some], difference[:some])
+        found = box_down @ squares[:some].flatten(0, 1) @ box_right.T
+        distances[begin * side : (begin + some) * side] = found
     step = torch.tensor(shifts, device=guide.device)
     place_row, place_column = row[None] + step[:, :1], column[None] + step[:, 1:]
     inside_row = (place_row >= 0) & (place_row <= rows - patch)
@@ -227,13 +251,13 @@ def _match(guide: Tensor, mask: Tensor, tops: list[int], lefts: list[int], sizes
         clamped = place_row.clamp(0, rows - patch), place_column.clamp(0, columns - patch)
         distances.masked_fill_(holes[clamped[0][:, :, None], clamped[1][:, None]], 1e30)
     distances.masked_fill_(~(inside_row[:, :, None] & inside_column[:, None]), float("inf"))
-    distances[0] = -1.0
+    distances[itself] = -1.0
     nearest = torch.topk(distances.reshape(len(shifts), -1).T, count, dim=1, largest=False, sorted=False).indices
     corner = (row[:, None] * columns + column[None]).reshape(-1, 1)
     found = corner + (step[:, 0] * columns + step[:, 1])[nearest]
     # The reference itself stands first.
-    itself = nearest.eq(0).long().argmax(dim=1, keepdim=True)
-    return found.scatter(1, itself, found[:, :1].clone()).scatter(1, torch.zeros_like(itself), corner)
+    place = nearest.eq(itself).long().argmax(dim=1, keepdim=True)
+    return found.scatter(1, place, found[:, :1].clone()).scatter(1, torch.zeros_like(place), corner)
 
 
 def _boxes(starts: list[int], patch: int, length: int, device: torch.device) -> Tensor:
@@ -242,12 +266,12 @@ def _boxes(starts: list[int], patch: int, length: int, device: torch.device) -> 
     return ((places >= 0) & (places < patch)).float()
 
 
-def _places(last: int, step: int) -> list[int]:
-    """0, step, 2 step... and the last."""
-    return sorted({*range(0, last + 1, step), last})
+def _places(last: int, step: int, first: int = 0) -> list[int]:
+    """0; first, first + step, first + 2 step...; and the last."""
+    return sorted({0, *range(first % step, last + 1, step), last})
 
 
-def _smooth(images: Tensor) -> Tensor:
+def smooth(images: Tensor) -> Tensor:
     """Images under a separable (1, 2, 3, 2, 1) / 9 kernel, the rim repeated."""
     kernel = torch.tensor(_KERNEL, device=images.device)
     padded = torch.nn.functional.pad(images[:, None], (2, 2, 2, 2), mode="replicate")
@@ -255,7 +279,7 @@ def _smooth(images: Tensor) -> Tensor:
     return torch.nn.functional.conv2d(across, kernel.reshape(1, 1, 5, 1))[:, 0]
 
 
-def _extended(images: Cube, seen: Mask) -> NDArray[np.float32]:
+def extended(images: Cube, seen: Mask) -> NDArray[np.float32]:
     """Images with each unobserved pixel given the value of the nearest observed one."""
     if seen.all():
         return np.ascontiguousarray(images, np.float32)

@@ -1,0 +1,87 @@
+"""Plug and play: texture of the scene continues into gaps, noise levels follow the data, and it can be stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from core_scenes import stripes
+
+from dip_core.experts import expert
+from dip_core.experts.kriging import kriging
+from dip_core.experts.plug_and_play import PASSES, plug_and_play
+from dip_core.observation import Observation
+
+
+def fields(bands=3, size=96, seed=0):
+    """Wavy strips of two materials, whose edges recur, as ``(band, row, column)`` of mean 0 and deviation 1."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    strips = ((x + y + 6 * np.sin(y / 9)) // 16).astype(int) % 2
+    values = rng.normal(size=(bands, 2))[:, strips] + 0.05 * rng.normal(size=(bands, size, size))
+    return ((values - values.mean(axis=(1, 2), keepdims=True)) / values.std(axis=(1, 2), keepdims=True)).astype("f4")
+
+
+def observe(values, gap, guide=None):
+    gap = np.broadcast_to(gap, values.shape)
+    return Observation(np.where(gap, np.float32(0), values), ~gap, gap, guide)
+
+
+def error(estimate, values, gap):
+    return float(np.sqrt(np.mean(np.square(estimate - values)[:, gap])))
+
+
+def test_recurring_edges_are_carried_into_gaps():
+    values, gap = fields(), stripes(96, 96, thick=6, period=30)
+    observation = observe(values, gap)
+    assert error(plug_and_play(observation), values, gap) < 0.85 * error(kriging(observation), values, gap)
+
+
+def test_the_kriged_start_is_what_it_takes_itself():
+    values, gap = fields(1), stripes(96, 96, thick=6, period=30)
+    observation = observe(values, gap)
+    given = expert("plug_and_play", kriged=kriging(observation))(observation)
+    np.testing.assert_array_equal(given, plug_and_play(observation))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 30.0])
+def test_units_do_not_matter(scale):
+    """Noise levels are in proportion to the data: a scaled scene is filled with the scaled fill."""
+    values, gap = fields(2, 64), stripes(64, 64, thick=6, period=30)
+    fill = plug_and_play(observe(values, gap))
+    scaled = plug_and_play(observe(values * np.float32(scale), gap))
+    np.testing.assert_allclose(scaled / scale, fill, atol=2e-2)
+
+
+def test_repeated_bands_change_nothing():
+    """Twice the same bands have the same components, and levels in proportion: the same fill."""
+    values, gap = fields(2, 64), stripes(64, 64, thick=6, period=30)
+    once = plug_and_play(observe(values, gap))
+    twice = plug_and_play(observe(np.concatenate([values, values]), gap))
+    np.testing.assert_allclose(twice, np.concatenate([once, once]), atol=2e-2)
+
+
+def test_a_constant_scene_keeps_its_constant():
+    values, gap = np.full((2, 40, 40), 3.0, np.float32), stripes(40, 40, thick=6, period=20)
+    np.testing.assert_allclose(plug_and_play(observe(values, gap))[:, gap], 3.0, atol=1e-3)
+
+
+def test_it_tells_its_progress_and_can_be_stopped():
+    values, gap = fields(1, 48), stripes(48, 48, thick=6, period=30)
+    observation = observe(values, gap)
+    told: list[float] = []
+
+    def all_along(fraction):
+        told.append(fraction)
+        return True
+
+    plug_and_play(observation, follow=all_along)
+    assert told == pytest.approx([(number + 1) / PASSES for number in range(PASSES)])
+    told.clear()
+
+    def one_pass(fraction):
+        told.append(fraction)
+        return False
+
+    stopped = plug_and_play(observation, follow=one_pass)
+    assert len(told) == 1 and np.isfinite(stopped).all()
+    np.testing.assert_array_equal(stopped[~observation.target], values[~observation.target])
