@@ -7,6 +7,7 @@ stored value less the correction.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from .writer import RasterWriter
 # two cores, and the same on a GPU.
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _ROUNDS_WITH_NETWORK = 2
+_MOST_ROUNDS = 3
+_HIDDEN_PIXELS = 3_000  # in all rounds together
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _CLASSICAL_TILE = 512
@@ -134,9 +137,14 @@ def plan(job: FillJob, known: Survey) -> Plan:
         if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     few = job.method == "fast" or with_network
+    pixels_seen = np.count_nonzero(np.any(gaps.observed, axis=0))
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
-    rounds = 1 if with_network else 3 if len(windows) == 1 else 1 if few else 2
+    # A small scene is validated more often, until some thousands of its pixels have been hidden once.
+    rounds = 1 if with_network or few else 2
+    if len(windows) == 1 and not with_network:
+        enough = math.ceil(_HIDDEN_PIXELS / max(1.0, holdout.SHARE * pixels_seen))
+        rounds = min(_MOST_ROUNDS, max(rounds, enough))
     names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)

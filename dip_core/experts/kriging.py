@@ -188,16 +188,17 @@ def kriging_weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]
     Solves ``C w = c0 - m 1`` with the multiplier ``m`` that makes the weights sum to 1.
     """
     distances = np.sqrt(np.arange(_FAR, dtype=np.float64))
-    tables = [np.append(variogram.covariance(distances), 0.0) for variogram in variograms]
+    unlike = list(dict.fromkeys(variograms))  # fits lie on a grid, so several surfaces may share one
+    tables = [np.append(variogram.covariance(distances), 0.0) for variogram in unlike]
     size = settings.shape[1]
     between = _between(size)
     middle = SEARCH_RADIUS * SPAN + SEARCH_RADIUS
-    out = [np.empty(settings.shape) for _ in variograms]
+    out = [np.empty(settings.shape) for _ in unlike]
     for part in parts(len(settings), max(1, _WORKING_FLOATS // size**2)):
         own = settings[part]
         squared, away = between[own[:, :, None], own[:, None]], between[own, middle]
         used = own < PLACES
-        for variogram, table, weights in zip(variograms, tables, out):
+        for variogram, table, weights in zip(unlike, tables, out):
             matrix = table[squared]
             matrix[:, np.arange(size), np.arange(size)] += 1e-6
             # The target has no nugget of its own: the noise-free surface is predicted.
@@ -207,4 +208,5 @@ def kriging_weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]
             simple, ones = solved[..., 0], solved[..., 1]
             total = np.maximum(ones.sum(axis=1, keepdims=True), 1e-12)
             weights[part] = np.where(used, simple + ones * (1.0 - simple.sum(axis=1, keepdims=True)) / total, 0.0)
-    return out
+    found = dict(zip(unlike, out))
+    return [found[variogram].copy() for variogram in variograms]

@@ -33,6 +33,7 @@ _MATCH_CHANNELS = 8
 # Float32 numbers of each of the large arrays: 8 MiB, which the allocator keeps instead of giving them back.
 _WORKING_FLOATS = 1 << 21
 _CHANNELS_AT_ONCE = 8
+_SMALL_MATRIX = 20  # rows
 _STRONG_SIGNAL = 1e3  # signal variance, in noise variances, above which groups need double precision
 _KERNEL = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
 
@@ -203,11 +204,34 @@ def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor,
         values, vectors = torch.linalg.eigh(gram)
         shrunk = (vectors * (pixels / values.clamp(min=pixels))[..., None, :]) @ vectors.transpose(-1, -2)
     else:
-        factor = torch.linalg.cholesky(gram + pixels * identity)
-        shrunk = pixels * torch.cholesky_inverse(factor)
+        shrunk = pixels * _inverse(gram + pixels * identity)
     weight = 1.0 / ((identity - shrunk).square().sum(dim=-2) + 1.0 / count)
     estimate = matrices - centred @ shrunk.to(matrices.dtype)
     return estimate.permute(0, 2, 1, 3), weight.to(matrices.dtype)
+
+
+def _inverse(matrices: Tensor) -> Tensor:
+    """Inverses of many symmetric positive definite matrices ``(..., row, column)``.
+
+    Quarter by quarter, since routines for one small matrix are many times quicker than those for a middling one:
+
+    ``[P Q; Q' R]^-1 = [P^-1 + W S W', -W S; -S W', S]`` with ``W = P^-1 Q`` and ``S = (R - Q' W)^-1``.
+    """
+    size = matrices.shape[-1]
+    if size <= _SMALL_MATRIX:
+        return torch.cholesky_inverse(torch.linalg.cholesky(matrices))
+    half = (size + 1) // 2
+    first = _inverse(matrices[..., :half, :half].contiguous())
+    corner = matrices[..., :half, half:]
+    across = first @ corner
+    last = _inverse(matrices[..., half:, half:] - corner.transpose(-1, -2) @ across)
+    beside = across @ last
+    out = torch.empty_like(matrices)
+    out[..., :half, :half] = first + beside @ across.transpose(-1, -2)
+    out[..., :half, half:] = -beside
+    out[..., half:, :half] = -beside.transpose(-1, -2)
+    out[..., half:, half:] = last
+    return out
 
 
 def _match(guide: Tensor, mask: Tensor, tops: list[int], lefts: list[int], sizes: Groups, count: int) -> Tensor:
