@@ -22,7 +22,8 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench bench-gaps bench-scenes bench-crops bench-superresolve bench-papers $(PAPERS) install package clean distclean
+    bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-papers $(PAPERS) install package \
+    clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -75,6 +76,9 @@ bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (a
 
 bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about 10 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.crops $(BENCH_ARGS)
+
+bench-networks: system $(ENGINE) ## the lean networks' time an iteration beside the paper's (about a minute); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.networks $(BENCH_ARGS)
 
 bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import common, crops, gap_scenes, grass, peers, summary
+from benchmarks import common, crops, gap_scenes, grass, networks, peers, summary
 from benchmarks.papers import methods, protocols, untrained
 from benchmarks.summary import Target, Task
 
@@ -221,11 +221,37 @@ def test_peak_memory_is_counted_anew():
 
 
 def test_crops_are_counted_by_whether_the_mixture_wins():
-    """One piece won, one lost by less than 1 %, one by more."""
+    """One piece won, one as good, one lost by less than 1 %, one by more."""
     rows = [
         {"crop": name, "rmse": {"best": best, "kriging": 1.0, "linear": 2.0}}
-        for name, best in (("A", 0.9), ("B", 1.005), ("C", 1.1))
+        for name, best in (("A", 0.9), ("B", 1.005), ("C", 1.1), ("D", 1.0))
     ]
     text = crops.page({"rows": rows, **MACHINE})
-    assert "on 1 of 3 pieces, and more than 1 % worse on 1; the worst ratio is 1.100" in text
+    assert "Of 4 pieces," in text
+    assert "on 1, as good on 1, and more than 1 % worse on 1; the worst ratio is 1.100" in text
     assert "| A | kriging | 1.0000 | 0.9000 | 0.900 |" in text
+
+
+def test_networks_are_compared_with_the_papers_of_the_same_task():
+    rows = [
+        {"task": task, "network": name, "iterations": iterations, "milliseconds": time}
+        for task, name, iterations, time in (
+            ("inpaint", "paper_2d", 1000, 400.0),
+            ("inpaint", "lean", 100, 40.0),
+            ("denoise", "paper_2d", 10, 80.0),
+            ("denoise", "lean", 20, 20.0),
+        )
+    ]
+    text = networks.page({"rows": rows, **MACHINE})
+    assert "| inpaint | `lean` | 40 | 1.90 | 10.0 | 100 | 4 | 100.0 |" in text
+    assert "| denoise | `lean` | 20 | 0.95 | 4.0 | 20 | 0 | 2.0 |" in text
+
+
+def test_the_first_iterations_of_a_fit_are_not_timed(monkeypatch):
+    clock = iter([0.0, 50.0, 90.0, 92.0, 94.0, 99.0])
+    monkeypatch.setattr(networks.time, "monotonic", lambda: next(clock))
+
+    def fit(iterations, follow):
+        assert all(follow((number + 1) / iterations) for number in range(iterations))
+
+    assert networks.seconds(fit, 6) == 2.0
