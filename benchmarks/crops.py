@@ -135,9 +135,10 @@ def page(found: dict) -> str:
     same = sum(abs(ratio - 1.0) <= SAME for ratio in ratios)
     worse = sum(ratio > TOLERATED for ratio in ratios)
     text = (
-        f"RMSE on pixels that the product never saw, in band deviations. Of {len(ratios)} pieces, `best` is better than "
-        f"the best of its experts, chosen with the truth, on {better}, as good on {same}, and more than 1 % worse on {worse}; "
-        f"the worst ratio is {max(ratios):.3f}, the mean {np.mean(ratios):.3f}. {common.measured_on([found])}"
+        f"RMSE on pixels that the product never saw, in band deviations. Of {len(ratios)} pieces, `best` is better "
+        f"than the best of its experts, chosen with the truth, on {better}, as good on {same}, and more than 1 % worse "
+        f"on {worse}; the worst ratio is {max(ratios):.3f}, the mean {np.mean(ratios):.3f}. "
+        + common.measured_on([found])
     )
     heads = ("Piece", "Best expert", "Its RMSE", "RMSE of `best`", "Ratio")
     return f"# The mixture against its best expert\n\n{text}\n\n{common.markdown_table(heads, body)}"
