@@ -13,7 +13,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,10 +70,14 @@ def main() -> None:
     threads = common.threads()
     device = str(devices.resolve(chosen.device))
     found = _earlier(chosen.out)
+    fresh: dict[str, dict] = {}
     for name in chosen.scene:
         machine = common.Machine(device, threads)
         with tempfile.TemporaryDirectory() as folder:
-            result = measure(CASES[name](name, Path(folder)), Path(folder), device, threads, chosen.deep_prior)
+            twin = fresh.get(name.removesuffix(", guided"), {}) if name.endswith(", guided") else {}
+            case = CASES[name](name, Path(folder))
+            result = measure(case, Path(folder), device, threads, chosen.deep_prior, twin)
+            fresh[name] = result
         found[name] = {**result, "machine": machine.describe(), "foreign_load": machine.foreign_load()}
         found = {case: found[case] for case in CASES if case in found}
         common.save(chosen.out, "gap_scenes", found, page(found))
@@ -135,8 +139,14 @@ CASES: dict[str, Callable[[str, Path], Case]] = {
 }
 
 
-def measure(case: Case, folder: Path, device: str, threads: int, with_network: bool) -> dict:
-    """All figures of one case; ``with_network``: also of a deep prior that did not stand for election."""
+def measure(
+    case: Case, folder: Path, device: str, threads: int, with_network: bool, twin: Mapping[str, dict] | None = None
+) -> dict:
+    """All figures of one case; ``with_network``: also of a deep prior that did not stand for election.
+
+    ``twin``: those of the same case without a guide, from the same run. What makes no use of a guide is taken from it.
+    """
+    known = {name: value for name, value in (twin or {}).get("rmse", {}).items() if name not in ("fast", "best")}
     runs: dict[str, dict] = {}
     fills: dict[str, NDArray] = {}
     deviation: dict[str, NDArray] = {}
@@ -182,6 +192,8 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
     costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
     notes: dict[str, str] = {}
     for name, fill in alone(names, seen, Options(device, threads=threads), folder, Path(case.scene)).items():
+        if name in known:
+            continue
         memory, start = common.PeakMemory(), time.monotonic()
         try:
             estimate = fill()
@@ -200,8 +212,9 @@ def measure(case: Case, folder: Path, device: str, threads: int, with_network: b
         "missing_percent": 100.0 * float(target.mean()),
         "reference_values": int(np.count_nonzero(scored)),
         "reference_left": int(np.count_nonzero(case.scored & ~target)),
-        "rmse": {name: float(np.sqrt(np.mean(np.square(error)))) for name, error in errors.items()},
-        "rows": {name: {**scores(fill, case.truth, observed, scored), **costs[name]} for name, fill in fills.items()},
+        "rmse": known | {name: float(np.sqrt(np.mean(np.square(error)))) for name, error in errors.items()},
+        "rows": {name: row for name, row in (twin or {}).get("rows", {}).items() if name in known}
+        | {name: {**scores(fill, case.truth, observed, scored), **costs[name]} for name, fill in fills.items()},
         "notes": notes,
         "runs": runs,
     }

@@ -58,8 +58,8 @@ class LocalExecutor:
             self._context.progress((place + fraction) / count, f"{self._verb} tile {place + 1} of {count}")
             if fraction < 1 and self._context.seconds_spent >= end:
                 self._context.warn(
-                    "The time budget cut the network's fit short, or left it no time to begin: expect less than it "
-                    "can do."
+                    "The time budget cut an iterative method (a network's fit, plug and play) short, or left it no "
+                    "time to begin: expect less than it can do."
                 )
                 return False
             return True

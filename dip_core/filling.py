@@ -137,13 +137,12 @@ def plan(job: FillJob, known: Survey) -> Plan:
         if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     few = job.method == "fast" or with_network
-    pixels_seen = np.count_nonzero(np.any(gaps.observed, axis=0))
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
     # A small scene is validated more often, until some thousands of its pixels have been hidden once.
     rounds = 1 if with_network or few else 2
     if len(windows) == 1 and not with_network:
-        enough = math.ceil(_HIDDEN_PIXELS / max(1.0, holdout.SHARE * pixels_seen))
+        enough = math.ceil(_HIDDEN_PIXELS / max(1.0, holdout.expected(*gaps.window(windows[0]))))
         rounds = min(_MOST_ROUNDS, max(rounds, enough))
     names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}

@@ -20,6 +20,7 @@ BLOCK = 64
 SHARE = 0.12  # of the observed pixels, at most, in one draw
 _SMALLEST_BLOCK = 8
 _TRIES = 12
+_PATTERNS = 4  # shifted ones of which a draw may take blocks
 
 
 def draw(observed: Mask, pattern: Mask, rng: np.random.Generator, share: float = SHARE) -> Mask:
@@ -34,6 +35,12 @@ def draw(observed: Mask, pattern: Mask, rng: np.random.Generator, share: float =
         size //= 2
         hidden = _draw(observed, pattern, rng, most, size)
     return hidden
+
+
+def expected(observed: Mask, pattern: Mask, share: float = SHARE) -> float:
+    """About how many places ``(row, column)`` one draw can hide at most."""
+    seen, gaps = (np.count_nonzero(np.any(mask, axis=0)) for mask in (observed, pattern))
+    return min(share * seen, float(_PATTERNS * gaps))
 
 
 def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) -> list[Window]:
@@ -73,7 +80,7 @@ def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) 
 def _draw(observed: Mask, pattern: Mask, rng: np.random.Generator, most: float, size: int) -> Mask:
     """Blocks of ``size`` pixels until the next would make more than ``most`` hidden pixels."""
     hidden = np.zeros(observed.shape, bool)
-    for _ in range(4):
+    for _ in range(_PATTERNS):
         for block in _blocks_of(_best_shift(observed & ~hidden, pattern, rng) & observed, rng, size):
             if np.count_nonzero(hidden) + np.count_nonzero(block) <= most:
                 hidden |= block

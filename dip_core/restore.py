@@ -97,7 +97,7 @@ def run_experts(
         )
         found[name] = run(observation)
         follow((place + 1) / len(names))
-    return list(found.values())
+    return [found[name] for name in names]
 
 
 def tile_seed(seed: int, row: int, column: int) -> int:

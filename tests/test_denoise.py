@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 from core_scenes import TRANSFORM, read, table, write
 from scipy import ndimage
 
@@ -19,7 +20,7 @@ from dip_core.denoising import Settings, experts_of
 from dip_core.denoising import denoise as denoise_array
 from dip_core.errors import InvalidJob, NothingObserved
 from dip_core.experts.eigen_prior import eigen_prior
-from dip_core.experts.nl_ridge import nl_ridge
+from dip_core.experts.nl_ridge import _inverse, nl_ridge
 from dip_core.fitting import Schedule
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.noise import levels, neighbour_correlation
@@ -129,6 +130,26 @@ def test_non_local_ridge_removes_most_of_the_noise():
     assert (
         rmse(nl_ridge(image, np.ones(clean.shape, bool))[0], clean) < 0.65
     )  # edges of a signal four times the noise keep the most
+
+
+@pytest.mark.parametrize("variance", [300.0, 900.0])
+@pytest.mark.parametrize("shape", ["blob", "line"])
+def test_non_local_ridge_bears_one_bright_object_in_a_flat_image(shape, variance):
+    """The groups on it hold a signal far above the image's own variance: their matrices are nearly singular."""
+    y, x = np.mgrid[:64, :64]
+    clean = np.exp(-((y - 30) ** 2 + (x - 34) ** 2) / 16) if shape == "blob" else (abs(x - 30) <= 1).astype(float)
+    clean = clean * np.sqrt(variance / clean.var())
+    noisy = (clean + np.random.default_rng(0).normal(size=clean.shape)).astype(np.float32)[None]
+    assert rmse(nl_ridge(noisy, np.ones(clean.shape, bool))[0], clean) < 0.4
+
+
+@pytest.mark.parametrize("size", [5, 20, 21, 64])
+def test_matrices_are_inverted_in_any_size(size):
+    parts = torch.randn((7, size, 3), generator=torch.Generator().manual_seed(size))
+    matrices = parts @ parts.transpose(-1, -2) * 100 + 49 * torch.eye(size)  # three strong directions
+    expected = torch.linalg.inv(matrices.double())
+    assert float((_inverse(matrices) - expected).abs().max()) < 1e-3 * float(expected.abs().max())
+    torch.testing.assert_close(_inverse(matrices.double()), expected)
 
 
 def test_non_local_ridge_leaves_a_strong_signal():

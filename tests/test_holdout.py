@@ -36,6 +36,18 @@ def test_only_observed_pixels_and_no_more_than_the_share(seed, share):
     assert hidden.sum() <= share * observed.sum()
 
 
+def test_how_much_a_draw_hides_is_known_beforehand():
+    """Bounded by the share where there are many gaps, and by the gaps where these are few."""
+    many = np.broadcast_to(np.arange(200) % 20 < 5, (2, 200, 200))
+    few = np.zeros((2, 200, 200), bool)
+    few[:, 50:53, 80:83] = True
+    for gaps in (many, few):
+        most = holdout.expected(~gaps, gaps)
+        hidden = holdout.draw(~gaps, gaps, np.random.default_rng(0)).any(axis=0).sum()
+        assert 0.5 * most <= hidden <= most
+    assert holdout.expected(~few, few) == 36
+
+
 def test_hidden_pixels_have_the_shape_of_the_gaps():
     """Stripes of 6 rows stay 6 rows high: cut only where they meet a block's border or a real gap."""
     observed, gap = masks(thick=6, period=40)

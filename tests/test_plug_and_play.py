@@ -60,6 +60,28 @@ def test_repeated_bands_change_nothing():
     np.testing.assert_allclose(twice, np.concatenate([once, once]), atol=2e-2)
 
 
+def test_pixels_that_one_band_has_outside_the_scene_are_not_taken_for_zeros():
+    """Smooth bands of mean 2: what the second band does not have, rows 26 to 35, lies beside the gap."""
+    y, x = np.mgrid[:48, :48]
+    values = np.stack([2 + np.sin(x / 9) / 4, 2 + np.cos(y / 11) / 4]).astype(np.float32)
+    gap = np.broadcast_to((y >= 20) & (y < 26), values.shape)
+    outside = np.zeros(values.shape, bool)
+    outside[1, 26:36] = True
+    observed = ~gap & ~outside
+    fill = plug_and_play(Observation(np.where(observed, values, np.float32(0)), observed, gap))
+    assert error(fill[:1], values[:1], gap[0]) < 0.02 and error(fill[1:], values[1:], gap[0]) < 0.06
+    assert (fill[outside] == 0).all()
+
+
+def test_bands_whose_gaps_differ_are_filled_too():
+    values = fields(3)
+    gap = np.stack([stripes(96, 96, thick=6, period=30, shift=band) for band in range(3)])
+    observation = Observation(np.where(gap, np.float32(0), values), ~gap, gap)
+    found, kriged = plug_and_play(observation), kriging(observation)
+    np.testing.assert_array_equal(found[~gap], values[~gap])
+    assert np.square(found - values)[gap].mean() < 0.75 * np.square(kriged - values)[gap].mean()
+
+
 def test_a_constant_scene_keeps_its_constant():
     values, gap = np.full((2, 40, 40), 3.0, np.float32), stripes(40, 40, thick=6, period=20)
     np.testing.assert_allclose(plug_and_play(observe(values, gap))[:, gap], 3.0, atol=1e-3)

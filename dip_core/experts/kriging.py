@@ -209,4 +209,5 @@ def kriging_weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]
             total = np.maximum(ones.sum(axis=1, keepdims=True), 1e-12)
             weights[part] = np.where(used, simple + ones * (1.0 - simple.sum(axis=1, keepdims=True)) / total, 0.0)
     found = dict(zip(unlike, out))
-    return [found[variogram].copy() for variogram in variograms]
+    # Each surface's weights are its own, for they may be corrected later.
+    return [found[one].copy() if one in variograms[:number] else found[one] for number, one in enumerate(variograms)]

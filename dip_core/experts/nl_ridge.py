@@ -18,6 +18,7 @@ NL-Ridge approach (2022); the shared matching of eigen-images and the care for u
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ from torch import Tensor
 from ..observation import Cube, Mask
 
 _MATCH_CHANNELS = 8
-# Float32 numbers of each of the large arrays: 8 MiB, which the allocator keeps instead of giving them back.
+# Float32 numbers of most large arrays: 8 MiB, which the allocator keeps instead of giving them back.
 _WORKING_FLOATS = 1 << 21
 _CHANNELS_AT_ONCE = 8
 _SMALL_MATRIX = 20  # rows
@@ -76,6 +77,8 @@ def nl_ridge(
     patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
     sizes = Groups(patch, sizes.first, sizes.second, sizes.reach, min(sizes.step, patch))
     device = device or torch.device("cpu")
+    if device.type == "mps":
+        device = torch.device("cpu")  # strong images need double precision, which it has not
     noisy = torch.from_numpy(extended(images, seen)).to(device)
     mask = torch.from_numpy(seen).to(device)
     # Where there is less signal than noise, likeness in that channel says less about likeness of what lies below.
@@ -213,18 +216,26 @@ def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor,
 def _inverse(matrices: Tensor) -> Tensor:
     """Inverses of many symmetric positive definite matrices ``(..., row, column)``.
 
-    Quarter by quarter, since routines for one small matrix are many times quicker than those for a middling one:
-
-    ``[P Q; Q' R]^-1 = [P^-1 + W S W', -W S; -S W', S]`` with ``W = P^-1 Q`` and ``S = (R - Q' W)^-1``.
+    Middling ones in single precision go quarter by quarter, in double precision: routines for one small matrix are many
+    times quicker than those for a middling one, but an error of the quarters grows with the square of the condition.
     """
+    if matrices.shape[-1] > _SMALL_MATRIX and matrices.dtype == torch.float32:
+        with contextlib.suppress(torch.linalg.LinAlgError):
+            return _by_quarters(matrices.double()).float()
+        matrices = matrices.double()
+    return torch.cholesky_inverse(torch.linalg.cholesky(matrices))
+
+
+def _by_quarters(matrices: Tensor) -> Tensor:
+    """``[P Q; Q' R]^-1 = [P^-1 + W S W', -W S; -S W', S]`` with ``W = P^-1 Q`` and ``S = (R - Q' W)^-1``."""
     size = matrices.shape[-1]
     if size <= _SMALL_MATRIX:
         return torch.cholesky_inverse(torch.linalg.cholesky(matrices))
     half = (size + 1) // 2
-    first = _inverse(matrices[..., :half, :half].contiguous())
+    first = _by_quarters(matrices[..., :half, :half].contiguous())
     corner = matrices[..., :half, half:]
     across = first @ corner
-    last = _inverse(matrices[..., half:, half:] - corner.transpose(-1, -2) @ across)
+    last = _by_quarters(matrices[..., half:, half:] - corner.transpose(-1, -2) @ across)
     beside = across @ last
     out = torch.empty_like(matrices)
     out[..., :half, :half] = first + beside @ across.transpose(-1, -2)
