@@ -28,7 +28,7 @@ _LABELS = {
     "harmonic": "Harmonic",
     "biharmonic": "Biharmonic",
     "kriging": "Kriging",
-    "plug_and_play": "Plug and play (non-local ridge)",
+    "plug_and_play": "Plug and play",
     "guided": "Guided (local regression on the guide, kriged residual)",
     "similar": "Similar pixels (in the guide)",
     "deep_prior": "Deep prior (lean)",
