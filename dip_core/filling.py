@@ -139,11 +139,11 @@ def plan(job: FillJob, known: Survey) -> Plan:
     few = job.method == "fast" or with_network
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
-    # A small scene is validated more often, until some thousands of its pixels have been hidden once.
+    # A small scene is validated more often; for the choice of one expert, some thousands of hidden pixels are enough.
     rounds = 1 if with_network or few else 2
     if len(windows) == 1 and not with_network:
         enough = math.ceil(_HIDDEN_PIXELS / max(1.0, holdout.expected(*gaps.window(windows[0]))))
-        rounds = min(_MOST_ROUNDS, max(rounds, enough))
+        rounds = min(_MOST_ROUNDS, enough) if few else _MOST_ROUNDS
     names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)
