@@ -71,7 +71,7 @@ bench: system $(ENGINE) ## every task beside its peers; in benchmarks/results/ a
 bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minutes on two cores); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_paper $(BENCH_ARGS)
 
-bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about 15 minutes); in benchmarks/results/
+bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about half an hour); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
 
 bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about 10 minutes); in benchmarks/results/
