@@ -76,9 +76,7 @@ def nl_ridge(
     sizes = groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)
     patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
     sizes = Groups(patch, sizes.first, sizes.second, sizes.reach, min(sizes.step, patch))
-    device = device or torch.device("cpu")
-    if device.type == "mps":
-        device = torch.device("cpu")  # strong images need double precision, which it has not
+    device = with_double(device)
     noisy = torch.from_numpy(extended(images, seen)).to(device)
     mask = torch.from_numpy(seen).to(device)
     # Where there is less signal than noise, likeness in that channel says less about likeness of what lies below.
@@ -113,6 +111,11 @@ def nl_ridge_pair(
     small = nl_ridge(images, seen, groups=WEAK, device=device, follow=lambda part: follow(0.45 * part))
     large = nl_ridge(images, seen, groups=STRONG, device=device, follow=lambda part: follow(0.45 + 0.55 * part))
     return ((small + large) / 2).astype(np.float32)
+
+
+def with_double(device: torch.device | None) -> torch.device:
+    """The device, or the CPU where it lacks the double precision that strong images need (Apple's GPU)."""
+    return torch.device("cpu") if device is None or device.type == "mps" else device
 
 
 def find_groups(

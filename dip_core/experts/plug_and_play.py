@@ -4,7 +4,7 @@ From the kriged fill, two steps take turns: the cube is denoised by the non-loca
 given level, and the observed pixels are put back. The level falls from pass to pass. What an edge or a field looks like
 elsewhere in the scene so grows into the gap, which no linear interpolation can give. Information enters a gap from its
 rim by one patch a pass; momentum (each pass starts further along the last step) carries it on faster: on hidden pixels
-of SLC-off scenes, 16 passes with momentum come as far as 40 without.
+of SLC-off scenes, 12 passes with momentum come as far as 40 without.
 
 Levels are in proportion to the scene's whole variance, so bands, their number and their units do not matter.
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..observation import Cube, Mask, Observation
 from .kriging import kriging
-from .nl_ridge import Groups, extended, find_groups, ridge_pass, smooth
+from .nl_ridge import Groups, extended, find_groups, ridge_pass, smooth, with_double
 
 PASSES = 16
 _LEVELS = (0.15, 0.025)  # of the first and the last pass, in square roots of the scene's whole variance
@@ -63,7 +63,7 @@ def plug_and_play(
         return observation.keep_observed(fill)
     mean = fill[:, inside].mean(axis=1)[:, None, None]
     seen: Mask = ~widened.target | widened.observed  # what is put back
-    device = device or torch.device("cpu")
+    device = with_double(device)
     if not (seen == seen[:1]).all():
         found = _passes(fill - mean, seen, directions, inside, missing, device, follow) + mean
     else:  # components are seen wherever bands are, and stand for them throughout
@@ -83,8 +83,6 @@ def _passes(
     follow: Callable[[float], bool],
 ) -> Cube:
     """What `first` ``(channel, row, column)``, of mean 0, becomes; ``directions`` ``(image, channel)`` are denoised."""
-    if device.type == "mps":
-        device = torch.device("cpu")  # strong images need double precision, which it has not
     turn = torch.from_numpy(directions.astype(np.float32)).to(device)
     start = torch.from_numpy(extended(first, inside)).to(device)
     known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
