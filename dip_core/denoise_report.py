@@ -9,7 +9,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from . import __version__, metadata, partial, plots, report
+from . import __version__, metadata, partial, report
 from .context import Context
 from .denoise_survey import NoisyScene
 from .denoising import Model
@@ -149,6 +149,8 @@ def _root(square: float) -> float | None:
 
 
 def _noise(outcome: Outcome) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     subspace, known = outcome.model.subspace, outcome.known
     wavelengths = [item.wavelength for item in metadata.spectral(known.scene)]
     own = [wavelengths[number] for number in known.bands]
@@ -217,6 +219,8 @@ def _validation(outcome: Outcome, score: Score) -> report.Section:
 
 
 def _pictures(outcome: Outcome) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     known = outcome.known
     spectral = [metadata.spectral(known.scene)[number].wavelength for number in known.bands]
     nanometres = [1000.0 * value for value in spectral if value is not None]

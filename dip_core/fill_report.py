@@ -11,7 +11,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from . import __version__, metadata, partial, plots, report
+from . import __version__, metadata, partial, report
 from .context import Context
 from .gaps import Gaps
 from .mixture import Mixture, Samples
@@ -227,6 +227,8 @@ def _percent(value: float) -> str:
 
 
 def _validation(outcome: Outcome) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     samples, mixture = outcome.samples, outcome.mixture
     assert samples is not None and mixture is not None  # nosec B101: the caller has checked
     baseline = float(np.sqrt(np.mean(np.square(samples.baseline - samples.truth))))
@@ -268,6 +270,8 @@ def _validation(outcome: Outcome) -> report.Section:
 
 
 def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     samples, mixture = outcome.samples, outcome.mixture
     assert samples is not None and mixture is not None  # nosec B101: the caller has checked
     nominal = np.linspace(0.05, 0.95, 19)
@@ -284,6 +288,8 @@ def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:
 
 
 def _pictures(outcome: Outcome) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     scene, gaps = outcome.survey.scene, outcome.survey.gaps
     known = [item.wavelength for item in metadata.spectral(scene)]
     nanometres = [1000.0 * value for value in known if value is not None]

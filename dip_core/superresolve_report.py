@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy import ndimage
 
-from . import __version__, metadata, partial, plots, report
+from . import __version__, metadata, partial, report
 from .context import Context
 from .denoise_survey import NoisyScene
 from .enlarge_trial import BandScore, Trial
@@ -133,6 +133,8 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
 
 
 def _validation(outcome: Outcome) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     trial = outcome.trial
     scores = {_LABELS[name]: value for name, value in (trial.scores or {}).items()}
     used = _LABELS["mixture" if len(trial.shares) > 1 else next(iter(trial.shares))]
@@ -175,6 +177,8 @@ def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
 
 
 def _pictures(outcome: Outcome) -> report.Section:
+    from . import plots  # matplotlib is slow to load, and not every run wants a report
+
     known, f = outcome.known, outcome.job.factor
     waves = [metadata.spectral(known.scene)[number].wavelength for number in known.bands]
     nanometres = [1000.0 * value for value in waves if value is not None]

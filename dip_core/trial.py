@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import lsq_linear
-from skimage.restoration import denoise_nl_means
 
 from .clipping import Limits, moments
 from .noise import MANY_BANDS
@@ -268,6 +267,8 @@ def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace, 
 
 
 def _split_noise(values: NDArray, observed: Mask, subspace: Subspace, rng: np.random.Generator) -> Trial:
+    from skimage.restoration import denoise_nl_means  # slow to load, and seldom wanted
+
     fresh = (rng.standard_normal(values.shape) * subspace.sigma[:, None, None]).astype(np.float32)
     given = np.where(observed, values + _SPLIT * fresh, 0)
     # The noise that was added is known, so its own variance is taken, not that of its distribution.
