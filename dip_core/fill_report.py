@@ -40,6 +40,7 @@ _LABELS = {
     "weights by distance": "Mixture, weights by distance",
 }
 _TITLES = {"gap_fill": "Gap-fill SLC-off", "inpaint_stripes": "Inpaint stripes"}
+_DISTANCES = ("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more")
 BASELINE = "GDAL fill-nodata (baseline)"
 
 
@@ -241,16 +242,7 @@ def _validation(outcome: Outcome) -> report.Section:
     estimates[used] = mixture.heldout
     estimates[BASELINE] = samples.baseline
     curves = {name: rmse_by_distance(values - samples.truth, samples.distance) for name, values in estimates.items()}
-    weights = report.Table(
-        ("Distance to the gap's edge", *(_label(name) for name in mixture.names)),
-        [
-            (name, *(f"{100 * value:.0f} %" for value in row))
-            for name, row in zip(
-                ("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more"), mixture.rule.weights
-            )
-        ],
-        "Weights of the experts.",
-    )
+    weights = _weights(mixture)
     parts: list[str | report.Table | report.Figure | report.Gallery] = [
         "Observed pixels were hidden in the shape of the scene's own gaps, and every method was run on them. "
         "Mixtures are scored on parts of the scene that their weights were not fitted to.",
@@ -267,6 +259,19 @@ def _validation(outcome: Outcome) -> report.Section:
     for name, reason in outcome.plan.skipped.items():
         parts.append(f"{_label(name)} did not stand for election: {reason}.")
     return report.Section("How good is the fill?", parts)
+
+
+def _weights(mixture: Mixture) -> report.Table:
+    """The weights of the elected rule, a row for each place that has its own."""
+    found = mixture.rule.weights
+    levels = ("smooth", "middling", "rough") if len(found) > 1 else ("any",)
+    rows = []
+    for level, by_class in zip(levels, found):
+        alike = (by_class == by_class[0]).all()
+        for distance, row in zip(("any",) if alike else _DISTANCES, by_class):
+            rows.append((distance, level, *(f"{100 * value:.0f} %" for value in row)))
+    heads = ("Distance to the gap's edge", "Surroundings", *(_label(name) for name in mixture.names))
+    return report.Table(heads, rows, "Weights of the experts.")
 
 
 def _uncertainty(outcome: Outcome, overall: Scores) -> report.Section:

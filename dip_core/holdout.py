@@ -8,33 +8,40 @@ whole second pattern would leave less to work with than the real task does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from rasterio.windows import Window
 
 from .gaps import Gaps
-from .observation import Mask
+from .observation import Mask, distance_to
 
 BLOCK = 64
 SHARE = 0.12  # of the observed pixels, at most, in one draw
 _SMALLEST_BLOCK = 8
 _TRIES = 12
+_ENOUGH = 0.5  # of the most that may be hidden: less, and smaller blocks are tried too
 _PATTERNS = 4  # shifted ones of which a draw may take blocks
 
 
-def draw(observed: Mask, pattern: Mask, rng: np.random.Generator, share: float = SHARE) -> Mask:
+def draw(
+    observed: Mask, pattern: Mask, rng: np.random.Generator, share: float = SHARE, deepest: float = math.inf
+) -> Mask:
     """Pixels to hide, ``(band, row, column)``; never more than ``share`` of the observed ones.
 
-    ``pattern``: the target pixels of this window, or of another of the same shape with more gaps.
+    ``pattern``: the target pixels of this window, or of another of the same shape with more gaps. ``deepest``: the
+    distance to the nearest observed pixel that few hidden pixels may exceed, if that can be. Where gaps lie close
+    together, a whole piece of the pattern would join several of them, so narrower pieces are hidden there.
     """
     most = share * np.count_nonzero(observed)
+    hidden = np.zeros(observed.shape, bool)
+    wanted = most * _ENOUGH if math.isfinite(deepest) else 1.0
     size = BLOCK
-    hidden = _draw(observed, pattern, rng, most, size)
-    while not hidden.any() and size > _SMALLEST_BLOCK:  # a small window, where no block of this size fits
+    while np.count_nonzero(hidden) < wanted and size >= _SMALLEST_BLOCK:  # in a small window no large block fits
+        _draw(observed, pattern, rng, most, size, deepest, hidden)
         size //= 2
-        hidden = _draw(observed, pattern, rng, most, size)
-    return hidden
+    return hidden if hidden.any() or not math.isfinite(deepest) else draw(observed, pattern, rng, share)
 
 
 def expected(observed: Mask, pattern: Mask, share: float = SHARE) -> float:
@@ -77,16 +84,41 @@ def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) 
     return [windows[place] for place in sorted(chosen)]
 
 
-def _draw(observed: Mask, pattern: Mask, rng: np.random.Generator, most: float, size: int) -> Mask:
-    """Blocks of ``size`` pixels until the next would make more than ``most`` hidden pixels."""
-    hidden = np.zeros(observed.shape, bool)
+def _draw(
+    observed: Mask,
+    pattern: Mask,
+    rng: np.random.Generator,
+    most: float,
+    size: int,
+    deepest: float,
+    hidden: Mask,
+) -> None:
+    """Add blocks of ``size`` pixels to ``hidden`` until the next would make more than ``most`` hidden pixels."""
     for _ in range(_PATTERNS):
         for block in _blocks_of(_best_shift(observed & ~hidden, pattern, rng) & observed, rng, size):
+            if math.isfinite(deepest) and _depth(block, observed & ~hidden, deepest) > deepest:
+                continue
             if np.count_nonzero(hidden) + np.count_nonzero(block) <= most:
                 hidden |= block
             elif hidden.any():
-                return hidden
-    return hidden
+                return
+
+
+def _depth(block: Mask, observed: Mask, reach: float) -> float:
+    """How deep most pixels of a block would lie: the 90th percentile of their distances to what stays observed.
+
+    Of the band that has most pixels in the block; distances beyond ``reach`` may come out shorter than they are.
+    """
+    band = int(block.sum(axis=(1, 2)).argmax())
+    rows, columns = np.nonzero(block[band])
+    margin = math.ceil(reach) + 2
+    cut = (
+        slice(max(0, rows.min() - margin), rows.max() + margin + 1),
+        slice(max(0, columns.min() - margin), columns.max() + margin + 1),
+    )
+    inside = block[band][cut]
+    left = observed[band][cut] & ~inside
+    return float(np.percentile(distance_to(left)[inside], 90.0))
 
 
 def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask:

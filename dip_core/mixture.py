@@ -1,18 +1,12 @@
 """The *mixture*: experts weighted by what they score on pixels hidden on purpose, and its uncertainty.
 
-A *sample* is a hidden pixel: the truth, every expert's estimate, and its *class* (its distance to the
-nearest observed pixel). Weights are not negative, sum to 1 and differ by class. Several *rules* stand for
-election (each expert alone, one set of weights for all classes, one a class); the one with the lowest
+A *sample* is a hidden pixel: the truth, every expert's estimate, its *class* (its distance to the nearest observed
+pixel) and its *roughness* (the variance of the observed pixels around). Weights are not negative, sum to 1, and may
+differ by class, by *level* (smooth, middling or rough: a third of the samples each) or by both. Several *rules* stand
+for election (each expert alone, one set of weights, a set a class, a level, or both); the one with the lowest
 cross-validated error wins, so that the mixture is never worse on the hold-outs than its best expert.
 
-The uncertainty of a filled pixel is ``sqrt(a + b spread + c roughness)``: a, b, c by class are fitted to
-the squared errors, ``spread`` is the variance among the experts, ``roughness`` the variance of the observed
-pixels around. A factor a band makes one standard deviation cover 68 % of the hidden pixels and two cover 95 %. Errors
-have longer tails than the normal distribution, so that both cannot be met: the factor is a geometric mean of what
-either wants, in which one standard deviation counts four times. With it, errors of a Laplace distribution have 70 and
-91 %.
-
-Source: stacking by Breiman, Stacked regressions (1996); the calibration is our own.
+Source: stacking by Breiman, Stacked regressions (1996).
 """
 
 from __future__ import annotations
@@ -22,17 +16,25 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
+from . import uncertainty
 from .observation import Cube, Mask, Observation
 from .shares import convex
+from .uncertainty import Spread
 
 # Upper ends of the distance classes in pixels; class 0 is kept for pixels that other bands see.
 DISTANCES = (1.5, 3.5, 6.5, np.inf)
 CLASSES = len(DISTANCES) + 1
-ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
+LEVELS = 3  # of roughness
 _ROUGHNESS_WINDOW = 15
-_SHRINKAGE = 2000  # samples of the pooled weights that a class's own weights must outvote
+_SHRINKAGE = 2000  # samples of the pooled weights that a class's or level's own weights must outvote
+# Rules that mix: their names, and whether weights differ by class and by level.
+_MIXTURES = (
+    ("one weight", False, False),
+    ("weights by distance", True, False),
+    ("weights by roughness", False, True),
+    ("weights by distance and roughness", True, True),
+)
 _MOST_SAMPLES = 400_000
 
 
@@ -56,24 +58,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class Rule:
-    """A way of weighting: its name and the weights ``(class, expert)``."""
+    """A way of weighting: its name, weights ``(level, class, expert)``, and the roughness at which levels end."""
 
     name: str
     weights: NDArray[np.float64]
+    limits: NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Spread:
-    """The uncertainty model: ``(class, 3)`` coefficients and a calibration factor a band."""
-
-    coefficients: NDArray[np.float64]
-    factors: NDArray[np.float64]
-
-    def deviation(self, kind: NDArray, band: NDArray, spread: NDArray, roughness: NDArray) -> NDArray[np.float64]:
-        """One standard deviation of each pixel, standardised."""
-        terms = np.stack([np.ones_like(spread), spread, roughness], axis=-1)
-        variance = (self.coefficients[kind] * terms).sum(axis=-1)
-        return np.sqrt(np.maximum(variance, 1e-12)) * self.factors[band]
+    def of(self, kind: NDArray[np.int64], roughness: NDArray) -> NDArray[np.float64]:
+        """The weights ``(..., expert)`` of pixels ``(...)``."""
+        return self.weights[np.searchsorted(self.limits, roughness), kind]
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ class Mixture:
     @property
     def used(self) -> list[int]:
         """Numbers of the experts with a weight; only these need to run."""
-        return [int(number) for number in np.flatnonzero((self.rule.weights > 1e-6).any(axis=0))]
+        return [int(number) for number in np.flatnonzero((self.rule.weights > 1e-6).any(axis=(0, 1)))]
 
     def combine(self, estimates: Sequence[Cube], observation: Observation, borrowed: Mask) -> tuple[Cube, Cube]:
         """Mixture and one standard deviation from the estimates of the experts in `used`, in that order.
@@ -99,17 +92,18 @@ class Mixture:
         ``observation`` is what the experts saw; both results are ``(band, row, column)``, standardised.
         The deviation is 0 at observed pixels.
         """
-        kind = classes(observation, borrowed)
-        weights = self.rule.weights[:, self.used]
-        weights = weights / weights.sum(axis=1, keepdims=True)
+        kind, rough = classes(observation, borrowed), roughness(observation)
+        weights = self.rule.weights[:, :, self.used]
+        weights = weights / weights.sum(axis=2, keepdims=True)
+        place = np.searchsorted(self.rule.limits, rough), kind
         mean = np.zeros(observation.shape, np.float64)
-        for place, estimate in enumerate(estimates):
-            mean += weights[:, place][kind] * estimate
+        for number, estimate in enumerate(estimates):
+            mean += weights[:, :, number][place] * estimate
         scatter = np.zeros(observation.shape, np.float64)
-        for place, estimate in enumerate(estimates):
-            scatter += weights[:, place][kind] * np.square(estimate - mean)
+        for number, estimate in enumerate(estimates):
+            scatter += weights[:, :, number][place] * np.square(estimate - mean)
         band = np.broadcast_to(np.arange(len(mean))[:, None, None], mean.shape)
-        deviation = self.spread.deviation(kind, band, scatter, roughness(observation))
+        deviation = self.spread.deviation(kind, band, scatter, rough)
         filled = observation.target & (~observation.seen | borrowed)
         return observation.keep_observed(mean), np.where(filled, deviation, 0.0).astype(np.float32)
 
@@ -147,12 +141,11 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
     heldout: dict[str, NDArray[np.float64]] = {
         name: samples.estimates[:, number].astype(np.float64) for number, name in enumerate(samples.names)
     }
-    single = np.eye(experts)
-    rules = {name: Rule(name, np.tile(single[number], (CLASSES, 1))) for number, name in enumerate(samples.names)}
+    rules = {name: _alone(name, number, experts) for number, name in enumerate(samples.names)}
     if mix and experts > 1:
-        for name, by_class in (("one weight", False), ("weights by distance", True)):
-            rules[name] = Rule(name, _weights(errors, samples.kind, by_class))
-            heldout[name] = _crossed(samples, errors, by_class)
+        for name, by_class, by_level in _MIXTURES:
+            rules[name] = _weighted(name, samples, errors, by_class, by_level)
+            heldout[name] = _crossed(samples, errors, by_class, by_level)
     scores = {name: float(np.sqrt(np.mean(np.square(value - samples.truth)))) for name, value in heldout.items()}
     winner = min(scores, key=scores.__getitem__)
     rule, crossed = rules[winner], heldout[winner]
@@ -164,21 +157,25 @@ def unvalidated(samples: Samples, bands: int) -> Mixture:
     """For a scene that leaves nothing to validate on: harmonic if it can be, and the roughness as variance."""
     number = samples.names.index("harmonic") if "harmonic" in samples.names else 0
     name = samples.names[number]
-    rule = Rule(name, np.tile(np.eye(len(samples.names))[number], (CLASSES, 1)))
-    spread = Spread(np.tile([0.0, 0.0, 1.0], (CLASSES, 1)), np.ones(bands))
+    rule = _alone(name, number, len(samples.names))
     nothing = np.zeros(0)
+    spread = uncertainty.as_rough(CLASSES, bands)
     return Mixture(samples.names, rule, spread, {}, nothing, nothing, _thin(samples, np.zeros(0, np.int64)))
 
 
-def _crossed(samples: Samples, errors: NDArray[np.float64], by_class: bool) -> NDArray[np.float64]:
+def _alone(name: str, number: int, experts: int) -> Rule:
+    return Rule(name, np.tile(np.eye(experts)[number], (1, CLASSES, 1)), np.zeros(0))
+
+
+def _crossed(samples: Samples, errors: NDArray[np.float64], by_class: bool, by_level: bool) -> NDArray[np.float64]:
     """Each sample's mixture by the weights of the other folds."""
     folds = np.unique(samples.fold)
     crossed = np.empty(len(samples))
     for fold in folds:
         out = samples.fold == fold
-        rest = ~out if len(folds) > 1 else out
-        weights = _weights(errors[rest], samples.kind[rest], by_class)
-        crossed[out] = (samples.estimates[out] * weights[samples.kind[out]]).sum(axis=1)
+        rest = np.flatnonzero(~out if len(folds) > 1 else out)
+        rule = _weighted("", _thin(samples, rest), errors[rest], by_class, by_level)
+        crossed[out] = (samples.estimates[out] * rule.of(samples.kind[out], samples.roughness[out])).sum(axis=1)
     return crossed
 
 
@@ -187,51 +184,33 @@ def _thin(samples: Samples, kept: NDArray[np.int64]) -> Samples:
     return replace(samples, **parts)
 
 
-def _weights(errors: NDArray[np.float64], kind: NDArray[np.int64], by_class: bool) -> NDArray[np.float64]:
-    """Weights ``(class, expert)`` that minimise the squared error of the mixture."""
+def _weighted(name: str, samples: Samples, errors: NDArray[np.float64], by_class: bool, by_level: bool) -> Rule:
+    """The rule whose weights minimise the squared error of the mixture."""
     pooled = errors.T @ errors / max(len(errors), 1)
-    common = convex(pooled)
-    if not by_class:
-        return np.tile(common, (CLASSES, 1))
-    weights = np.empty((CLASSES, errors.shape[1]))
-    for number in range(CLASSES):
-        own = errors[kind == number]
+    limits = np.quantile(samples.roughness, np.arange(1, LEVELS) / LEVELS) if by_level else np.zeros(0)
+    level = np.searchsorted(limits, samples.roughness)
+    weights = np.empty((len(limits) + 1, CLASSES, errors.shape[1]))
+    for number in np.ndindex(len(limits) + 1, CLASSES if by_class else 1):
+        own = errors[(level == number[0]) & ((samples.kind == number[1]) | (not by_class))]
         gram = (own.T @ own + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
-        weights[number] = convex(gram)
-    return weights
+        weights[number if by_class else number[0]] = convex(gram)
+    return Rule(name, weights, limits)
 
 
 def _calibrate(
     samples: Samples, rule: Rule, crossed: NDArray[np.float64], bands: int
 ) -> tuple[Spread, NDArray[np.float64]]:
     """The uncertainty model from all samples, and each sample's deviation from the other folds' model."""
-    weights = rule.weights[samples.kind]
+    weights = rule.of(samples.kind, samples.roughness)
     mean = (samples.estimates * weights).sum(axis=1)
     scatter = (weights * np.square(samples.estimates - mean[:, None])).sum(axis=1)
     square = np.square(crossed - samples.truth)
 
     def model(chosen: Mask) -> Spread:
-        terms = np.stack([np.ones(chosen.sum()), scatter[chosen], samples.roughness[chosen]], axis=1)
-        kind, error = samples.kind[chosen], square[chosen]
-        coefficients = np.zeros((CLASSES, 3))
-        overall, _ = nnls(terms.T @ terms, terms.T @ error)
-        for number in range(CLASSES):
-            own = kind == number
-            enough = np.count_nonzero(own) >= 200
-            coefficients[number] = nnls(terms[own].T @ terms[own], terms[own].T @ error[own])[0] if enough else overall
-        raw = Spread(coefficients, np.ones(bands))
-        deviation = raw.deviation(kind, samples.band[chosen], scatter[chosen], samples.roughness[chosen])
-        ratio = np.sqrt(error) / deviation
-        common = _factor(ratio) if len(ratio) else 1.0
-        factors = np.full(bands, common)
-        for band in range(bands):
-            own = samples.band[chosen] == band
-            if np.count_nonzero(own) >= 200:
-                factors[band] = _factor(ratio[own])
-        return Spread(coefficients, factors)
+        known = (samples.kind[chosen], samples.band[chosen], scatter[chosen], samples.roughness[chosen])
+        return uncertainty.fit(square[chosen], *known, CLASSES, bands)
 
-    everything = np.ones(len(samples), bool)
-    spread = model(everything)
+    spread = model(np.ones(len(samples), bool))
     deviation = np.empty(len(samples))
     folds = np.unique(samples.fold)
     for fold in folds:
@@ -239,9 +218,3 @@ def _calibrate(
         fitted = model(~out) if len(folds) > 1 else spread
         deviation[out] = fitted.deviation(samples.kind[out], samples.band[out], scatter[out], samples.roughness[out])
     return spread, deviation
-
-
-def _factor(ratio: NDArray[np.float64]) -> float:
-    """What deviations must be multiplied by, from the ratios of error and deviation."""
-    one, two = np.quantile(ratio, (ONE_SIGMA, TWO_SIGMA))
-    return float(max(one**4 * two / 2.0, 1e-30) ** 0.2)

@@ -24,6 +24,7 @@ _FEWEST_PATTERN = 0.02
 _DEPTHS = (1.5, 2.5, 3.5, 5.0, 6.5, 8.5, 11.5, 16.0, 25.0)
 _LEAST_KEPT = 0.25  # of the samples
 _PACES = 16
+_DEEPER = 1.2  # than all but the deepest twentieth of the gaps' pixels, that hidden pixels may be
 _COMMON = 0.02  # share of the samples that a bin must hold to set the pace
 
 
@@ -47,6 +48,7 @@ def collect(
     richest = max(patterns, key=np.count_nonzero)
     parts: dict[str, list[NDArray]] = {}
     depths: dict[int, NDArray[np.int64]] = {}
+    deepest: dict[int, float] = {}
     total = len(windows) * rounds
     end = context.seconds_spent + context.seconds_left * share
     for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
@@ -58,8 +60,10 @@ def collect(
         if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
             pattern = richest
         if number not in depths:
-            depths[number] = _histogram(observation.distance()[observation.target])
-        hidden = holdout.draw(observation.seen, pattern, rng)
+            distances = observation.distance()[observation.target]
+            depths[number] = _histogram(distances)
+            deepest[number] = _DEEPER * float(np.percentile(distances, 95.0)) if distances.size else np.inf
+        hidden = holdout.draw(observation.seen, pattern, rng, deepest=deepest[number])
         if not hidden.any():
             continue
 

@@ -71,6 +71,25 @@ def test_bands_keep_their_offsets():
     assert np.mean(hidden[1][shifted]) > 0.8
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_where_gaps_lie_close_hidden_pixels_are_no_deeper_than_they(seed):
+    """Gaps of 18 rows, 14 rows apart: a whole piece of the pattern between them would make one gap of 50 rows and more."""
+    observed, gap = masks(thick=18, period=32)
+    deepest = 1.2 * np.percentile(ndimage.distance_transform_edt(gap[0])[gap[0]], 95)
+    free = holdout.draw(observed, gap, rng(seed))
+    hidden = holdout.draw(observed, gap, rng(seed), deepest=deepest)
+    assert hidden.any() and hidden.sum() <= holdout.SHARE * observed.sum()
+    depth = [ndimage.distance_transform_edt(~(observed & ~each)[0])[each[0]] for each in (free, hidden)]
+    # The first blocks may be deepened by later neighbours, so the limit holds for most of the pixels.
+    assert np.mean(depth[1] <= deepest) > 0.85
+    assert np.percentile(depth[0], 90) > 1.3 * deepest
+
+
+def test_a_limit_that_nothing_meets_is_none():
+    observed, gap = masks(thick=18, period=32)
+    assert holdout.draw(observed, gap, rng(), deepest=0.5).any()
+
+
 def test_pixels_outside_the_scene_are_never_hidden():
     observed, gap = masks()
     observed[:, :, 100:] = False  # the exterior: neither observed nor target

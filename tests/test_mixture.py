@@ -60,14 +60,14 @@ def test_two_equal_experts_share_and_gain():
 def test_weights_follow_precision():
     """Deviations of 1 and 2: weights are inverse to variances, 4 to 1."""
     chosen = choose(samples(noise(1.0, 2.0)))
-    np.testing.assert_allclose(chosen.rule.weights, [[0.8, 0.2]] * CLASSES, atol=0.05)
+    np.testing.assert_allclose(chosen.rule.weights, [[[0.8, 0.2]] * CLASSES], atol=0.05)
 
 
 def test_an_expert_that_only_adds_noise_gets_nothing():
     """One error is the other plus noise: no convex mixture gains, and the good expert stands alone."""
     good = noise(1.0)
     chosen = choose(samples(np.hstack([good, good + noise(1.0, seed=1)])))
-    np.testing.assert_allclose(chosen.rule.weights, [[1.0, 0.0]] * CLASSES, atol=0.03)
+    np.testing.assert_allclose(chosen.rule.weights, [[[1.0, 0.0]] * CLASSES], atol=0.03)
     assert chosen.used[0] == 0
 
 
@@ -79,7 +79,26 @@ def test_each_distance_has_its_weights_where_it_pays():
     chosen = choose(samples(errors, kind=found.kind))
     assert chosen.rule.name == "weights by distance"
     # Alone, a class would give the better one 96 %; the 2000 pooled samples that it must outvote pull it to a half.
-    assert (chosen.rule.weights[:3, 0] > 0.7).all() and (chosen.rule.weights[3:, 1] > 0.7).all()
+    assert (chosen.rule.weights[0, :3, 0] > 0.7).all() and (chosen.rule.weights[0, 3:, 1] > 0.7).all()
+
+
+def test_rough_and_smooth_surroundings_have_their_weights_where_it_pays():
+    """One expert is good where it is smooth, the other where it is rough; distance tells nothing."""
+    rough = np.random.default_rng(4).uniform(0.0, 3.0, COUNT).astype(np.float32)
+    errors = noise(1.0, 1.0) * np.where(rough[:, None] < 1.0, [0.2, 1.0], [1.0, 0.2])
+    chosen = choose(samples(errors, roughness=rough))
+    assert chosen.rule.name == "weights by roughness"
+    np.testing.assert_allclose(chosen.rule.limits, [1.0, 2.0], atol=0.05)
+    kind = np.zeros(3, int)
+    assert (chosen.rule.of(kind, np.array([0.1, 1.5, 2.9]))[:, 1] > 0.6).tolist() == [False, True, True]
+
+
+def test_both_together_where_both_matter():
+    rough = np.random.default_rng(4).uniform(0.0, 2.0, 4 * COUNT).astype(np.float32)
+    plain = samples(noise(1.0, 1.0, count=4 * COUNT))
+    first = (rough < 0.66) ^ (plain.kind <= 2)
+    errors = noise(1.0, 1.0, count=4 * COUNT) * np.where(first[:, None], [0.2, 1.0], [1.0, 0.2])
+    assert choose(samples(errors, kind=plain.kind, roughness=rough)).rule.name == "weights by distance and roughness"
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -94,7 +113,7 @@ def test_never_worse_than_the_best_expert_on_its_samples(seed, count):
     assert chosen.scores[chosen.rule.name] <= each.min() * (1 + 1e-5)
     assert chosen.scores[chosen.rule.name] == min(chosen.scores.values())
     assert (chosen.rule.weights >= 0).all()
-    np.testing.assert_allclose(chosen.rule.weights.sum(axis=1), 1.0)
+    np.testing.assert_allclose(chosen.rule.weights.sum(axis=2), 1.0)
 
 
 def test_the_score_of_a_mixture_is_that_on_other_folds():
@@ -102,7 +121,8 @@ def test_the_score_of_a_mixture_is_that_on_other_folds():
     errors = noise(*[1.0] * 30, count=300, seed=3)
     errors[:, 0] *= 0.4
     chosen = choose(samples(errors, kind=np.full(300, 3)))
-    weights = mixture._weights(errors, np.full(300, 3), by_class=True)[3]
+    found = samples(errors, kind=np.full(300, 3))
+    weights = mixture._weighted("", found, errors, by_class=True, by_level=False).weights[0, 3]
     fitted = float(np.sqrt(np.mean((errors @ weights) ** 2)))
     assert chosen.scores["weights by distance"] > 1.03 * fitted
 
@@ -136,7 +156,7 @@ def test_the_same_samples_give_the_same_mixture():
 
 def share_within(chosen, found, errors, sigmas):
     """The share of fresh errors within so many predicted deviations; ``found`` tells what is known of the pixels."""
-    weights = chosen.rule.weights[found.kind]
+    weights = chosen.rule.of(found.kind, found.roughness)
     mean = (found.estimates * weights).sum(axis=1)
     scatter = (weights * (found.estimates - mean[:, None]) ** 2).sum(axis=1)
     deviation = chosen.spread.deviation(found.kind, found.band, scatter, found.roughness)
@@ -191,7 +211,7 @@ def test_without_validation_the_roughness_is_the_variance():
     chosen = unvalidated(empty, 2)
     assert chosen.used == [1] and len(chosen.samples) == 0 and chosen.scores == {}
     kind, band = np.zeros(3, int), np.array([0, 1, 1])
-    np.testing.assert_allclose(chosen.spread.deviation(kind, band, np.ones(3), np.array([1.0, 4.0, 0.0])), [1, 2, 1e-6])
+    np.testing.assert_allclose(chosen.spread.deviation(kind, band, np.ones(3), np.array([1.0, 4.0, 0.0])), [1, 2, 0.01], rtol=1e-3)
     only = samples(noise(1.0), names=("paper_composite",))
     assert unvalidated(only, 2).used == [0]
 
@@ -220,7 +240,7 @@ def test_combine_keeps_what_was_observed_and_tells_the_deviation():
     assert mean.dtype == deviation.dtype == np.float32
     np.testing.assert_array_equal(mean[observation.observed], observation.values[observation.observed])
     rest = observation.target & ~borrowed
-    weights = chosen.rule.weights[classes(observation, borrowed)]
+    weights = chosen.rule.of(classes(observation, borrowed), roughness(observation))
     np.testing.assert_allclose(mean[rest], (weights @ [1.0, 3.0])[rest], rtol=1e-6)
     # Borrowed values are estimates too, and have a deviation; really observed ones and the exterior have none.
     assert (deviation[observation.target] > 0).all()

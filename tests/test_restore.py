@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from core_scenes import landscape, stripes
 
-from dip_core.mixture import CLASSES, Mixture, Rule, Samples, Spread
+from dip_core.mixture import CLASSES, Mixture, Rule, Samples
 from dip_core.observation import Observation
 from dip_core.restore import Options, Recipe, TileTask, as_pixels, restore_tile, run_experts, tile_seed
+from dip_core.uncertainty import Spread
 
 LOW, HIGH = np.array([10.0]), np.array([200.0])
 
@@ -65,8 +66,8 @@ def recipe(names=("linear", "harmonic", "kriging"), weights=(0.0, 0.5, 0.5)):
     empty = np.zeros(0)
     whole = np.zeros(0, int)
     samples = Samples(names, np.zeros((0, len(names))), empty, empty, whole, whole, empty, empty, whole)
-    rule = Rule("one weight", np.tile(weights, (CLASSES, 1)))
-    spread = Spread(np.tile([0.1, 1.0, 0.0], (CLASSES, 1)), np.ones(2))
+    rule = Rule("one weight", np.tile(weights, (1, CLASSES, 1)), np.zeros(0))
+    spread = Spread(np.zeros(CLASSES), np.array([0.0, 1.0]), np.ones(2))
     return Recipe(Mixture(names, rule, spread, {}, empty, empty, samples), Options())
 
 
@@ -82,7 +83,10 @@ def test_a_tile_is_the_mixture_of_its_experts():
     observation = Observation(wanted.values, wanted.observed, wanted.target)
     harmonic, kriging = run_experts(("harmonic", "kriging"), observation, Options(), 3)
     np.testing.assert_allclose(estimate, (harmonic + kriging) / 2, atol=1e-6)
-    assert (deviation[wanted.target] >= np.sqrt(0.1) - 1e-6).all() and (deviation[wanted.observed] == 0).all()
+    # The model of this recipe: the variance is the spread of the two experts, and a floor of 0.01 squared.
+    spread = np.sqrt(np.square((harmonic - kriging) / 2) + 1e-4)
+    np.testing.assert_allclose(deviation[wanted.target], spread[wanted.target], rtol=1e-3)
+    assert (deviation[wanted.observed] == 0).all()
 
 
 def test_a_tile_without_gaps_costs_nothing():

@@ -1,0 +1,104 @@
+"""The *uncertainty* of a filled pixel: a standard deviation from what is known of the pixel, calibrated on hold-outs.
+
+The logarithm of the error's variance is linear: ``log v = a_class + b log roughness + c log spread``. The *class* is that
+of the distance to the nearest observed pixel, *roughness* the variance of the observed pixels around, *spread* the
+variance among the experts. ``a, b, c`` maximise the likelihood of normal errors with these variances (a gamma regression
+of the squared errors, convex in the coefficients); *b* and *c* are not negative. Variances that are products of powers
+leave errors with shorter tails than sums of such terms do.
+
+A factor a band then lets one standard deviation cover 68 % of the hidden pixels and two cover 95 %. What tails are left
+keep both from being met at once: the factor is a geometric mean of what either wants, in which one standard deviation
+counts three times.
+
+Source: McCullagh and Nelder, Generalized Linear Models (1989), chapter 8, for the regression; the rest is our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
+_FLOOR = 1e-4  # variance, standardised, that is added before logarithms are taken
+_SHORTEST, _LONGEST = np.log(1e-12), np.log(1e6)  # of the variance
+_STEEPEST = 2.0  # power
+_SHRINKAGE = 50.0  # pulls the classes together as so many samples of each would
+_FEWEST = 200  # samples of a band that has a factor of its own
+_MOST = 60_000  # samples that the coefficients are fitted to
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The model: ``levels`` ``(class,)``, the powers of roughness and spread ``(2,)``, and a factor a band."""
+
+    levels: NDArray[np.float64]
+    powers: NDArray[np.float64]
+    factors: NDArray[np.float64]
+
+    def deviation(self, kind: NDArray, band: NDArray, spread: NDArray, roughness: NDArray) -> NDArray[np.float64]:
+        """One standard deviation of each pixel, standardised. Arguments have one shape, that of the result."""
+        logarithm = self.levels[kind]
+        for power, term in zip(self.powers, (roughness, spread)):
+            if power:
+                logarithm = logarithm + power * np.log(term + _FLOOR)
+        return np.exp(0.5 * np.clip(logarithm, _SHORTEST, _LONGEST)) * self.factors[band]
+
+
+def fit(
+    square: NDArray[np.float64],
+    kind: NDArray[np.int64],
+    band: NDArray[np.int64],
+    spread: NDArray,
+    roughness: NDArray,
+    classes: int,
+    bands: int,
+) -> Spread:
+    """The model of squared errors ``square``; all arguments but the numbers are ``(sample,)``, standardised."""
+    if not len(square):
+        return as_rough(classes, bands)
+    some = slice(None, None, -(-len(square) // _MOST))
+    raw = _regress(square[some], kind[some], np.stack([roughness, spread])[:, some], classes, bands)
+    ratio = np.sqrt(square) / raw.deviation(kind, band, spread, roughness)
+    factors = np.full(bands, _factor(ratio))
+    for number in range(bands):
+        own = band == number
+        if np.count_nonzero(own) >= _FEWEST:
+            factors[number] = _factor(ratio[own])
+    return Spread(raw.levels, raw.powers, factors)
+
+
+def as_rough(classes: int, bands: int) -> Spread:
+    """The variance of a pixel is the roughness around it: for want of anything to fit to."""
+    return Spread(np.zeros(classes), np.array([1.0, 0.0]), np.ones(bands))
+
+
+def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int, bands: int) -> Spread:
+    logarithms = np.log(terms.astype(np.float64) + _FLOOR)
+    varied = logarithms.std(axis=1) > 1e-9  # a term that is the same everywhere is no different from the level
+    count = np.bincount(kind, minlength=classes).astype(np.float64)
+    start = np.clip(np.log(max(float(square.mean()), 1e-12)), _SHORTEST, _LONGEST)
+
+    def loss(found: NDArray) -> tuple[float, NDArray]:
+        levels, powers = found[:classes], found[classes:]
+        logarithm = levels[kind] + powers @ logarithms
+        ratio = square * np.exp(-np.clip(logarithm, _SHORTEST, _LONGEST))
+        apart = levels - levels.mean()
+        slope = 1.0 - ratio
+        gradient = np.concatenate(
+            [np.bincount(kind, slope, minlength=classes) + _SHRINKAGE * apart, logarithms @ slope]
+        )
+        return float(np.sum(logarithm + ratio) + 0.5 * _SHRINKAGE * apart @ apart) / len(square), gradient / len(square)
+
+    bounds = [(_SHORTEST, _LONGEST)] * classes + [(0.0, _STEEPEST if each else 0.0) for each in varied]
+    found = minimize(loss, np.append(np.full(classes, start), [0.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    levels = np.where(count > 0, found[:classes], np.average(found[:classes], weights=count))
+    return Spread(levels, found[classes:], np.ones(bands))
+
+
+def _factor(ratio: NDArray[np.float64]) -> float:
+    """What deviations must be multiplied by, from the ratios of error and deviation."""
+    one, two = np.quantile(ratio, (ONE_SIGMA, TWO_SIGMA))
+    return float(max(one**3 * two / 2.0, 1e-30) ** 0.25)

@@ -1,0 +1,82 @@
+"""The uncertainty: powers that are found again, floors that hold, factors that calibrate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dip_core import uncertainty
+
+COUNT = 20_000
+
+
+def facts(seed=0, count=COUNT):
+    """Class, band, spread and roughness of pixels."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 3, count), rng.integers(0, 2, count), np.exp(rng.normal(size=count)), np.exp(
+        rng.normal(size=count)
+    )
+
+
+def errors(kind, spread, rough, seed=1):
+    """Normal errors of variance ``2^kind * 0.3 * rough^0.7 * spread^0.4``."""
+    variance = 2.0**kind * 0.3 * rough**0.7 * spread**0.4
+    return np.random.default_rng(seed).normal(size=len(kind)) * np.sqrt(variance)
+
+
+def test_levels_and_powers_are_found_again():
+    kind, band, spread, rough = facts()
+    model = uncertainty.fit(np.square(errors(kind, spread, rough)), kind, band, spread, rough, 3, 2)
+    # 20000 squares know a power to 0.01 or so; the pull between classes is that of 50 samples of 6700.
+    np.testing.assert_allclose(model.powers, [0.7, 0.4], atol=0.04)
+    np.testing.assert_allclose(np.diff(model.levels), np.log(2.0), atol=0.08)
+    np.testing.assert_allclose(model.factors, 1.0, atol=0.03)
+
+
+def test_both_shares_are_met_where_the_model_holds():
+    kind, band, spread, rough = facts()
+    model = uncertainty.fit(np.square(errors(kind, spread, rough)), kind, band, spread, rough, 3, 2)
+    kind, band, spread, rough = facts(seed=5)
+    ratio = np.abs(errors(kind, spread, rough, seed=6)) / model.deviation(kind, band, spread, rough)
+    assert np.mean(ratio <= 1) == pytest.approx(0.683, abs=0.015)
+    assert np.mean(ratio <= 2) == pytest.approx(0.954, abs=0.01)
+
+
+def test_more_roughness_never_makes_a_pixel_more_certain():
+    """Errors that fall with the roughness: its power stays at 0."""
+    kind, band, spread, rough = facts()
+    model = uncertainty.fit(np.square(errors(kind, spread, 1.0 / rough)), kind, band, spread, rough, 3, 2)
+    assert model.powers[0] == 0.0 and model.powers[1] > 0.3
+
+
+def test_a_class_without_samples_has_the_mean_level():
+    kind, band, spread, rough = facts()
+    model = uncertainty.fit(np.square(errors(kind, spread, rough)), kind, band, spread, rough, 5, 2)
+    assert model.levels[:3].min() < model.levels[4] < model.levels[:3].max()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-9, 1e3])
+@pytest.mark.parametrize("flat", [True, False])
+def test_any_size_of_error_and_flat_scenes_give_finite_deviations(size, flat):
+    kind, band, spread, rough = facts(count=300)
+    if flat:
+        spread, rough = np.zeros(300), np.zeros(300)
+    found = uncertainty.fit(np.square(size * errors(kind, spread, rough + 1)), kind, band, spread, rough, 3, 2)
+    deviation = found.deviation(kind, band, spread, rough)
+    assert np.isfinite(deviation).all() and (deviation > 0).all()
+    extreme = found.deviation(kind, band, spread * 1e12, rough * 1e12)
+    assert np.isfinite(extreme).all()
+
+
+def test_nothing_to_fit_to():
+    none = np.zeros(0)
+    model = uncertainty.fit(none, none.astype(int), none.astype(int), none, none, 3, 2)
+    one = np.zeros(1, int)
+    assert model.deviation(one, one, np.ones(1), np.full(1, 4.0))[0] == pytest.approx(2.0, rel=1e-3)
+
+
+def test_bands_have_factors_of_their_own():
+    kind, band, spread, rough = facts()
+    wrong = errors(kind, spread, rough) * np.where(band == 1, 3.0, 1.0)
+    model = uncertainty.fit(np.square(wrong), kind, band, spread, rough, 3, 2)
+    assert model.factors[1] / model.factors[0] == pytest.approx(3.0, rel=0.05)
