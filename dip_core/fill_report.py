@@ -29,6 +29,7 @@ _LABELS = {
     "biharmonic": "Biharmonic",
     "kriging": "Kriging",
     "plug_and_play": "Plug and play",
+    "plug_and_play_fine": "Plug and play, small patches",
     "guided": "Guided (local regression on the guide, kriged residual)",
     "similar": "Similar pixels (in the guide)",
     "deep_prior": "Deep prior (lean)",
@@ -38,6 +39,8 @@ _LABELS = {
     "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",
     "one weight": "Mixture, one weight an expert",
     "weights by distance": "Mixture, weights by distance",
+    "weights by roughness": "Mixture, weights by roughness",
+    "weights by distance and roughness": "Mixture, weights by distance and roughness",
 }
 _TITLES = {"gap_fill": "Gap-fill SLC-off", "inpaint_stripes": "Inpaint stripes"}
 _DISTANCES = ("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more")

@@ -169,7 +169,9 @@ def _optimiser(fitted: list[Tensor], schedule: Schedule) -> torch.optim.Optimize
         return torch.optim.LBFGS(
             fitted, schedule.learning_rate, max_iter=1, max_eval=26, history_size=10, line_search_fn="strong_wolfe"
         )
-    return torch.optim.Adam(fitted, schedule.learning_rate)
+    # One kernel for all weights, where there is one: networks of a hundred small tensors wait for calls otherwise.
+    fused = all(tensor.device.type in ("cpu", "cuda") for tensor in fitted)
+    return torch.optim.Adam(fitted, schedule.learning_rate, fused=fused)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor, evaluate: Callable[[], tuple[Tensor, Tensor]]) -> None:

@@ -17,7 +17,8 @@ from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
-from .plug_and_play import plug_and_play
+from .nl_ridge import Groups
+from .plug_and_play import COARSE, FINE, plug_and_play
 from .similar import similar
 
 Expert = Callable[[Observation], Cube]
@@ -28,8 +29,9 @@ CLASSICAL: dict[str, Expert] = {
     "biharmonic": biharmonic,
     "kriging": kriging,
 }
-PLUG_AND_PLAY = "plug_and_play"
-FILLERS = (*CLASSICAL, PLUG_AND_PLAY)  # all that need neither a network nor a guide
+FINE_PATCHES = "plug_and_play_fine"
+PLUG_AND_PLAY: dict[str, Groups] = {"plug_and_play": COARSE, FINE_PATCHES: FINE}
+FILLERS = (*CLASSICAL, *PLUG_AND_PLAY)  # all that need neither a network nor a guide
 # The experts that stand for election where there is a guide, beside the classical ones.
 GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}
 
@@ -52,8 +54,8 @@ def expert(
     """
     if name in NUMPY:
         return NUMPY[name]
-    if name == PLUG_AND_PLAY:
-        return partial(plug_and_play, start=kriged, device=device, follow=follow)
+    if name in PLUG_AND_PLAY:
+        return partial(plug_and_play, sizes=PLUG_AND_PLAY[name], start=kriged, device=device, follow=follow)
     return partial(
         deep_prior,
         name=name,

@@ -2,8 +2,9 @@
 
 The presets of the GAP and DHP papers return the network's image as it is. The lean one adds what the network
 left over: the residual at the observed pixels, carried into the gap by the harmonic surface, so that the fill
-meets the rim without a step. Source: GAP paper, section 2.2 and appendix A.1; DHP paper, section 3; the lean
-network's width, averaging and stopping are our own.
+meets the rim without a step. Where many bands share one mask, it is fitted to their principal images, in proportion to
+these images' strength; what they leave over is part of that residual. Source: GAP paper, section 2.2 and appendix A.1;
+DHP paper, section 3; the lean network's width, averaging, stopping and subspace are our own.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from ..energy import MaskEnergy
 from ..fitting import fit
 from ..observation import Cube, Mask, Observation
 from ..presets import Preset, preset
+from ..principal import find_principal
 from .laplace import fill_harmonic, harmonic
 
 _CHECK_SHARE = 0.05
+_MANY_BANDS = 20  # that principal images stand for
 
 
 def deep_prior(
@@ -58,7 +61,7 @@ def deep_prior(
         if not part(0.0):  # no time is left, and one iteration alone can take long
             out[numbers] = harmonic(window)
         else:
-            out[numbers] = _fit_group(window, chosen, seed + place, device, network_input, part)
+            out[numbers] = _fit(window, chosen, seed + place, device, network_input, part)
     # Of a band that is not seen here at all, the network says nothing: its mean is the best guess.
     out[~observation.observed.any(axis=(1, 2))] = 0.0
     return _meet_rim(observation, out) if chosen.meet_rim else observation.keep_observed(out)
@@ -83,6 +86,25 @@ def denoised(
         chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
     window = Observation(values, observed, ~observed)
     return _fit_group(window, chosen, seed, device or torch.device("cpu"), "noise", follow).astype(np.float32)
+
+
+def _fit(
+    window: Observation,
+    chosen: Preset,
+    seed: int,
+    device: torch.device,
+    network_input: str,
+    follow: Callable[[float], bool],
+) -> NDArray[np.float64] | NDArray[np.float32]:
+    """The network's image of all bands, by way of principal images where the preset and the masks allow it."""
+    observed = window.observed
+    if not chosen.meet_rim or len(observed) < _MANY_BANDS or not (observed == observed[:1]).all():
+        return _fit_group(window, chosen, seed, device, network_input, follow)
+    found = find_principal([(window.values, observed)])
+    images = found.images(np.where(observed, window.values, found.mean[:, None, None]))
+    seen = np.ascontiguousarray(np.broadcast_to(observed[:1], images.shape))
+    few = Observation(images, seen, ~seen)
+    return found.back(_fit_group(few, chosen, seed, device, network_input, follow)) + found.mean[:, None, None]
 
 
 def _fit_group(

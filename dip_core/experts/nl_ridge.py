@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,13 +41,17 @@ _KERNEL = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
 
 @dataclass(frozen=True)
 class Groups:
-    """Patch side, patches a group in both stages, half the search window, and the step between references."""
+    """Patch side, patches a group in both stages, half the search window, and the step between references.
+
+    ``thin``: every n-th row and column of a patch is compared; smooth images lose nothing by it.
+    """
 
     patch: int
     first: int
     second: int
     reach: int = 18
     step: int = 4
+    thin: int = 1
 
 
 # Steps of 2 to 4 change little (0.02 dB at most on four scenes) and take two to five times as long. Groups of more patches
@@ -79,7 +83,7 @@ def nl_ridge(
     power = _power(images, seen)
     sizes = groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)
     patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
-    sizes = Groups(patch, sizes.first, sizes.second, sizes.reach, min(sizes.step, patch))
+    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch))
     device = with_double(device)
     noisy = torch.from_numpy(extended(images, seen)).to(device)
     mask = torch.from_numpy(seen).to(device)
@@ -272,11 +276,11 @@ def _match(guide: Tensor, mask: Tensor, tops: list[int], lefts: list[int], sizes
     ``(reference, patch)``. Patches that hold unobserved pixels are taken last.
     """
     channels, rows, columns = guide.shape
-    patch, reach = sizes.patch, sizes.reach
+    patch, reach, thin = sizes.patch, sizes.reach, sizes.thin
     high = max(0, tops[0] - reach), min(rows, tops[-1] + patch + reach)
     part = guide[:, high[0] : high[1]]
-    box_down = _boxes([top - high[0] for top in tops], patch, part.shape[1], guide.device)
-    box_right = _boxes(lefts, patch, columns, guide.device)
+    box_down = _boxes([top - high[0] for top in tops], patch, part.shape[1], guide.device)[:, ::thin]
+    box_right = _boxes(lefts, patch, columns, guide.device)[:, ::thin]
     row, column = torch.tensor(tops, device=guide.device), torch.tensor(lefts, device=guide.device)
     side = 2 * reach + 1
     shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
@@ -284,10 +288,11 @@ def _match(guide: Tensor, mask: Tensor, tops: list[int], lefts: list[int], sizes
     distances = torch.empty((len(shifts), len(tops), len(lefts)), device=guide.device)
     ahead = torch.nn.functional.pad(part[None], (reach, reach, reach, reach))[0]
     wide = columns + 2 * reach
+    part = part[:, ::thin, ::thin]
     # All shifts to the right, for one or more shifts down, as a view of the padded image.
-    strides = (wide, 1, ahead.stride(0), wide, 1)
-    batch = min(side, max(1, _WORKING_FLOATS // (part.shape[1] * columns * side)))
-    squares = torch.empty((batch, side, part.shape[1], columns), device=guide.device)
+    strides = (wide, 1, ahead.stride(0), thin * wide, thin)
+    batch = min(side, max(1, _WORKING_FLOATS // (part.shape[1] * part.shape[2] * side)))
+    squares = torch.empty((batch, side, *part.shape[1:]), device=guide.device)
     difference = torch.empty_like(squares)
     for begin in range(0, side, batch):
         some = min(batch, side - begin)
