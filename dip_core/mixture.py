@@ -187,7 +187,8 @@ def _thin(samples: Samples, kept: NDArray[np.int64]) -> Samples:
 def _weighted(name: str, samples: Samples, errors: NDArray[np.float64], by_class: bool, by_level: bool) -> Rule:
     """The rule whose weights minimise the squared error of the mixture."""
     pooled = errors.T @ errors / max(len(errors), 1)
-    limits = np.quantile(samples.roughness, np.arange(1, LEVELS) / LEVELS) if by_level else np.zeros(0)
+    shares = np.arange(1, LEVELS) / LEVELS if by_level else np.zeros(0)
+    limits: NDArray[np.float64] = np.quantile(samples.roughness.astype(np.float64), shares)
     level = np.searchsorted(limits, samples.roughness)
     weights = np.empty((len(limits) + 1, CLASSES, errors.shape[1]))
     for number in np.ndindex(len(limits) + 1, CLASSES if by_class else 1):

@@ -1,10 +1,10 @@
 """The *uncertainty* of a filled pixel: a standard deviation from what is known of the pixel, calibrated on hold-outs.
 
-The logarithm of the error's variance is linear: ``log v = a_class + b log roughness + c log spread``. The *class* is that
-of the distance to the nearest observed pixel, *roughness* the variance of the observed pixels around, *spread* the
-variance among the experts. ``a, b, c`` maximise the likelihood of normal errors with these variances (a gamma regression
-of the squared errors, convex in the coefficients); *b* and *c* are not negative. Variances that are products of powers
-leave errors with shorter tails than sums of such terms do.
+The logarithm of the error's variance is linear: ``log v = a_class + b log roughness + c log spread``. The *class* is
+that of the distance to the nearest observed pixel, *roughness* the variance of the observed pixels around, *spread* the
+variance among the experts. ``a, b, c`` maximise the likelihood of normal errors with these variances (a gamma
+regression of the squared errors, convex in the coefficients); *b* and *c* are not negative. Variances that are products
+of powers leave errors with shorter tails than sums of such terms do.
 
 A factor a band then lets one standard deviation cover 68 % of the hidden pixels and two cover 95 %. What tails are left
 keep both from being met at once: the factor is a geometric mean of what either wants, in which one standard deviation

@@ -211,7 +211,9 @@ def test_without_validation_the_roughness_is_the_variance():
     chosen = unvalidated(empty, 2)
     assert chosen.used == [1] and len(chosen.samples) == 0 and chosen.scores == {}
     kind, band = np.zeros(3, int), np.array([0, 1, 1])
-    np.testing.assert_allclose(chosen.spread.deviation(kind, band, np.ones(3), np.array([1.0, 4.0, 0.0])), [1, 2, 0.01], rtol=1e-3)
+    np.testing.assert_allclose(
+        chosen.spread.deviation(kind, band, np.ones(3), np.array([1.0, 4.0, 0.0])), [1, 2, 0.01], rtol=1e-3
+    )
     only = samples(noise(1.0), names=("paper_composite",))
     assert unvalidated(only, 2).used == [0]
 

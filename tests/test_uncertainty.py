@@ -13,8 +13,11 @@ COUNT = 20_000
 def facts(seed=0, count=COUNT):
     """Class, band, spread and roughness of pixels."""
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 3, count), rng.integers(0, 2, count), np.exp(rng.normal(size=count)), np.exp(
-        rng.normal(size=count)
+    return (
+        rng.integers(0, 3, count),
+        rng.integers(0, 2, count),
+        np.exp(rng.normal(size=count)),
+        np.exp(rng.normal(size=count)),
     )
 
 

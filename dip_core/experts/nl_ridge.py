@@ -54,8 +54,8 @@ class Groups:
     thin: int = 1
 
 
-# Steps of 2 to 4 change little (0.02 dB at most on four scenes) and take two to five times as long. Groups of more patches
-# than a patch has pixels lose: 40 beat 55 by 0.01 to 0.06 dB for patches of 7 x 7.
+# Steps of 2 to 4 change little (0.02 dB at most on four scenes) and take two to five times as long. Groups of more
+# patches than a patch has pixels lose: 40 beat 55 by 0.01 to 0.06 dB for patches of 7 x 7.
 WEAK = Groups(7, 18, 40, step=5)
 STRONG = Groups(9, 18, 64, step=6)
 LARGE = Groups(11, 18, 64, step=6)

@@ -46,8 +46,8 @@ def plug_and_play(
 ) -> Cube:
     """Fill the target pixels; ``(band, row, column)``.
 
-    ``sizes`` of the patches and their groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the share that is done; by returning False it makes
-    the pass under way the last one.
+    ``sizes`` of the patches and their groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the share
+    that is done; by returning False it makes the pass under way the last one.
     """
     inside: Mask = np.any(observation.observed | observation.target, axis=0)
     missing: Mask = np.any(observation.target & ~observation.observed, axis=0)
