@@ -9,6 +9,7 @@ on them and stops when it has long been the best (early stopping).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable
@@ -170,8 +171,10 @@ def _optimiser(fitted: list[Tensor], schedule: Schedule) -> torch.optim.Optimize
             fitted, schedule.learning_rate, max_iter=1, max_eval=26, history_size=10, line_search_fn="strong_wolfe"
         )
     # One kernel for all weights, where there is one: networks of a hundred small tensors wait for calls otherwise.
-    fused = all(tensor.device.type in ("cpu", "cuda") for tensor in fitted)
-    return torch.optim.Adam(fitted, schedule.learning_rate, fused=fused)
+    if all(tensor.device.type in ("cpu", "cuda") for tensor in fitted):
+        with contextlib.suppress(RuntimeError):  # before torch 2.4 there is none on the CPU
+            return torch.optim.Adam(fitted, schedule.learning_rate, fused=True)
+    return torch.optim.Adam(fitted, schedule.learning_rate)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor, evaluate: Callable[[], tuple[Tensor, Tensor]]) -> None:

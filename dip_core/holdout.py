@@ -21,6 +21,7 @@ BLOCK = 64
 SHARE = 0.12  # of the observed pixels, at most, in one draw
 _SMALLEST_BLOCK = 8
 _TRIES = 12
+_MOST_REFUSED = 300  # blocks of one size that lie too deep, before smaller ones are tried
 _ENOUGH = 0.5  # of the most that may be hidden: less, and smaller blocks are tried too
 _PATTERNS = 4  # shifted ones of which a draw may take blocks
 
@@ -32,7 +33,8 @@ def draw(
 
     ``pattern``: the target pixels of this window, or of another of the same shape with more gaps. ``deepest``: the
     distance to the nearest observed pixel that few hidden pixels may exceed, if that can be. Where gaps lie close
-    together, a whole piece of the pattern would join several of them, so narrower pieces are hidden there.
+    together, a whole piece of the pattern would join several of them, so narrower pieces are hidden there; the
+    narrowest, however deep, where nothing meets the limit.
     """
     most = share * np.count_nonzero(observed)
     hidden = np.zeros(observed.shape, bool)
@@ -41,7 +43,10 @@ def draw(
     while np.count_nonzero(hidden) < wanted and size >= _SMALLEST_BLOCK:  # in a small window no large block fits
         _draw(observed, pattern, rng, most, size, deepest, hidden)
         size //= 2
-    return hidden if hidden.any() or not math.isfinite(deepest) else draw(observed, pattern, rng, share)
+    if not hidden.any() and math.isfinite(deepest):
+        _draw(observed, pattern, rng, most, _SMALLEST_BLOCK, math.inf, hidden)
+        return hidden if hidden.any() else draw(observed, pattern, rng, share)
+    return hidden
 
 
 def expected(observed: Mask, pattern: Mask, share: float = SHARE) -> float:
@@ -94,31 +99,35 @@ def _draw(
     hidden: Mask,
 ) -> None:
     """Add blocks of ``size`` pixels to ``hidden`` until the next would make more than ``most`` hidden pixels."""
+    total, refused = np.count_nonzero(hidden), 0
     for _ in range(_PATTERNS):
-        for block in _blocks_of(_best_shift(observed & ~hidden, pattern, rng) & observed, rng, size):
-            if math.isfinite(deepest) and _depth(block, observed & ~hidden, deepest) > deepest:
+        shifted = _best_shift(observed & ~hidden, pattern, rng) & observed
+        for cut, block in _blocks_of(shifted, rng, size):
+            if math.isfinite(deepest) and _depth(cut, block, observed, hidden, deepest) > deepest:
+                refused += 1
+                if refused == _MOST_REFUSED:
+                    return
                 continue
-            if np.count_nonzero(hidden) + np.count_nonzero(block) <= most:
-                hidden |= block
-            elif hidden.any():
+            if total + np.count_nonzero(block) <= most:
+                total += np.count_nonzero(block & ~hidden[cut])
+                hidden[cut] |= block
+            elif total:
                 return
 
 
-def _depth(block: Mask, observed: Mask, reach: float) -> float:
+def _depth(cut: tuple[slice, ...], block: Mask, observed: Mask, hidden: Mask, reach: float) -> float:
     """How deep most pixels of a block would lie: the 90th percentile of their distances to what stays observed.
 
     Of the band that has most pixels in the block; distances beyond ``reach`` may come out shorter than they are.
     """
     band = int(block.sum(axis=(1, 2)).argmax())
-    rows, columns = np.nonzero(block[band])
     margin = math.ceil(reach) + 2
-    cut = (
-        slice(max(0, rows.min() - margin), rows.max() + margin + 1),
-        slice(max(0, columns.min() - margin), columns.max() + margin + 1),
-    )
-    inside = block[band][cut]
-    left = observed[band][cut] & ~inside
-    return float(np.percentile(distance_to(left)[inside], 90.0))
+    starts = [max(0, side.start - margin) for side in cut[1:]]
+    around = tuple(slice(start, side.stop + margin) for start, side in zip(starts, cut[1:]))
+    inside = tuple(slice(side.start - start, side.stop - start) for start, side in zip(starts, cut[1:]))
+    left = observed[band][around] & ~hidden[band][around]
+    left[inside] &= ~block[band]
+    return float(np.percentile(distance_to(left)[inside][block[band]], 90.0))
 
 
 def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask:
@@ -134,15 +143,14 @@ def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask
     return best
 
 
-def _blocks_of(mask: Mask, rng: np.random.Generator, size: int) -> Iterator[Mask]:
-    """The mask cut into blocks, in random order; blocks without any pixel are left out."""
-    rows, columns = mask.shape[1:]
+def _blocks_of(mask: Mask, rng: np.random.Generator, size: int) -> Iterator[tuple[tuple[slice, slice, slice], Mask]]:
+    """The mask cut into blocks, in random order: where they are, and the mask there. Empty ones are left out."""
+    bands, rows, columns = mask.shape
     tops, lefts = range(-(size // 2), rows, size), range(-(size // 2), columns, size)
     corners = [(top, left) for top in tops for left in lefts]
     for place in rng.permutation(len(corners)):
         top, left = corners[place]
-        cut = (slice(None), slice(max(top, 0), top + size), slice(max(left, 0), left + size))
+        down, right = slice(max(top, 0), min(top + size, rows)), slice(max(left, 0), min(left + size, columns))
+        cut = (slice(0, bands), down, right)
         if mask[cut].any():
-            block = np.zeros(mask.shape, bool)
-            block[cut] = mask[cut]
-            yield block
+            yield cut, mask[cut]

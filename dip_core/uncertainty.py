@@ -23,6 +23,8 @@ from scipy.optimize import minimize
 
 ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
 _FLOOR = 1e-4  # variance, standardised, that is added before logarithms are taken
+# Squared errors below this count as this: in flat parts of a scene they are 0, and say nothing of the rest of it.
+_LEAST_SQUARE = 1e-5
 _SHORTEST, _LONGEST = np.log(1e-12), np.log(1e6)  # of the variance
 _STEEPEST = 2.0  # power
 _SHRINKAGE = 50.0  # pulls the classes together as so many samples of each would
@@ -59,9 +61,10 @@ def fit(
     """The model of squared errors ``square``; all arguments but the numbers are ``(sample,)``, standardised."""
     if not len(square):
         return as_rough(classes, bands)
+    square = np.maximum(square, _LEAST_SQUARE)
     some = slice(None, None, -(-len(square) // _MOST))
-    raw = _regress(square[some], kind[some], np.stack([roughness, spread])[:, some], classes, bands)
-    ratio = np.sqrt(square) / raw.deviation(kind, band, spread, roughness)
+    raw = _regress(square[some], kind[some], np.stack([roughness, spread])[:, some], classes)
+    ratio = np.sqrt(square) / raw.deviation(kind, np.zeros_like(band), spread, roughness)
     factors = np.full(bands, _factor(ratio))
     for number in range(bands):
         own = band == number
@@ -75,8 +78,11 @@ def as_rough(classes: int, bands: int) -> Spread:
     return Spread(np.zeros(classes), np.array([1.0, 0.0]), np.ones(bands))
 
 
-def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int, bands: int) -> Spread:
+def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int) -> Spread:
+    """The model without factors."""
     logarithms = np.log(terms.astype(np.float64) + _FLOOR)
+    middle = logarithms.mean(axis=1, keepdims=True)
+    logarithms -= middle  # so that levels and powers do not stand in for each other
     varied = logarithms.std(axis=1) > 1e-9  # a term that is the same everywhere is no different from the level
     count = np.bincount(kind, minlength=classes).astype(np.float64)
     start = np.clip(np.log(max(float(square.mean()), 1e-12)), _SHORTEST, _LONGEST)
@@ -93,9 +99,12 @@ def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int, bands
         return float(np.sum(logarithm + ratio) + 0.5 * _SHRINKAGE * apart @ apart) / len(square), gradient / len(square)
 
     bounds = [(_SHORTEST, _LONGEST)] * classes + [(0.0, _STEEPEST if each else 0.0) for each in varied]
-    found = minimize(loss, np.append(np.full(classes, start), [0.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).x
-    levels = np.where(count > 0, found[:classes], np.average(found[:classes], weights=count))
-    return Spread(levels, found[classes:], np.ones(bands))
+    first = np.append(np.full(classes, start), [0.0, 0.0])
+    close = {"ftol": 1e-12, "gtol": 1e-8, "maxiter": 500}
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=close).x
+    levels, powers = found[:classes], found[classes:]
+    levels = np.where(count > 0, levels, np.average(levels, weights=count)) - float(powers @ middle[:, 0])
+    return Spread(levels, powers, np.ones(1))
 
 
 def _factor(ratio: NDArray[np.float64]) -> float:

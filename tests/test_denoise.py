@@ -20,7 +20,7 @@ from dip_core.denoising import Settings, experts_of
 from dip_core.denoising import denoise as denoise_array
 from dip_core.errors import InvalidJob, NothingObserved
 from dip_core.experts.eigen_prior import eigen_prior
-from dip_core.experts.nl_ridge import _inverse, nl_ridge
+from dip_core.experts.nl_ridge import LARGE, WEAK, Groups, _inverse, find_groups, nl_ridge, nl_ridge_pair
 from dip_core.fitting import Schedule
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.noise import levels, neighbour_correlation
@@ -165,6 +165,34 @@ def test_images_smaller_than_a_search_window(shape):
     estimate = nl_ridge(image, np.ones(shape, bool))
     assert estimate.shape == image.shape and np.isfinite(estimate).all()
     assert np.abs(estimate).max() <= np.abs(image).max() + 1e-5
+
+
+def test_the_weaker_an_image_the_larger_its_patches():
+    """A strong image of 20 noise variances and a weak one of a tenth: each has the error of the size that suits it."""
+    clean = np.stack([cube(1)[0], cube(1)[0]])
+    clean = (clean - clean.mean()) / clean.std() * np.sqrt([20.0, 0.1])[:, None, None]
+    noisy = (clean + np.random.default_rng(0).normal(size=clean.shape)).astype(np.float32)
+    seen = np.ones(clean.shape[1:], bool)
+    pair, small, large = nl_ridge_pair(noisy, seen), *(nl_ridge(noisy, seen, groups=size) for size in (WEAK, LARGE))
+    errors = [[rmse(found[channel], clean[channel]) for found in (pair, small, large)] for channel in (0, 1)]
+    assert errors[0][1] < errors[0][2] and errors[1][1] > errors[1][2]  # small ones suit it only
+    for pair_error, *others in errors:
+        assert pair_error < 1.05 * min(others)
+    assert (nl_ridge_pair(noisy, ~seen) == 0).all()
+
+
+def test_groups_found_in_every_second_pixel_are_as_alike():
+    """Of a smooth image; without thinning the members are the nearest by definition."""
+    image = torch.from_numpy(ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(1, 64, 64)), (0, 2, 2)))
+    image, mask = (image / image.std()).float(), torch.ones((64, 64), dtype=torch.bool)
+    inside = (torch.arange(15)[:, None] * 64 + torch.arange(15)).reshape(-1)
+
+    def difference(thin):
+        groups = find_groups(image, mask, Groups(15, 20, 20, 12, 12, thin), 20)
+        patches = image.reshape(-1)[groups[:, :, None] + inside]
+        return float((patches - patches[:, :1]).square().mean())
+
+    assert difference(1) <= difference(2) < 1.02 * difference(1) < 1.0
 
 
 def test_unobserved_pixels_never_spread():

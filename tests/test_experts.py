@@ -7,6 +7,7 @@ import pytest
 from core_scenes import landscape, stripes
 from scipy import ndimage, special
 
+from dip_core import prior
 from dip_core.experts import CLASSICAL, FILLERS, expert
 from dip_core.experts.bands import borrow
 from dip_core.experts.kriging import Variogram, fit_variogram, kriging_weights, matern
@@ -433,6 +434,27 @@ def test_the_lean_prior_learns_and_meets_the_rim():
     rim = gap[1:] != gap[:-1]
     inner = ~gap[1:] & ~gap[:-1]
     assert np.mean(step[:, rim]) < 1.5 * np.mean(step[:, inner])
+
+
+@pytest.mark.parametrize(("bands", "alike", "images"), [(24, True, 3), (24, False, 24), (4, True, 4)])
+def test_the_lean_prior_fits_principal_images_of_many_bands_with_one_mask(monkeypatch, bands, alike, images):
+    """24 bands of three materials are three images; bands with masks of their own, and few bands, stay as they are."""
+    made = []
+    network = prior.network
+    monkeypatch.setattr(
+        prior, "network", lambda preset, count, inputs: made.append(count) or network(preset, count, inputs)
+    )
+    mixing = np.random.default_rng(0).normal(size=(bands, 3)).astype(np.float32)
+    truth = np.tensordot(mixing, (landscape(3, 48, 60) - 125) / 40, axes=1).astype(np.float32)
+    gap = np.broadcast_to(stripes(48, 60), truth.shape).copy()
+    if not alike:
+        gap[0] = stripes(48, 60, shift=7)
+    observation = observe(truth, gap)
+    fill = run("deep_prior", observation, seed=0, iterations=30)
+    assert made == [images]
+    np.testing.assert_array_equal(fill[~gap], truth[~gap])
+    # After 30 iterations the network knows little: what it leaves over is carried in from the rim.
+    assert rmse(fill, truth, gap) < 0.6 * truth[gap].std()
 
 
 def test_the_papers_networks_stay_within_the_range_of_the_data():

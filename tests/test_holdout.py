@@ -73,7 +73,7 @@ def test_bands_keep_their_offsets():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_where_gaps_lie_close_hidden_pixels_are_no_deeper_than_they(seed):
-    """Gaps of 18 rows, 14 rows apart: a whole piece of the pattern between them would make one gap of 50 rows and more."""
+    """Gaps of 18 rows, 14 rows apart: a whole piece of the pattern between them would make one of 50 rows."""
     observed, gap = masks(thick=18, period=32)
     deepest = 1.2 * np.percentile(ndimage.distance_transform_edt(gap[0])[gap[0]], 95)
     free = holdout.draw(observed, gap, rng(seed))

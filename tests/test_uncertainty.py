@@ -53,9 +53,12 @@ def test_more_roughness_never_makes_a_pixel_more_certain():
 
 
 def test_a_class_without_samples_has_the_mean_level():
+    """The mean over samples, not over classes: nine tenths of these are of class 0."""
     kind, band, spread, rough = facts()
+    kind = np.where(np.arange(COUNT) % 10 > 0, 0, kind)
     model = uncertainty.fit(np.square(errors(kind, spread, rough)), kind, band, spread, rough, 5, 2)
-    assert model.levels[:3].min() < model.levels[4] < model.levels[:3].max()
+    count = np.bincount(kind, minlength=3)
+    assert model.levels[3] == model.levels[4] == pytest.approx(np.average(model.levels[:3], weights=count))
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-9, 1e3])
@@ -69,6 +72,20 @@ def test_any_size_of_error_and_flat_scenes_give_finite_deviations(size, flat):
     assert np.isfinite(deviation).all() and (deviation > 0).all()
     extreme = found.deviation(kind, band, spread * 1e12, rough * 1e12)
     assert np.isfinite(extreme).all()
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-6])
+@pytest.mark.parametrize("flat", [0.5, 0.72])
+def test_flat_parts_do_not_make_the_others_certain(error, flat):
+    """Water that is clipped to one value is filled without error, which says nothing of the land."""
+    kind, band, spread, rough = facts()
+    still = np.random.default_rng(3).random(COUNT) < flat
+    found = np.where(still, error, errors(kind, spread, rough))
+    spread, rough = np.where(still, 0.0, spread), np.where(still, 0.0, rough)
+    model = uncertainty.fit(np.square(found), kind, band, spread, rough, 3, 2)
+    ratio = np.abs(found / model.deviation(kind, band, spread, rough))[~still]
+    assert np.mean(ratio <= 1) == pytest.approx(0.683, abs=0.12)
+    assert np.mean(ratio <= 2) == pytest.approx(0.954, abs=0.08)
 
 
 def test_nothing_to_fit_to():

@@ -26,6 +26,7 @@ from .laplace import fill_harmonic, harmonic
 
 _CHECK_SHARE = 0.05
 _MANY_BANDS = 20  # that principal images stand for
+_FEWEST_PIXELS = 50  # that tell what they are
 
 
 def deep_prior(
@@ -98,12 +99,13 @@ def _fit(
 ) -> NDArray[np.float64] | NDArray[np.float32]:
     """The network's image of all bands, by way of principal images where the preset and the masks allow it."""
     observed = window.observed
-    if not chosen.meet_rim or len(observed) < _MANY_BANDS or not (observed == observed[:1]).all():
+    alike = len(observed) >= _MANY_BANDS and bool((observed == observed[:1]).all())
+    if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < _FEWEST_PIXELS:
         return _fit_group(window, chosen, seed, device, network_input, follow)
     found = find_principal([(window.values, observed)])
     images = found.images(np.where(observed, window.values, found.mean[:, None, None]))
-    seen = np.ascontiguousarray(np.broadcast_to(observed[:1], images.shape))
-    few = Observation(images, seen, ~seen)
+    target = window.target.any(axis=0)
+    few = Observation(images, *(np.broadcast_to(mask, images.shape).copy() for mask in (observed[0], target)))
     return found.back(_fit_group(few, chosen, seed, device, network_input, follow)) + found.mean[:, None, None]
 
 

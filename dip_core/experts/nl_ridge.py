@@ -83,7 +83,7 @@ def nl_ridge(
     power = _power(images, seen)
     sizes = groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)
     patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
-    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch))
+    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch), thin=min(sizes.thin, (patch + 1) // 2))
     device = with_double(device)
     noisy = torch.from_numpy(extended(images, seen)).to(device)
     mask = torch.from_numpy(seen).to(device)

@@ -46,8 +46,8 @@ def plug_and_play(
 ) -> Cube:
     """Fill the target pixels; ``(band, row, column)``.
 
-    ``sizes`` of the patches and their groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the share
-    that is done; by returning False it makes the pass under way the last one.
+    ``sizes`` of the patches and their groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the
+    share that is done; by returning False it makes the pass under way the last one.
     """
     inside: Mask = np.any(observation.observed | observation.target, axis=0)
     missing: Mask = np.any(observation.target & ~observation.observed, axis=0)
@@ -91,7 +91,7 @@ def _passes(
     known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(missing).to(device)
     patch = min(sizes.patch, (min(inside.shape) + 1) // 2)
-    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch))
+    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch), thin=min(sizes.thin, (patch + 1) // 2))
     scale = float(np.sqrt(np.square(first[:, inside], dtype=np.float64).mean(axis=1).sum()))
     now = before = start
     alike = torch.zeros(0)
