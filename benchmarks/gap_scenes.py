@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from benchmarks import common, grass, peers
 from dip_core import baseline, devices, holdout, quality, slc
-from dip_core.experts import FILLERS, FINE_PATCHES, GUIDED
+from dip_core.experts import FILLERS, GUIDED
 from dip_core.experts.bands import borrow
 from dip_core.gaps import find_gaps
 from dip_core.guide import Guide
@@ -186,9 +186,8 @@ def measure(
     standard = common.standard_of(pixels, observed)
     scored = case.scored & target
     seen = Observation(standard.apply(pixels, observed), observed, target, shown)
-    stood = runs["best"]["heldout_scores"]
-    names = [name for name in (*FILLERS, *(GUIDED if case.guide else ())) if name != FINE_PATCHES or name in stood]
-    if with_network or "deep_prior" in stood:
+    names = [*FILLERS, *(GUIDED if case.guide else ())]
+    if with_network or "deep_prior" in runs["best"]["heldout_scores"]:
         names.append("deep_prior")
     costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
     notes: dict[str, str] = {}

@@ -27,7 +27,6 @@ OWN = (
     "biharmonic",
     "kriging",
     "plug_and_play",
-    "plug_and_play_fine",
     "guided",
     "similar",
     "deep_prior",

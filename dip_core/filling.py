@@ -23,7 +23,7 @@ from .devices import resolve
 from .errors import InvalidJob
 from .events import Result
 from .executors import DaskExecutor, LocalExecutor, executor
-from .experts import CLASSICAL, FILLERS, FINE_PATCHES, GUIDED
+from .experts import CLASSICAL, FILLERS, GUIDED
 from .experts.deep_prior import cost, memory
 from .job import Compute, Outputs
 from .mixture import Mixture, Samples, elect, unvalidated
@@ -40,9 +40,6 @@ from .writer import RasterWriter
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: about a minute on
 # two cores, and the same on a GPU.
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
-# Pixels of a scene up to which a second run of plug and play, with small patches, takes part in METHOD best: it lowers
-# the error by half a percent, and takes some ten seconds on two cores.
-_TWICE = {"cpu": 512 * 512, "mps": 512 * 512, "cuda": 8192 * 8192}
 _ROUNDS_WITH_NETWORK = 2
 _MOST_ROUNDS = 3
 _HIDDEN_PIXELS = 3_000  # in all rounds together
@@ -150,9 +147,6 @@ def plan(job: FillJob, known: Survey) -> Plan:
     names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)
-    if job.method == "best" and scene.grid.width * scene.grid.height > _TWICE[device.type]:
-        names = tuple(name for name in names if name != FINE_PATCHES)
-        skipped[FINE_PATCHES] = "it would take about as long again as plug and play with large patches"
     if with_network:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:

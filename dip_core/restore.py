@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .devices import resolve, set_threads
-from .experts import CLASSICAL, NUMPY, PLUG_AND_PLAY, expert
+from .experts import NUMPY, expert
 from .experts.bands import borrow
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
@@ -81,9 +81,6 @@ def run_experts(
         set_threads(options.threads)
         device = resolve(options.device)
     found: dict[str, Cube] = {}
-    kriged = None
-    if "kriging" not in names and sum(name in PLUG_AND_PLAY for name in names) > 1:
-        kriged = CLASSICAL["kriging"](observation)  # what they all start from
     for place, name in enumerate(names):
 
         def part(fraction: float, place: int = place) -> bool:
@@ -95,7 +92,7 @@ def run_experts(
             device=device,
             network_input=options.network_input,
             iterations=options.iterations,
-            kriged=found.get("kriging", kriged),
+            kriged=found.get("kriging"),
             follow=part,
         )
         found[name] = run(observation)

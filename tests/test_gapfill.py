@@ -117,15 +117,12 @@ def test_the_same_seed_gives_the_same_files(tmp_path, scene, method, few_iterati
 
 
 def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene, few_iterations, monkeypatch):
-    """Small patches stand for election on a small scene; on a larger one the report says why they do not."""
-    missing = "Plug and play, small patches did not stand for election: "
-    _, paths, _ = fill(tmp_path / "small", scene, "best", **FAST_NETWORK)
-    assert "plug_and_play_fine" in record_of(paths["report"])["data"]["scores"]
-    monkeypatch.setattr(filling, "_TWICE", dict.fromkeys(filling._TWICE, 90 * 110 - 1))
-    _, paths, _ = fill(tmp_path / "large", scene, "best", **FAST_NETWORK)
-    assert "plug_and_play_fine" not in record_of(paths["report"])["data"]["scores"]
+    """The deep prior stands for election on a small scene; where it costs too much, the report says why it does not."""
+    monkeypatch.setattr(filling, "AFFORDABLE", dict.fromkeys(filling.AFFORDABLE, 1.0))
+    _, paths, _ = fill(tmp_path / "dear", scene, "best", **FAST_NETWORK)
+    assert "deep_prior" not in record_of(paths["report"])["data"]["scores"]
     with open(paths["report"], encoding="utf-8") as page:
-        assert missing in page.read()
+        assert "Deep prior (lean) did not stand for election: " in page.read()
 
 
 def test_a_scene_without_gaps_is_copied(tmp_path, whole):

@@ -17,8 +17,7 @@ from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
-from .nl_ridge import Groups
-from .plug_and_play import COARSE, FINE, plug_and_play
+from .plug_and_play import plug_and_play
 from .similar import similar
 
 Expert = Callable[[Observation], Cube]
@@ -29,9 +28,8 @@ CLASSICAL: dict[str, Expert] = {
     "biharmonic": biharmonic,
     "kriging": kriging,
 }
-FINE_PATCHES = "plug_and_play_fine"
-PLUG_AND_PLAY: dict[str, Groups] = {"plug_and_play": COARSE, FINE_PATCHES: FINE}
-FILLERS = (*CLASSICAL, *PLUG_AND_PLAY)  # all that need neither a network nor a guide
+PLUG_AND_PLAY = "plug_and_play"
+FILLERS = (*CLASSICAL, PLUG_AND_PLAY)  # all that need neither a network nor a guide
 # The experts that stand for election where there is a guide, beside the classical ones.
 GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}
 
@@ -54,8 +52,8 @@ def expert(
     """
     if name in NUMPY:
         return NUMPY[name]
-    if name in PLUG_AND_PLAY:
-        return partial(plug_and_play, sizes=PLUG_AND_PLAY[name], start=kriged, device=device, follow=follow)
+    if name == PLUG_AND_PLAY:
+        return partial(plug_and_play, start=kriged, device=device, follow=follow)
     return partial(
         deep_prior,
         name=name,

@@ -28,8 +28,7 @@ from .nl_ridge import Groups, extended, find_groups, ridge_pass, smooth, with_do
 PASSES = 16
 _LEVELS = (0.15, 0.025)  # of the first and the last pass, in square roots of the scene's whole variance
 _MOMENTUM = 0.85
-COARSE = Groups(patch=15, first=20, second=20, reach=12, step=12, thin=2)
-FINE = Groups(patch=9, first=20, second=20, reach=12, step=7)  # a little worse alone, and unlike enough to mix
+_SIZES = Groups(patch=15, first=20, second=20, reach=12, step=12, thin=2)
 _MATCHED = 4  # passes for which groups are found once
 _STARTS = (0, 6, 3, 9)  # where the grid of reference patches begins, in turn
 _COMPONENTS = 6  # that are denoised; what they leave over keeps its kriged value
@@ -39,15 +38,14 @@ _LEAST_POWER = 1e-6  # of the strongest component, below which one is rounding
 def plug_and_play(
     observation: Observation,
     *,
-    sizes: Groups = COARSE,
     start: Cube | None = None,
     device: torch.device | None = None,
     follow: Callable[[float], bool] = lambda fraction: True,
 ) -> Cube:
     """Fill the target pixels; ``(band, row, column)``.
 
-    ``sizes`` of the patches and their groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the
-    share that is done; by returning False it makes the pass under way the last one.
+    ``start``: the kriged fill, if it is at hand. ``follow`` is told the share that is done; by returning False it makes
+    the pass under way the last one.
     """
     inside: Mask = np.any(observation.observed | observation.target, axis=0)
     missing: Mask = np.any(observation.target & ~observation.observed, axis=0)
@@ -67,10 +65,10 @@ def plug_and_play(
     seen: Mask = ~widened.target | widened.observed  # what is put back
     device = with_double(device)
     if not (seen == seen[:1]).all():
-        found = _passes(fill - mean, seen, directions, inside, missing, sizes, device, follow) + mean
+        found = _passes(fill - mean, seen, directions, inside, missing, device, follow) + mean
     else:  # components are seen wherever bands are, and stand for them throughout
         first = np.tensordot(directions, fill - mean, axes=1)
-        last = _passes(first, seen[:1], np.eye(len(first)), inside, missing, sizes, device, follow)
+        last = _passes(first, seen[:1], np.eye(len(first)), inside, missing, device, follow)
         found = fill + np.tensordot(directions.T, last - first, axes=1)
     return observation.keep_observed(found)
 
@@ -81,7 +79,6 @@ def _passes(
     directions: NDArray[np.float64],
     inside: Mask,
     missing: Mask,
-    sizes: Groups,
     device: torch.device,
     follow: Callable[[float], bool],
 ) -> Cube:
@@ -90,8 +87,8 @@ def _passes(
     start = torch.from_numpy(extended(first, inside)).to(device)
     known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(missing).to(device)
-    patch = min(sizes.patch, (min(inside.shape) + 1) // 2)
-    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch), thin=min(sizes.thin, (patch + 1) // 2))
+    patch = min(_SIZES.patch, (min(inside.shape) + 1) // 2)
+    sizes = replace(_SIZES, patch=patch, step=min(_SIZES.step, patch), thin=min(_SIZES.thin, (patch + 1) // 2))
     scale = float(np.sqrt(np.square(first[:, inside], dtype=np.float64).mean(axis=1).sum()))
     now = before = start
     alike = torch.zeros(0)
