@@ -110,5 +110,6 @@ def _directions(fill: Cube, inside: Mask) -> NDArray[np.float64]:
     """The leading principal directions ``(component, band)`` of the pixels inside; none of a constant scene."""
     spectra = fill[:, inside].astype(np.float64)
     power, vectors = np.linalg.eigh(np.atleast_2d(np.cov(spectra)) if spectra.shape[1] > 1 else np.zeros((1, 1)))
+    vectors[np.ptp(spectra, axis=1) == 0] = 0.0  # a band that is not seen here takes no part, not even by rounding
     kept = np.flatnonzero(power > max(_LEAST_POWER * power[-1], 1e-12))[::-1][:_COMPONENTS]
     return vectors[:, kept].T
