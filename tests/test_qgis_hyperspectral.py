@@ -93,7 +93,7 @@ def test_model_denoises_and_super_resolves(provider, scene, cube, tmp_path):
     clean, fine = pixels(tmp_path / "clean.tif").astype(float), pixels(tmp_path / "fine.tif").astype(float)
     assert fine.shape == (BANDS, 3 * ROWS, 3 * COLUMNS)
     means = fine.reshape(BANDS, ROWS, 3, COLUMNS, 3).mean(axis=(2, 4))
-    # Away from the dead column, whose edge other bands share a little of when they are enlarged; a bicubic kernel's mean
+    # Away from the dead column, of whose edge other bands take a little when they are enlarged; a bicubic mean
     # over a pixel is not the pixel's, but near it.
     away = np.abs(np.arange(COLUMNS) - DEAD_COLUMN) > 3
     assert np.abs(means - clean)[DEAD_BAND + 1 :][..., away].max() < 20
