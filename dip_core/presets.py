@@ -78,7 +78,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
             dimensions=3,
             scaling="global",
         ),
-        # At the finest level, branches are joined by 1 x 1 convolutions: a third of the time, for the same error.
+        # At the finest level, branches are joined by 1 x 1 convolutions, which saves a third of the time.
         "deep_prior": Preset(
             Architecture(
                 down=(32,) * 4,

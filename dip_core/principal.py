@@ -17,7 +17,7 @@ from .observation import Cube, Mask
 
 _MOST = 10  # a rank of 10 loses nothing against 20 on four scenes; 5 loses up to 0.03 dB
 _LEAST_SHARE = 1e-6  # of the variance, below which an image is noise of the arithmetic
-_FEWEST = 50  # pixels seen by all bands for a basis of their own
+FEWEST = 50  # pixels seen by all bands for a basis of their own
 
 Piece = tuple[NDArray, Mask]  # a window's pixels and observed pixels, (band, row, column)
 
@@ -44,7 +44,7 @@ class Principal:
 def find_principal(pieces: Sequence[Piece]) -> Principal:
     """The principal images of windows of one scene, from pixels that all bands see if there are enough."""
     complete = [np.asarray(observed.all(axis=0)) for _, observed in pieces]
-    if sum(int(np.count_nonzero(seen)) for seen in complete) < _FEWEST:
+    if sum(int(np.count_nonzero(seen)) for seen in complete) < FEWEST:
         complete = [np.ones_like(seen) for seen in complete]
     samples = [sample_matrix(values, seen) for (values, _), seen in zip(pieces, complete) if seen.any()]
     sample = np.concatenate(samples, axis=1).astype(np.float64)

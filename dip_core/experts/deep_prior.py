@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from .. import holdout, prior
 from ..energy import MaskEnergy
 from ..fitting import fit
+from ..noise import MANY_BANDS
 from ..observation import Cube, Mask, Observation
 from ..presets import Preset, preset
-from ..principal import find_principal
+from ..principal import FEWEST, find_principal
 from .laplace import fill_harmonic, harmonic
 
 _CHECK_SHARE = 0.05
-_MANY_BANDS = 20  # that principal images stand for
-_FEWEST_PIXELS = 50  # that tell what they are
 
 
 def deep_prior(
@@ -99,8 +98,8 @@ def _fit(
 ) -> NDArray[np.float64] | NDArray[np.float32]:
     """The network's image of all bands, by way of principal images where the preset and the masks allow it."""
     observed = window.observed
-    alike = len(observed) >= _MANY_BANDS and bool((observed == observed[:1]).all())
-    if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < _FEWEST_PIXELS:
+    alike = len(observed) >= MANY_BANDS and bool((observed == observed[:1]).all())
+    if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < FEWEST:
         return _fit_group(window, chosen, seed, device, network_input, follow)
     found = find_principal([(window.values, observed)])
     images = found.images(np.where(observed, window.values, found.mean[:, None, None]))

@@ -53,6 +53,11 @@ class Groups:
     step: int = 4
     thin: int = 1
 
+    def within(self, shape: tuple[int, ...]) -> Groups:
+        """Sizes that fit an image ``(row, column)``: patches of half its shorter side at most."""
+        patch = min(self.patch, (min(shape) + 1) // 2)
+        return replace(self, patch=patch, step=min(self.step, patch), thin=min(self.thin, (patch + 1) // 2))
+
 
 # Steps of 2 to 4 change little (0.02 dB at most on four scenes) and take two to five times as long. Groups of more
 # patches than a patch has pixels lose: 40 beat 55 by 0.01 to 0.06 dB for patches of 7 x 7.
@@ -79,11 +84,9 @@ def nl_ridge(
     """
     if not seen.any():
         return np.zeros_like(images)
-    rows, columns = seen.shape
     power = _power(images, seen)
-    sizes = groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)
-    patch = min(sizes.patch, (min(rows, columns) + 1) // 2)
-    sizes = replace(sizes, patch=patch, step=min(sizes.step, patch), thin=min(sizes.thin, (patch + 1) // 2))
+    sizes = (groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)).within(seen.shape)
+    patch = sizes.patch
     device = with_double(device)
     noisy = torch.from_numpy(extended(images, seen)).to(device)
     mask = torch.from_numpy(seen).to(device)

@@ -87,8 +87,7 @@ def _passes(
     start = torch.from_numpy(extended(first, inside)).to(device)
     known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(missing).to(device)
-    patch = min(_SIZES.patch, (min(inside.shape) + 1) // 2)
-    sizes = replace(_SIZES, patch=patch, step=min(_SIZES.step, patch), thin=min(_SIZES.thin, (patch + 1) // 2))
+    sizes = _SIZES.within(inside.shape)
     scale = float(np.sqrt(np.square(first[:, inside], dtype=np.float64).mean(axis=1).sum()))
     now = before = start
     alike = torch.zeros(0)
@@ -98,7 +97,7 @@ def _passes(
         if number % _MATCHED == 0:
             begin = _STARTS[number // _MATCHED % len(_STARTS)]
             alike = find_groups(smooth(images), mask, sizes, sizes.second, wanted=wanted, first=begin)
-        denoised = ridge_pass(images, images, alike, patch)
+        denoised = ridge_pass(images, images, alike, sizes.patch)
         change = torch.tensordot(turn.T, (denoised - images) * level, dims=1)
         before, now = now, torch.where(known, start, ahead + change)
         if not follow((number + 1) / PASSES):
