@@ -41,8 +41,10 @@ from .writer import RasterWriter
 # two cores, and the same on a GPU.
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _ROUNDS_WITH_NETWORK = 2
-_MOST_ROUNDS = 3
-_HIDDEN_PIXELS = 3_000  # in all rounds together
+# A small scene is validated again and again, so many times at most, until so many of its pixels have been hidden.
+_MOST_ROUNDS = {"fast": 3, "best": 9}
+_HIDDEN_PIXELS = {"fast": 3_000, "best": 60_000}
+_FEWEST_ROUNDS = {"fast": 1, "best": 3}
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _CLASSICAL_TILE = 512
@@ -139,11 +141,10 @@ def plan(job: FillJob, known: Survey) -> Plan:
     few = job.method == "fast" or with_network
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
-    # A small scene is validated more often; for the choice of one expert, some thousands of hidden pixels are enough.
-    rounds = 1 if with_network or few else 2
-    if len(windows) == 1 and not with_network:
-        enough = math.ceil(_HIDDEN_PIXELS / max(1.0, holdout.expected(*gaps.window(windows[0]))))
-        rounds = min(_MOST_ROUNDS, enough) if few else _MOST_ROUNDS
+    rounds = 1 if few else 2
+    if len(windows) == 1 and not with_network:  # for the choice of one expert, some thousands of pixels are enough
+        enough = math.ceil(_HIDDEN_PIXELS[job.method] / max(1.0, holdout.expected(*gaps.window(windows[0]))))
+        rounds = min(max(enough, _FEWEST_ROUNDS[job.method]), _MOST_ROUNDS[job.method])
     names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)

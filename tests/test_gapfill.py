@@ -15,6 +15,10 @@ from rasterio.enums import ColorInterp
 from dip_core import filling, presets
 from dip_core.errors import DeviceUnavailable, GridMismatch, NothingObserved, SchedulerUnavailable
 from dip_core.events import Progress
+from dip_core.gaps import Gaps
+from dip_core.job import GapFillJob, Outputs
+from dip_core.scene import Scene
+from dip_core.survey import survey
 
 GAP = stripes(90, 110)
 FAST_NETWORK = {"seed": 1, "device": "cpu", "threads": 1}
@@ -123,6 +127,20 @@ def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene
     assert "deep_prior" not in record_of(paths["report"])["data"]["scores"]
     with open(paths["report"], encoding="utf-8") as page:
         assert "Deep prior (lean) did not stand for election: " in page.read()
+
+
+@pytest.mark.parametrize("method, side, rounds", [("fast", 60, 3), ("fast", 200, 1), ("best", 60, 9), ("best", 400, 4)])
+def test_small_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, method, side, rounds):
+    monkeypatch.setattr(filling, "AFFORDABLE", {"cpu": 1.0})
+    observed = np.ones((1, side, side), bool)
+    observed[:, :, ::10] = False
+    job = GapFillJob(
+        (write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8)),),
+        outputs=Outputs(str(tmp_path / "o.tif")),
+        method=method,
+    )
+    with Scene(job.inputs) as opened:
+        assert filling.plan(job, survey(opened, Gaps(observed, ~observed, 1, "test", 0))).rounds == rounds
 
 
 def test_a_scene_without_gaps_is_copied(tmp_path, whole):
