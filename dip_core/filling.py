@@ -41,10 +41,9 @@ from .writer import RasterWriter
 # two cores, and the same on a GPU.
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _ROUNDS_WITH_NETWORK = 2
-# A small scene is validated again and again, so many times at most, until so many of its pixels have been hidden.
-_MOST_ROUNDS = {"fast": 3, "best": 9}
-_HIDDEN_PIXELS = {"fast": 3_000, "best": 60_000}
-_FEWEST_ROUNDS = {"fast": 1, "best": 3}
+# A small scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the
+# choice of one expert, some thousands of pixels are enough.
+_ROUNDS = {"fast": (3_000, 1, 3), "best": (60_000, 3, 9)}
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _CLASSICAL_TILE = 512
@@ -142,9 +141,10 @@ def plan(job: FillJob, known: Survey) -> Plan:
     most = 1 if with_network else 4 if few else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
     rounds = 1 if few else 2
-    if len(windows) == 1 and not with_network:  # for the choice of one expert, some thousands of pixels are enough
-        enough = math.ceil(_HIDDEN_PIXELS[job.method] / max(1.0, holdout.expected(*gaps.window(windows[0]))))
-        rounds = min(max(enough, _FEWEST_ROUNDS[job.method]), _MOST_ROUNDS[job.method])
+    if len(windows) == 1 and not with_network:
+        pixels, fewest, limit = _ROUNDS[job.method]
+        enough = math.ceil(pixels / max(1.0, holdout.expected(*gaps.window(windows[0]))))
+        rounds = min(max(enough, fewest), limit)
     names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)
@@ -152,11 +152,11 @@ def plan(job: FillJob, known: Survey) -> Plan:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:
         area = sum(int(window.width * window.height) for window in windows) * _ROUNDS_WITH_NETWORK
-        wanted = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
-        if wanted <= AFFORDABLE[device.type]:
+        work = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
+        if work <= AFFORDABLE[device.type]:
             names, rounds = (*names, "deep_prior"), _ROUNDS_WITH_NETWORK
         else:
-            minutes = wanted / AFFORDABLE["cpu"]
+            minutes = work / AFFORDABLE["cpu"]
             skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
     return Plan(names, windows, rounds, size, overlap, skipped)
 

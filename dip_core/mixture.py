@@ -4,8 +4,8 @@ A *sample* is a hidden pixel: the truth, every expert's estimate, its *class* (i
 pixel) and its *roughness* (the variance of the observed pixels around). Weights are not negative, sum to 1, and may
 differ by class, by *level* (smooth, middling or rough: a third of the samples each) or by both. Several *rules* stand
 for election (each expert alone, one set of weights, a set a class, a level, or both); the one with the lowest
-cross-validated error wins, so that the mixture is not worse on the hold-outs than its best expert. A tie goes to the
-mixture: in cross-validation its weights come from a part of the samples, which makes it look a little worse than it is.
+cross-validated error wins. A tie, which is 0.2 %, goes to the mixture: in cross-validation its weights come from a part
+of the samples, which makes it look a little worse than it is. So it is never worse than its best expert there by more.
 
 Source: stacking by Breiman, Stacked regressions (1996).
 """
