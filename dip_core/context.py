@@ -6,6 +6,7 @@ The *deadline* is the end of the time budget; work that can stop early asks `Con
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from .events import Event, Message, Progress
 
 
 class Context:
-    """Tells progress, information and warnings as events; knows the deadline."""
+    """Tells progress, information and warnings as events, from any thread; knows the deadline."""
 
     def __init__(self, tell: Callable[[Event], None] | None = None, time_budget: float | None = None) -> None:
         self._tell = tell or (lambda event: None)
@@ -22,18 +23,20 @@ class Context:
         self._budget = time_budget
         self._span = (0.0, 1.0)
         self._last = (-1.0, "")
+        self._lock = threading.Lock()
         self.warnings: list[str] = []
 
     def progress(self, fraction: float, step: str = "") -> None:
         """Tell that ``fraction`` (0 to 1) of the present part is done; the remaining time is derived."""
         low, high = self._span
         share = low + (high - low) * min(max(fraction, 0.0), 1.0)
-        if share - self._last[0] < 0.002 and step == self._last[1]:
-            return
-        self._last = (share, step)
-        spent = time.monotonic() - self._start
-        remaining = spent * (1.0 - share) / share if share > 0.02 else None
-        self._tell(Progress(round(share, 4), step, None if remaining is None else round(remaining, 1)))
+        with self._lock:
+            if share - self._last[0] < 0.002 and step == self._last[1]:
+                return
+            self._last = (share, step)
+            spent = time.monotonic() - self._start
+            remaining = spent * (1.0 - share) / share if share > 0.02 else None
+            self._tell(Progress(round(share, 4), step, None if remaining is None else round(remaining, 1)))
 
     @contextmanager
     def part(self, low: float, high: float) -> Iterator[None]:
@@ -48,13 +51,15 @@ class Context:
 
     def info(self, text: str) -> None:
         """Tell a sentence for the log."""
-        self._tell(Message(text, "info"))
+        with self._lock:
+            self._tell(Message(text, "info"))
 
     def warn(self, text: str) -> None:
         """Tell a warning; it is also kept for the report."""
-        if text not in self.warnings:
-            self.warnings.append(text)
-            self._tell(Message(text, "warning"))
+        with self._lock:
+            if text not in self.warnings:
+                self.warnings.append(text)
+                self._tell(Message(text, "warning"))
 
     @property
     def seconds_spent(self) -> float:

@@ -39,13 +39,18 @@ def describe(device: torch.device) -> str:
     return next((entry["name"] for entry in available() if entry["id"] == str(device)), str(device))
 
 
-def set_threads(wanted: int = 0) -> int:
-    """Use ``wanted`` threads; 0 leaves one core to QGIS where there are more than two. Returns the number."""
+def usable_threads(wanted: int = 0) -> int:
+    """How many threads ``wanted`` comes to here; 0 leaves one core to QGIS where there are more than two."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:
         cores = os.cpu_count() or 1
-    number = min(wanted, cores) if wanted else max(1, cores - 1 if cores > 2 else cores)
+    return min(wanted, cores) if wanted else max(1, cores - 1 if cores > 2 else cores)
+
+
+def set_threads(wanted: int = 0) -> int:
+    """Let torch use ``wanted`` threads in this thread, as `usable_threads` has it. Returns the number."""
+    number = usable_threads(wanted)
     torch.set_num_threads(number)
     return number
 

@@ -1,6 +1,6 @@
 """Where tiles run: on this machine, or on a Dask cluster.
 
-Both executors offer ``results(recipe, tasks)``: the tiles' results in the order of the tasks. Tasks are
+Both executors offer ``results(recipe, tasks, count, workers)``: the tiles' results in the order of the tasks. Tasks are
 made one by one, and only as many as the workers need are alive at a time. The *work* is a function of the
 recipe, a task and, on this machine, of whom to tell the share that is done.
 """
@@ -20,6 +20,7 @@ from typing import Any
 from .context import Context
 from .errors import SchedulerUnavailable
 from .observation import Cube
+from .parallel import Shares, in_order
 from .restore import restore_tile
 
 Results = Iterator[tuple[Cube, Cube]]
@@ -38,24 +39,37 @@ def executor(
 
 
 class LocalExecutor:
-    """Runs tile after tile in this process; torch and BLAS use the cores."""
+    """Runs tiles in this process: one after the other with torch and BLAS on all cores, or some side by side."""
 
     def __init__(self, context: Context, work: Work = restore_tile, verb: str = "Filling") -> None:
         self._context = context
         self._work = work
         self._verb = verb
 
-    def results(self, recipe: Any, tasks: Iterable[Any], count: int) -> Results:
-        """Results of ``count`` tasks, with progress within each tile."""
-        for place, task in enumerate(tasks):
-            yield self._work(recipe, task, self._follow(place, count))
+    def results(self, recipe: Any, tasks: Iterable[Any], count: int, workers: int = 1) -> Results:
+        """Results of ``count`` tasks, with progress within each tile; ``workers`` tiles are under way at a time."""
+        shares = Shares(count)
 
-    def _follow(self, place: int, count: int) -> Callable[[float], bool]:
+        def run(numbered: tuple[int, Any]) -> tuple[Cube, Cube]:
+            place, task = numbered
+            found = self._work(recipe, task, self._follow(place, count, workers, shares))
+            shares.tell(place, 1.0)
+            return found
+
+        return in_order(run, enumerate(tasks), workers)
+
+    def _follow(
+        self, place: int, count: int, workers: int = 1, shares: Shares | None = None
+    ) -> Callable[[float], bool]:
         # Each tile has an equal share of the time that is left, so that none is starved by those before it.
-        end = self._context.seconds_spent + max(self._context.seconds_left, 0.0) / (count - place)
+        left = max(self._context.seconds_left, 0.0) * min(workers, count - place) / (count - place)
+        end = self._context.seconds_spent + left
+        shares = shares or Shares(count)
 
         def follow(fraction: float) -> bool:
-            self._context.progress((place + fraction) / count, f"{self._verb} tile {place + 1} of {count}")
+            done = shares.tell(place, fraction)
+            tile = min(int(done) + 1, count)
+            self._context.progress(done / count, f"{self._verb} tile {tile} of {count}")
             if fraction < 1 and self._context.seconds_spent >= end:
                 self._context.warn(
                     "The time budget cut an iterative method (a network's fit, plug and play) short, or left it no "
@@ -91,8 +105,11 @@ class DaskExecutor:
         context.info(f"Tiles run on {workers} Dask workers at {address}.")
         self._send_code()
 
-    def results(self, recipe: Any, tasks: Iterable[Any], count: int) -> Results:
-        """Results of ``count`` tasks in order; two tiles a worker are under way at a time."""
+    def results(self, recipe: Any, tasks: Iterable[Any], count: int, workers: int = 1) -> Results:
+        """Results of ``count`` tasks in order; two tiles a worker of the cluster are under way at a time.
+
+        ``workers`` is this machine's affair and changes nothing here.
+        """
         try:
             yield from self._gather(recipe, tasks, count)
         finally:

@@ -30,7 +30,7 @@ from .mixture import Mixture, Samples, elect, unvalidated
 from .network_tiles import MEMORY, network_tile
 from .provenance import provenance
 from .report import Section
-from .restore import Options, Recipe, TileTask, as_pixels, tile_seed
+from .restore import Options, Recipe, TileTask, as_pixels, side_by_side, tile_seed
 from .scene import Scene
 from .survey import Survey
 from .tiles import Mosaic, Tile, split
@@ -270,7 +270,12 @@ def _blended(
             yield TileTask.of(known.observe(tile.window), tile_seed(job.compute.seed, number, place))
 
     mosaic = Mosaic(scene.count, scene.grid.width, 2)
-    results = tiles.results(Recipe(mixture, options), tasks(), len(flat))
+    workers = 1
+    if isinstance(tiles, LocalExecutor):
+        names = [mixture.names[number] for number in mixture.used]
+        values = scene.count * int(max(tile.window.width * tile.window.height for _, _, tile in flat))
+        workers, options = side_by_side(names, options, values, len(flat))
+    results = tiles.results(Recipe(mixture, options), tasks(), len(flat), workers)
     for (number, place, tile), layers in zip(flat, results):
         mosaic.add(tile, *layers)
         if place == len(rows[number]) - 1:

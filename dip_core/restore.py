@@ -6,16 +6,20 @@ A *recipe* is what validation has decided: the mixture, and how its experts run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .devices import resolve, set_threads
-from .experts import NUMPY, expert
+from .devices import resolve, set_threads, usable_threads
+from .experts import NUMPY, PLUG_AND_PLAY, expert
 from .experts.bands import borrow
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
+
+# Bytes that observations restored side by side may take, and what one takes per band and pixel, all experts together.
+_MEMORY = 1e9
+_BYTES = 96
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,19 @@ def run_experts(
         found[name] = run(observation)
         follow((place + 1) / len(names))
     return [found[name] for name in names]
+
+
+def side_by_side(names: Sequence[str], options: Options, values: int, count: int) -> tuple[int, Options]:
+    """How many of ``count`` observations of ``values`` bands x pixels to restore at a time, and each one's options.
+
+    Networks, and whatever runs on a GPU, use all of it one at a time.
+    """
+    one_core = {*NUMPY, PLUG_AND_PLAY}
+    if not one_core.issuperset(names) or (PLUG_AND_PLAY in names and resolve(options.device).type != "cpu"):
+        return 1, options
+    threads = usable_threads(options.threads)
+    workers = max(1, min(threads, count, int(_MEMORY / (_BYTES * values))))
+    return workers, replace(options, threads=threads // workers)
 
 
 def tile_seed(seed: int, row: int, column: int) -> int:

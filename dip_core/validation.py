@@ -6,7 +6,8 @@ therefore thinned until their distances to the nearest observed pixel are distri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,9 @@ from . import baseline, holdout
 from .context import Context
 from .experts.bands import borrow
 from .mixture import Samples, classes, roughness
-from .restore import Options, run_experts, tile_seed
+from .observation import Mask, Observation
+from .parallel import Shares, in_order
+from .restore import Options, run_experts, side_by_side, tile_seed
 from .survey import Survey
 
 _FEWEST_PATTERN = 0.02
@@ -26,6 +29,16 @@ _LEAST_KEPT = 0.25  # of the samples
 _PACES = 16
 _DEEPER = 1.2  # than all but the deepest twentieth of the gaps' pixels, that hidden pixels may be
 _COMMON = 0.02  # share of the samples that a bin must hold to set the pace
+
+
+@dataclass(frozen=True)
+class _HoldOut:
+    """A window with pixels hidden on purpose, ``(band, row, column)``; ``place``: its number among all runs."""
+
+    place: int
+    window: int
+    whole: Observation
+    hidden: Mask
 
 
 def collect(
@@ -43,51 +56,36 @@ def collect(
     Folds are windows, or quadrants where there is one window only. ``share``: the part of the time left that
     validation may take; when it is spent, fits end and no further hold-out is run.
     """
-    rng = np.random.default_rng([seed, 1])
-    patterns = [known.gaps.window(window)[1] for window in windows]
-    richest = max(patterns, key=np.count_nonzero)
-    parts: dict[str, list[NDArray]] = {}
     depths: dict[int, NDArray[np.int64]] = {}
-    deepest: dict[int, float] = {}
     total = len(windows) * rounds
+    area = max((int(window.width * window.height) for window in windows), default=1)
+    workers, options = side_by_side(names, options, known.scene.count * area, total)
+    shares = Shares(total)
     end = context.seconds_spent + context.seconds_left * share
-    for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
+
+    def score(held_out: _HoldOut) -> dict[str, NDArray] | None:
+        place = held_out.place
         if place and context.seconds_spent >= end:
-            context.warn(f"The time budget allowed {place} of {total} hold-out runs.")
-            break
-        observation = known.observe(window)
-        pattern = patterns[number]
-        if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
-            pattern = richest
-        if number not in depths:
-            distances = observation.distance()[observation.target]
-            depths[number] = _histogram(distances)
-            deepest[number] = _DEEPER * float(np.percentile(distances, 95.0)) if distances.size else np.inf
-        hidden = holdout.draw(observation.seen, pattern, rng, deepest=deepest[number])
-        if not hidden.any():
-            continue
-
+            return None
         # Equal shares again: a fit that took all the time would be judged by what the tiles cannot repeat.
-        own_end = context.seconds_spent + max(end - context.seconds_spent, 0.0) / (total - place)
+        left = max(end - context.seconds_spent, 0.0)
+        own_end = context.seconds_spent + left * min(workers, total - place) / (total - place)
 
-        def follow(fraction: float, place: int = place, own_end: float = own_end) -> bool:
-            context.progress((place + fraction) / total, f"Validating on hidden pixels ({place + 1} of {total})")
+        def follow(fraction: float) -> bool:
+            done = shares.tell(place, fraction)
+            run = min(int(done) + 1, total)
+            context.progress(done / total, f"Validating on hidden pixels ({run} of {total})")
             return context.seconds_spent < own_end
 
-        held = observation.hide(hidden)
-        helped, borrowed = borrow(held)
-        estimates = run_experts(names, helped, options, tile_seed(seed, place, 0), follow)
-        fold = np.full(hidden.shape[1:], number) if len(windows) > 1 else _quadrants(hidden.shape[1:])
-        found: dict[str, NDArray] = {
-            "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
-            "truth": observation.values[hidden],
-            "baseline": baseline.fill_nodata(held)[hidden],
-            "band": np.nonzero(hidden)[0],
-            "kind": classes(helped, borrowed)[hidden],
-            "distance": held.distance()[hidden],
-            "roughness": roughness(helped)[hidden],
-            "fold": np.broadcast_to(fold, hidden.shape)[hidden],
-        }
+        found = _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, follow)
+        follow(1.0)
+        return found
+
+    parts: dict[str, list[NDArray]] = {}
+    for done, found in enumerate(in_order(score, _hold_outs(known, windows, rounds, seed, depths), workers)):
+        if found is None:
+            context.warn(f"The time budget allowed {done} of {total} hold-out runs.")
+            break
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     experts = tuple(names)
@@ -99,6 +97,54 @@ def collect(
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     kept = like_gaps(joined["distance"], np.sum(list(depths.values()), axis=0), np.random.default_rng([seed, 3]))
     return Samples(experts, **{name: values[kept] for name, values in joined.items()})
+
+
+def _hold_outs(
+    known: Survey, windows: Sequence[Window], rounds: int, seed: int, depths: dict[int, NDArray[np.int64]]
+) -> Iterator[_HoldOut]:
+    """The hold-outs that hide any pixel, round by round; ``depths`` takes how deep each window's own gaps are."""
+    rng = np.random.default_rng([seed, 1])
+    patterns = [known.gaps.window(window)[1] for window in windows]
+    richest = max(patterns, key=np.count_nonzero)
+    deepest: dict[int, float] = {}
+    for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
+        observation = known.observe(window)
+        pattern = patterns[number]
+        if pattern.mean() < _FEWEST_PATTERN and richest.shape == pattern.shape:
+            pattern = richest
+        if number not in depths:
+            distances = observation.distance()[observation.target]
+            depths[number] = _histogram(distances)
+            deepest[number] = _DEEPER * float(np.percentile(distances, 95.0)) if distances.size else np.inf
+        hidden = holdout.draw(observation.seen, pattern, rng, deepest=deepest[number])
+        if hidden.any():
+            yield _HoldOut(place, number, observation, hidden)
+
+
+def _score(
+    held_out: _HoldOut,
+    names: Sequence[str],
+    options: Options,
+    seed: int,
+    by_window: bool,
+    follow: Callable[[float], bool],
+) -> dict[str, NDArray]:
+    """The fields of `Samples` on one hold-out; folds are windows, or quadrants."""
+    hidden = held_out.hidden
+    held = held_out.whole.hide(hidden)
+    helped, borrowed = borrow(held)
+    estimates = run_experts(names, helped, options, seed, follow)
+    fold = np.full(hidden.shape[1:], held_out.window) if by_window else _quadrants(hidden.shape[1:])
+    return {
+        "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
+        "truth": held_out.whole.values[hidden],
+        "baseline": baseline.fill_nodata(held)[hidden],
+        "band": np.nonzero(hidden)[0],
+        "kind": classes(helped, borrowed)[hidden],
+        "distance": held.distance()[hidden],
+        "roughness": roughness(helped)[hidden],
+        "fold": np.broadcast_to(fold, hidden.shape)[hidden],
+    }
 
 
 def like_gaps(distance: NDArray, wanted: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

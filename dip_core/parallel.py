@@ -1,0 +1,58 @@
+"""*Side by side*: several pieces of work at a time in one process, each on its share of the cores.
+
+NumPy, SciPy and torch let go of the interpreter while they compute, so threads are enough; and one core a piece is used
+better than all cores by one piece after the other, since most of the classical experts use a single one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Found = TypeVar("Found")
+
+
+def in_order(work: Callable[[Task], Found], tasks: Iterable[Task], workers: int) -> Iterator[Found]:
+    """What ``work`` makes of each task, in the order of the tasks, by so many workers at a time.
+
+    Tasks are made in the calling thread, and only as many as are soon needed. One worker is the calling thread itself.
+    An error of a task is raised in its place; tasks that have not begun are then dropped.
+    """
+    if workers <= 1:
+        yield from map(work, tasks)
+        return
+    waiting: deque[Future[Found]] = deque()
+    source = iter(tasks)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while True:
+                # One more than the workers, so that none waits for the next task to be made.
+                while len(waiting) <= workers:
+                    try:
+                        waiting.append(pool.submit(work, next(source)))
+                    except StopIteration:
+                        break
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class Shares:
+    """How much of ``count`` pieces of work is done, told piece by piece from any thread."""
+
+    def __init__(self, count: int) -> None:
+        self._done = [0.0] * count
+        self._lock = threading.Lock()
+
+    def tell(self, place: int, fraction: float) -> float:
+        """Note that a fraction of the piece at ``place`` is done; returns the pieces that are done in all."""
+        with self._lock:
+            self._done[place] = max(self._done[place], fraction)
+            return sum(self._done)

@@ -1,0 +1,122 @@
+"""Work side by side: results in order, tasks made only as they are needed, errors in their place."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from core_scenes import fill, landscape, read, stripes, write
+
+from dip_core.context import Context
+from dip_core.events import Progress
+from dip_core.executors import LocalExecutor
+from dip_core.parallel import Shares, in_order
+from dip_core.restore import Options, side_by_side
+
+
+def test_workers_work_at_the_same_time_and_results_keep_their_order():
+    meeting = threading.Barrier(3, timeout=10)  # passes only if three are under way at once
+
+    def work(task):
+        meeting.wait()
+        time.sleep(0.02 * (3 - task % 3))
+        return task * task
+
+    assert list(in_order(work, range(9), 3)) == [task * task for task in range(9)]
+
+
+def test_one_worker_is_the_calling_thread():
+    assert set(in_order(lambda task: threading.get_ident(), range(3), 1)) == {threading.get_ident()}
+
+
+def test_tasks_are_made_no_faster_than_they_are_needed():
+    made = []
+
+    def tasks():
+        for task in range(50):
+            made.append(task)
+            yield task
+
+    results = in_order(lambda task: task, tasks(), 2)
+    assert next(results) == 0 and len(made) <= 4
+    results.close()
+    assert len(made) <= 4
+
+
+def test_an_error_is_raised_in_its_place_and_ends_the_work():
+    begun = []
+
+    def work(task):
+        begun.append(task)
+        if task == 2:
+            raise ValueError("two")
+        time.sleep(0.01)
+        return task
+
+    found = []
+    with pytest.raises(ValueError, match="two"):
+        for result in in_order(work, range(100), 2):
+            found.append(result)
+    assert found == [0, 1] and len(begun) < 10
+
+
+def test_shares_never_go_back():
+    shares = Shares(4)
+    assert shares.tell(1, 0.5) == 0.5 and shares.tell(0, 1.0) == 1.5
+    assert shares.tell(1, 0.25) == 1.5
+
+
+def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
+    told = []
+
+    def work(recipe, task, follow):
+        for step in range(1, 6):
+            time.sleep(0.001 * (task % 3))
+            assert follow(step / 5)
+        return np.zeros((1, 1, 1)), np.full((1, 1, 1), task)
+
+    tiles = LocalExecutor(Context(told.append), work)
+    assert [int(places[0, 0, 0]) for _, places in tiles.results(None, iter(range(8)), 8, 3)] == list(range(8))
+    progress = [event.fraction for event in told if isinstance(event, Progress)]
+    assert progress == sorted(progress) and progress[-1] == 1.0
+    assert told[-1].step == "Filling tile 8 of 8"
+
+
+def test_tiles_side_by_side_share_the_time_that_is_left():
+    context = Context(time_budget=4.0)
+    follow = LocalExecutor(context)._follow(0, 4, 2)
+    context._start -= 1.5  # half of what is left is each one's, for two run at a time
+    assert follow(0.5)
+    context._start -= 1.0
+    assert not follow(0.5)
+
+
+def test_how_many_run_side_by_side(monkeypatch):
+    monkeypatch.setattr("dip_core.restore.usable_threads", lambda wanted: wanted or 8)
+    cpu = Options("cpu")
+    small = 100 * 100 * 3
+    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, small, 20)
+    assert workers == 8 and each.threads == 1
+    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, small, 3)
+    assert workers == 3 and each.threads == 2  # the cores that are over go to them
+    assert side_by_side(("linear",), Options("cpu", threads=2), small, 20)[0] == 2
+    assert side_by_side(("kriging", "deep_prior"), cpu, small, 20) == (1, cpu)  # a network takes all cores
+    assert side_by_side(("kriging",), cpu, 512 * 512 * 200, 20)[0] == 1  # as much as memory allows
+    monkeypatch.setattr("dip_core.restore.resolve", lambda name: torch.device("cuda:0"))
+    assert side_by_side(("kriging", "plug_and_play"), Options("auto"), small, 20)[0] == 1
+
+
+def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, monkeypatch):
+    scene = landscape(3, 150, 170).astype(np.uint8)
+    scene[:, stripes(150, 170)] = 0
+    path = write(tmp_path / "s.tif", scene, nodata=0)
+    options = {"seed": 3, "device": "cpu", "tile_size": 64, "overlap": 16}
+    monkeypatch.setattr("dip_core.filling.AFFORDABLE", {"cpu": 1.0, "cuda": 1.0, "mps": 1.0})  # no network
+    _, one, _ = fill(tmp_path / "one", path, "best", threads=1, **options)
+    monkeypatch.setattr("dip_core.restore.usable_threads", lambda wanted: 3)
+    _, some, _ = fill(tmp_path / "some", path, "best", threads=3, **options)
+    for name in ("output", "uncertainty"):
+        assert np.array_equal(read(one[name]), read(some[name]), equal_nan=True)
