@@ -31,9 +31,10 @@ from dip_core.gaps import find_gaps
 from dip_core.guide import Guide
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.observation import Mask, Observation
-from dip_core.restore import Options, run_experts, tile_seed
+from dip_core.parallel import in_order
+from dip_core.restore import Options, run_experts, side_by_side, tile_seed
 from dip_core.scene import Scene
-from dip_core.tiles import Mosaic, split
+from dip_core.tiles import Mosaic, Tile, split
 
 SEED = 0
 REFERENCE_SEED = 2010  # not the product's: the reference pixels must not be the ones that it hides itself
@@ -241,13 +242,24 @@ def alone(
 
     def from_expert(name: str) -> NDArray:
         bands, rows, columns = seen.shape
+        flat = [
+            (tile, tile_seed(SEED, number, place))
+            for number, row in enumerate(split(rows, columns, TILE, OVERLAP))
+            for place, tile in enumerate(row)
+        ]
+        values = bands * int(max(tile.window.width * tile.window.height for tile, _ in flat))
+        workers, own = side_by_side([name], options, values, len(flat))
+
+        def one(task: tuple[Tile, int]) -> NDArray:
+            tile, seed = task
+            cut = (slice(None), *tile.window.toslices())
+            guide = None if seen.guide is None else seen.guide[cut]
+            helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut], guide))
+            return run_experts([name], helped, own, seed)[0]
+
         mosaic = Mosaic(bands, columns, 1)
-        for number, row in enumerate(split(rows, columns, TILE, OVERLAP)):
-            for place, tile in enumerate(row):
-                cut = (slice(None), *tile.window.toslices())
-                guide = None if seen.guide is None else seen.guide[cut]
-                helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut], guide))
-                mosaic.add(tile, *run_experts([name], helped, options, tile_seed(SEED, number, place)))
+        for (tile, _), estimate in zip(flat, in_order(one, flat, workers)):
+            mosaic.add(tile, estimate)
         return np.concatenate([part for _, part in mosaic.take(rows)], axis=2)[0]
 
     def from_scikit_image() -> NDArray:
