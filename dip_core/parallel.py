@@ -45,14 +45,20 @@ def in_order(work: Callable[[Task], Found], tasks: Iterable[Task], workers: int)
 
 
 class Shares:
-    """How much of ``count`` pieces of work is done, told piece by piece from any thread."""
+    """How much of ``count`` pieces of work is done, noted piece by piece from any thread.
 
-    def __init__(self, count: int) -> None:
+    ``told`` hears the fraction of all that is done and the number of the piece that is next to be done, one thread at a
+    time, so the fraction never falls.
+    """
+
+    def __init__(self, count: int, told: Callable[[float, int], None]) -> None:
         self._done = [0.0] * count
+        self._told = told
         self._lock = threading.Lock()
 
-    def tell(self, place: int, fraction: float) -> float:
-        """Note that a fraction of the piece at ``place`` is done; returns the pieces that are done in all."""
+    def note(self, place: int, fraction: float) -> None:
+        """Note that a fraction of the piece at ``place`` is done."""
         with self._lock:
             self._done[place] = max(self._done[place], fraction)
-            return sum(self._done)
+            done, count = sum(self._done), len(self._done)
+            self._told(done / count, min(int(done) + 1, count))

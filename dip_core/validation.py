@@ -60,7 +60,7 @@ def collect(
     total = len(windows) * rounds
     area = max((int(window.width * window.height) for window in windows), default=1)
     workers, options = side_by_side(names, options, known.scene.count * area, total)
-    shares = Shares(total)
+    shares = Shares(total, lambda done, run: context.progress(done, f"Validating on hidden pixels ({run} of {total})"))
     end = context.seconds_spent + context.seconds_left * share
 
     def score(held_out: _HoldOut) -> dict[str, NDArray] | None:
@@ -72,13 +72,11 @@ def collect(
         own_end = context.seconds_spent + left * min(workers, total - place) / (total - place)
 
         def follow(fraction: float) -> bool:
-            done = shares.tell(place, fraction)
-            run = min(int(done) + 1, total)
-            context.progress(done / total, f"Validating on hidden pixels ({run} of {total})")
+            shares.note(place, fraction)
             return context.seconds_spent < own_end
 
         found = _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, follow)
-        follow(1.0)
+        shares.note(place, 1.0)
         return found
 
     parts: dict[str, list[NDArray]] = {}

@@ -64,9 +64,11 @@ def test_an_error_is_raised_in_its_place_and_ends_the_work():
 
 
 def test_shares_never_go_back():
-    shares = Shares(4)
-    assert shares.tell(1, 0.5) == 0.5 and shares.tell(0, 1.0) == 1.5
-    assert shares.tell(1, 0.25) == 1.5
+    told = []
+    shares = Shares(4, lambda done, piece: told.append((done, piece)))
+    for place, fraction in ((1, 0.5), (0, 1.0), (1, 0.25), (1, 1.0), (2, 1.0), (3, 1.0)):
+        shares.note(place, fraction)
+    assert told == [(0.125, 1), (0.375, 2), (0.375, 2), (0.5, 3), (0.75, 4), (1.0, 4)]
 
 
 def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():

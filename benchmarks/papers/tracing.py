@@ -118,7 +118,7 @@ def trace(
         noise = prior.network_input(chosen, shape, network_input, generator).to(device)
         network = prior.network(chosen, shape[0], noise.shape[1]).to(device)
         if device.type == "cpu" and chosen.dimensions == 2:  # as the product does
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
             noise = noise.contiguous(memory_format=torch.channels_last)
         given = tensor(problem.given)
         tracer = Tracer(energy_of(problem, given, tensor), at, look)
