@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -32,7 +32,9 @@ _CHECK_EVERY = 10
 class Schedule:
     """How long and how to fit.
 
-    ``perturbation``: standard deviation of the noise added to the input (the papers' sigma_p).
+    ``perturbation``: standard deviation of the noise added to the input (the papers' sigma_p). ``redraw``: draw it anew
+    for every iteration, as published; otherwise it is cut from numbers that were drawn once, each time at another
+    place, which on a CPU saves up to a tenth of a lean network's time.
     ``average``: decay of the moving average of outputs, None for the last output as it is.
     ``patience``: iterations without a better check score before the loop stops, None for never.
     ``reduced_precision``: bfloat16 convolutions where the device is fast at them.
@@ -43,6 +45,7 @@ class Schedule:
     iterations: int
     learning_rate: float = 0.01
     perturbation: float = 0.1
+    redraw: bool = True
     average: float | None = None
     patience: int | None = None
     reduced_precision: bool = False
@@ -97,17 +100,14 @@ def fit(
     fitted = [*network.parameters(), *([noise] if schedule.optimise_input else [])]
     optimiser = _optimiser(fitted, schedule)
     low_precision = schedule.reduced_precision and has_fast_bfloat16(values.device)
+    perturbation = _perturbation(noise, schedule, generator)
     average: Tensor | None = None
     best = _Best()
     good = _snapshot(network, noise)
     losses: list[float] = []
     image: Tensor | None = None
     for iteration in range(1, schedule.iterations + 1):
-        shift: Tensor | float = 0.0
-        if schedule.perturbation:
-            drawn = torch.randn(noise.shape, generator=generator, device=generator.device)
-            shift = schedule.perturbation * drawn.to(noise.device)
-        evaluate = partial(objective, network, noise, shift, values, energy, low_precision)
+        evaluate = partial(objective, network, noise, next(perturbation), values, energy, low_precision)
         output, loss = evaluate()
         losses.append(float(loss.detach()))
         if jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
@@ -138,6 +138,23 @@ def fit(
         with torch.no_grad():
             image = objective(network, noise, 0.0, values, energy)[0]
     return Fit(_cube(image), len(losses), losses)
+
+
+def _perturbation(noise: Tensor, schedule: Schedule, generator: torch.Generator) -> Iterator[Tensor | float]:
+    """What is added to the input, iteration after iteration."""
+
+    def draw(*shape: int) -> Tensor:
+        drawn = torch.randn(shape, generator=generator, device=generator.device)
+        return schedule.perturbation * drawn.to(noise.device)
+
+    size = noise.numel()
+    once = draw(2 * size) if schedule.perturbation and not schedule.redraw else None
+    while True:
+        if once is not None:
+            start = int(torch.randint(size, (), generator=generator, device=generator.device))
+            yield once.as_strided(noise.shape, noise.stride(), start)
+        else:
+            yield draw(*noise.shape) if schedule.perturbation else 0.0
 
 
 def objective(

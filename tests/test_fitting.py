@@ -77,6 +77,25 @@ def test_seed_decides(scene):
     assert (first != other).any()
 
 
+def test_perturbations_cut_from_one_draw_differ(scene):
+    """They have the deviation that was asked for, and no two iterations see the same input."""
+    inputs = []
+
+    class Listening(Hourglass):
+        def forward(self, noise):
+            inputs.append(noise.detach().clone())
+            return super().forward(noise)
+
+    for redraw in (True, False):
+        inputs.clear()
+        schedule = dataclasses.replace(QUICK, iterations=8, perturbation=0.5, redraw=redraw)
+        run(scene, schedule, network=Listening(4, 2, SMALL))
+        changes = [one - other for place, one in enumerate(inputs) for other in inputs[:place]]
+        assert len(changes) == 28
+        # The difference of two independent perturbations; a step of the input is no part of it.
+        assert all(float(change.std()) == pytest.approx(0.5 * 2**0.5, rel=0.1) for change in changes)
+
+
 def test_the_average_is_the_exponential_moving_average():
     """A network whose outputs are 1, 2, 3...: with decay 0.5 the weights of the last four are 8, 4, 2 and 1 in 15."""
 

@@ -229,6 +229,20 @@ def test_kernels_by_level():
     assert kernels == [5, 5, 5, 5, 1, 1, 3, 1, 1]
 
 
+def test_branches_are_added():
+    """A convolution behind the join sees the skip branch and the enlarged one in the same channels."""
+    network = Hourglass(2, 1, Architecture((4, 5), (5, 6), (6, 5), join="add", upsample="bilinear")).eval()
+    seen = []
+    network.body.skip.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    network.body.below.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    network.body.join.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        network(torch.rand(1, 2, 21, 26))
+    low, side, joined = seen
+    high = torch.nn.functional.interpolate(low, scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(joined, side + high[:, :, :21])  # 22 rows, of which the last is cropped
+
+
 @pytest.mark.parametrize(
     "choice",
     [
@@ -238,6 +252,8 @@ def test_kernels_by_level():
         {"upsample": "cubic"},
         {"downsample": "max"},
         {"padding": "circular"},
+        {"join": "multiply"},
+        {"join": "add", "skip": (4,) * 5},  # of 128 channels
         {"down": (), "up": (), "skip": ()},
     ],
 )

@@ -20,6 +20,7 @@ from torch.nn import functional
 UPSAMPLINGS = ("nearest", "bilinear", "trilinear")
 DOWNSAMPLINGS = ("stride", "average")
 PADDINGS = ("reflection", "replication", "zero")
+JOINS = ("concatenate", "add")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Architecture:
     ``skip``: channels of the skip branch, 0 for none. Kernels of the down and up convolutions are one size
     for all levels or one a level. ``upsample``: nearest, or bilinear in 2-D and trilinear in 3-D;
     ``downsample``: by the convolution's stride, or by the average of 2 x 2 pixels behind it; ``padding``: what
-    the convolutions find beyond the rim. ``pointwise_after_up``: a further 1 x 1 convolution at the end of each
-    level. ``sigmoid``: the image lies in 0..1. ``slope``: of the leaky ReLU below 0.
+    the convolutions find beyond the rim. ``join``: the skip branch and the enlarged one are concatenated and
+    normalised, or added, which halves what the next convolution sees. ``pointwise_after_up``: a further 1 x 1
+    convolution at the end of each level. ``sigmoid``: the image lies in 0..1. ``slope``: of the leaky ReLU below 0.
     """
 
     down: tuple[int, ...] = (128,) * 5
@@ -42,6 +44,7 @@ class Architecture:
     upsample: str = "nearest"
     downsample: str = "stride"
     padding: str = "reflection"
+    join: str = "concatenate"
     pointwise_after_up: bool = True
     sigmoid: bool = True
     slope: float = 0.2
@@ -53,14 +56,22 @@ class Architecture:
             raise ValueError("down, up, skip and kernels by level need one entry a level.")
         if any(kernel % 2 == 0 for kernel in kernels):
             raise ValueError("Kernels need an odd size.")
-        for value, known in ((self.upsample, UPSAMPLINGS), (self.downsample, DOWNSAMPLINGS), (self.padding, PADDINGS)):
+        chosen = (self.upsample, self.downsample, self.padding, self.join)
+        for value, known in zip(chosen, (UPSAMPLINGS, DOWNSAMPLINGS, PADDINGS, JOINS)):
             if value not in known:
                 raise ValueError(f"'{value}' is unknown: use one of {', '.join(known)}.")
+        if self.join == "add" and any(skip not in (0, low) for skip, low in zip(self.skip, self.enlarged)):
+            raise ValueError("Branches that are added need as many channels in the skip branch as in the enlarged one.")
 
     @property
     def depth(self) -> int:
         """The number of levels."""
         return len(self.down)
+
+    @property
+    def enlarged(self) -> tuple[int, ...]:
+        """The channels of each level's enlarged branch."""
+        return (*self.up[1:], self.down[-1])
 
     @property
     def kernels_down(self) -> tuple[int, ...]:
@@ -112,10 +123,11 @@ class _Level(nn.Module):
         self.down = nn.Sequential(
             *_block(inputs, down, kernel_down, a, axes, halve=True), *_block(down, down, kernel_down, a, axes)
         )
-        deepest = level == a.depth - 1
-        self.below = None if deepest else _Level(down, a, level + 1, axes)
-        joined = skip + (down if deepest else a.up[level + 1])
-        layers = [_NORMALISATION[axes](joined), *_block(joined, up, kernel_up, a, axes)]
+        self.below = None if level == a.depth - 1 else _Level(down, a, level + 1, axes)
+        self.add = a.join == "add"
+        joined = a.enlarged[level] + (0 if self.add else skip)
+        layers = [] if self.add else [_NORMALISATION[axes](joined)]
+        layers.extend(_block(joined, up, kernel_up, a, axes))
         if a.pointwise_after_up:
             layers.extend(_block(up, up, 1, a, axes))
         self.join = nn.Sequential(*layers)
@@ -130,7 +142,8 @@ class _Level(nn.Module):
             return self.join(_crop(high, image.shape[2:]))
         side = self.skip(image)
         size = [min(one, other) for one, other in zip(high.shape[2:], side.shape[2:])]
-        return self.join(torch.cat([_crop(side, size), _crop(high, size)], dim=1))
+        side, high = _crop(side, size), _crop(high, size)
+        return self.join(side + high if self.add else torch.cat([side, high], dim=1))
 
 
 def _block(
@@ -178,9 +191,12 @@ class _Average(nn.Module):
 
 def _crop(image: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
     """The centre of an image ``(batch, channel, ...)``."""
-    for axis, (there, wanted) in enumerate(zip(image.shape[2:], size), 2):
-        image = image.narrow(axis, (there - wanted) // 2, wanted)
-    return image
+    margins = []
+    for there, wanted in zip(reversed(image.shape[2:]), reversed(size)):
+        first = (there - wanted) // 2
+        margins += [-first, first + wanted - there]
+    # Unlike slices, padding by less than nothing hands the gradient back in the memory format that it came in.
+    return functional.pad(image, margins) if any(margins) else image
 
 
 def _halves(number: int) -> tuple[int, int]:
