@@ -247,8 +247,8 @@ def alone(
             for number, row in enumerate(split(rows, columns, TILE, OVERLAP))
             for place, tile in enumerate(row)
         ]
-        values = bands * int(max(tile.window.width * tile.window.height for tile, _ in flat))
-        workers, own = side_by_side([name], options, values, len(flat))
+        area = int(max(tile.window.width * tile.window.height for tile, _ in flat))
+        workers, own = side_by_side([name], options, bands, area, len(flat))
 
         def one(task: tuple[Tile, int]) -> NDArray:
             tile, seed = task

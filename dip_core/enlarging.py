@@ -162,21 +162,20 @@ def _untrained(
     def tensor(array: NDArray) -> torch.Tensor:
         return prior.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        noise = prior.network_input(chosen, start.shape, "noise", generator).to(device)
-        network = prior.network(chosen, len(start), noise.shape[1]).to(device)
-        values = tensor(wanted)
-        weights = None if observed.all() else tensor(observed)
-        fitted = fit(
-            network,
-            noise,
-            values,
-            DownsamplingEnergy(operator, values, weights),
-            chosen.schedule,
-            generator=generator,
-            follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
-        )
+    noise = prior.network_input(chosen, start.shape, "noise", generator).to(device)
+    with prior.weights_of(seed):
+        network = prior.network(chosen, len(start), noise.shape[1])
+    values = tensor(wanted)
+    weights = None if observed.all() else tensor(observed)
+    fitted = fit(
+        network.to(device),
+        noise,
+        values,
+        DownsamplingEnergy(operator, values, weights),
+        chosen.schedule,
+        generator=generator,
+        follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
+    )
     return fitted.estimate * span + low
 
 

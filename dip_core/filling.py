@@ -273,8 +273,8 @@ def _blended(
     workers = 1
     if isinstance(tiles, LocalExecutor):
         names = [mixture.names[number] for number in mixture.used]
-        values = scene.count * int(max(tile.window.width * tile.window.height for _, _, tile in flat))
-        workers, options = side_by_side(names, options, values, len(flat))
+        area = int(max(tile.window.width * tile.window.height for _, _, tile in flat))
+        workers, options = side_by_side(names, options, scene.count, area, len(flat))
     results = tiles.results(Recipe(mixture, options), tasks(), len(flat), workers)
     for (number, place, tile), layers in zip(flat, results):
         mosaic.add(tile, *layers)

@@ -51,14 +51,14 @@ class Shares:
     time, so the fraction never falls.
     """
 
-    def __init__(self, count: int, told: Callable[[float, int], None]) -> None:
+    def __init__(self, count: int, told: Callable[[float, int], bool | None]) -> None:
         self._done = [0.0] * count
         self._told = told
         self._lock = threading.Lock()
 
-    def note(self, place: int, fraction: float) -> None:
-        """Note that a fraction of the piece at ``place`` is done."""
+    def note(self, place: int, fraction: float) -> bool | None:
+        """Note that a fraction of the piece at ``place`` is done; returns what ``told`` answers."""
         with self._lock:
             self._done[place] = max(self._done[place], fraction)
             done, count = sum(self._done), len(self._done)
-            self._told(done / count, min(int(done) + 1, count))
+            return self._told(done / count, min(int(done) + 1, count))

@@ -6,6 +6,10 @@ takes the bands as channels, ``(1, band, row, column)``.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +19,19 @@ from .networks.hourglass import Hourglass
 from .networks.hourglass3d import Hourglass3d
 from .observation import Mask
 from .presets import Preset
+
+_drawing = threading.Lock()
+
+
+@contextmanager
+def weights_of(seed: int) -> Iterator[None]:
+    """Networks made inside take their first weights from ``seed``, whatever other threads do meanwhile.
+
+    Torch's own generator, which layers draw from, is the process's; it is left as it was.
+    """
+    with _drawing, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def network_input(preset: Preset, shape: tuple[int, int, int], kind: str, generator: torch.Generator) -> Tensor:

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .devices import resolve, set_threads, usable_threads
-from .experts import NUMPY, PLUG_AND_PLAY, expert
+from .devices import physical_memory, resolve, set_threads, usable_threads
+from .experts import LEAN, NUMPY, PLUG_AND_PLAY, expert
 from .experts.bands import borrow
+from .experts.deep_prior import memory
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
 
-# Bytes that observations restored side by side may take, and what one takes per band and pixel, all experts together.
-_MEMORY = 1e9
+# Share of the machine's memory that observations restored side by side may take, but so many bytes at most; and what
+# one takes per band and pixel, all classical experts together.
+_SHARE, _MOST = 0.25, 4e9
 _BYTES = 96
 
 
@@ -104,16 +106,18 @@ def run_experts(
     return [found[name] for name in names]
 
 
-def side_by_side(names: Sequence[str], options: Options, values: int, count: int) -> tuple[int, Options]:
-    """How many of ``count`` observations of ``values`` bands x pixels to restore at a time, and each one's options.
+def side_by_side(names: Sequence[str], options: Options, bands: int, pixels: int, count: int) -> tuple[int, Options]:
+    """How many of ``count`` observations of so many bands and pixels to restore at a time, and each one's options.
 
-    Networks, and whatever runs on a GPU, use all of it one at a time.
+    The papers' networks, and whatever runs on a GPU, use all of it one at a time. The lean network is too narrow to
+    keep several cores busy.
     """
-    one_core = {*NUMPY, PLUG_AND_PLAY}
-    if not one_core.issuperset(names) or (PLUG_AND_PLAY in names and resolve(options.device).type != "cpu"):
+    with_torch = set(names) - set(NUMPY)
+    if not with_torch <= {PLUG_AND_PLAY, LEAN} or (with_torch and resolve(options.device).type != "cpu"):
         return 1, options
     threads = usable_threads(options.threads)
-    workers = max(1, min(threads, count, int(_MEMORY / (_BYTES * values))))
+    each = _BYTES * bands * pixels + (memory(LEAN, pixels, bands) if LEAN in names else 0.0)
+    workers = max(1, min(threads, count, int(min(_MOST, _SHARE * physical_memory()) / each)))
     return workers, replace(options, threads=threads // workers)
 
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from . import prior
 from .devices import has_fast_bfloat16
 from .networks.cascade import Cascade
 from .patches import Pairs
@@ -93,8 +94,7 @@ class Trainer:
     def __init__(self, training: Pairs, validation: Pairs, settings: Settings, seed: int, device: torch.device) -> None:
         self.training, self.validation = training, validation
         self.settings, self.seed, self.device = settings, seed, device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with prior.weights_of(seed):
             self.network = Cascade(training.fine.shape[1])
             self.network.adapt(torch.from_numpy(training.enlarged))
         self.network.to(device)

@@ -59,7 +59,7 @@ def collect(
     depths: dict[int, NDArray[np.int64]] = {}
     total = len(windows) * rounds
     area = max((int(window.width * window.height) for window in windows), default=1)
-    workers, options = side_by_side(names, options, known.scene.count * area, total)
+    workers, options = side_by_side(names, options, known.scene.count, area, total)
     shares = Shares(total, lambda done, run: context.progress(done, f"Validating on hidden pixels ({run} of {total})"))
     end = context.seconds_spent + context.seconds_left * share
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from core_scenes import fill, landscape, read, stripes, write
 from dip_core.context import Context
 from dip_core.events import Progress
 from dip_core.executors import LocalExecutor
+from dip_core.experts import eigen_prior
+from dip_core.observation import Observation
 from dip_core.parallel import Shares, in_order
-from dip_core.restore import Options, side_by_side
+from dip_core.restore import Options, run_experts, side_by_side
 
 
 def test_workers_work_at_the_same_time_and_results_keep_their_order():
@@ -99,16 +102,22 @@ def test_tiles_side_by_side_share_the_time_that_is_left():
 def test_how_many_run_side_by_side(monkeypatch):
     monkeypatch.setattr("dip_core.restore.usable_threads", lambda wanted: wanted or 8)
     cpu = Options("cpu")
-    small = 100 * 100 * 3
-    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, small, 20)
+    monkeypatch.setattr("dip_core.restore.physical_memory", lambda: 8e9)
+    small = (3, 100 * 100)
+    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 20)
     assert workers == 8 and each.threads == 1
-    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, small, 3)
+    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 3)
     assert workers == 3 and each.threads == 2  # the cores that are over go to them
-    assert side_by_side(("linear",), Options("cpu", threads=2), small, 20)[0] == 2
-    assert side_by_side(("kriging", "deep_prior"), cpu, small, 20) == (1, cpu)  # a network takes all cores
-    assert side_by_side(("kriging",), cpu, 512 * 512 * 200, 20)[0] == 1  # as much as memory allows
+    assert side_by_side(("linear",), Options("cpu", threads=2), *small, 20)[0] == 2
+    assert side_by_side(("kriging", "deep_prior"), cpu, *small, 20)[0] == 8
+    assert side_by_side(("paper_2d",), cpu, *small, 20) == (1, cpu)  # wide enough for all cores
+    # As much as memory allows; a network's layers count.
+    assert side_by_side(("kriging",), cpu, 200, 512 * 512, 20)[0] == 1
+    assert side_by_side(("kriging",), cpu, 3, 512 * 512, 20)[0] == 8
+    assert side_by_side(("kriging", "deep_prior"), cpu, 3, 512 * 512, 20)[0] == 1
     monkeypatch.setattr("dip_core.restore.resolve", lambda name: torch.device("cuda:0"))
-    assert side_by_side(("kriging", "plug_and_play"), Options("auto"), small, 20)[0] == 1
+    for names in (("kriging", "plug_and_play"), ("kriging", "deep_prior")):
+        assert side_by_side(names, Options("auto"), *small, 20)[0] == 1
 
 
 def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, monkeypatch):
@@ -122,3 +131,60 @@ def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, mo
     _, some, _ = fill(tmp_path / "some", path, "best", threads=3, **options)
     for name in ("output", "uncertainty"):
         assert np.array_equal(read(one[name]), read(some[name]), equal_nan=True)
+
+
+def test_networks_side_by_side_are_what_they_are_alone():
+    """First weights come from torch's own generator, which all threads share."""
+    values = landscape(3, 40, 44).astype(np.float32)
+    values = (values - values.mean()) / values.std()
+    observed = np.broadcast_to(~stripes(40, 44), values.shape).copy()
+    held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
+    alone = Options("cpu", iterations=4, threads=1)
+
+    def fit(seed):
+        return run_experts(["deep_prior"], held, alone, seed)[0]
+
+    for one, again in zip(map(fit, range(4)), in_order(fit, range(4), 4)):
+        np.testing.assert_array_equal(one, again)
+
+
+def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
+    images = landscape(3, 40, 44).astype(np.float32)
+    seen = np.ones((40, 44), bool)
+    schedule = replace(eigen_prior.SCHEDULE, iterations=4)
+    at_once, most = [], []
+    whole = eigen_prior.fit
+
+    def counted(*args, **options):
+        at_once.append(torch.get_num_threads())
+        most.append(len(at_once))
+        try:
+            return whole(*args, **options)
+        finally:
+            at_once.pop()
+
+    monkeypatch.setattr(eigen_prior, "fit", counted)
+    before = torch.get_num_threads()
+    means, told = [], []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            most.clear(), told.clear()
+            means.append(
+                eigen_prior.eigen_prior(
+                    images, seen, schedule=schedule, seeds=2, follow=lambda done: told.append(done) or True
+                )
+            )
+            assert max(most) == threads and torch.get_num_threads() == threads
+            assert told == sorted(told) and told[-1] == 1.0 and len(told) == 8
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*means)
+
+
+def test_a_network_that_is_stopped_stops_its_neighbour():
+    images, told = landscape(2, 36, 36).astype(np.float32), []
+    stopped = eigen_prior.eigen_prior(
+        images, np.ones((36, 36), bool), seeds=2, follow=lambda done: told.append(done) or len(told) < 6
+    )
+    assert len(told) <= 8 and np.isfinite(stopped).all()

@@ -29,6 +29,7 @@ CLASSICAL: dict[str, Expert] = {
     "kriging": kriging,
 }
 PLUG_AND_PLAY = "plug_and_play"
+LEAN = "deep_prior"
 FILLERS = (*CLASSICAL, PLUG_AND_PLAY)  # all that need neither a network nor a guide
 # The experts that stand for election where there is a guide, beside the classical ones.
 GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}

@@ -131,25 +131,25 @@ def _fit_group(
 
     seen = observation.observed if check is None else observation.observed & ~check
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        values = tensor(scaled)
-        shape = (len(scaled), values.shape[-2], values.shape[-1])
-        noise = prior.network_input(chosen, shape, network_input, generator).to(device)
-        network = prior.network(chosen, len(scaled), noise.shape[1]).to(device)
-        if device.type == "cpu" and chosen.dimensions == 2:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
-            noise = noise.contiguous(memory_format=torch.channels_last)
-        fitted = fit(
-            network,
-            noise,
-            values,
-            MaskEnergy(tensor(seen)),
-            chosen.schedule,
-            generator=generator,
-            check=None if check is None or not check.any() else tensor(check),
-            follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
-        )
+    values = tensor(scaled)
+    shape = (len(scaled), values.shape[-2], values.shape[-1])
+    noise = prior.network_input(chosen, shape, network_input, generator).to(device)
+    with prior.weights_of(seed):
+        network = prior.network(chosen, len(scaled), noise.shape[1])
+    network = network.to(device)
+    if device.type == "cpu" and chosen.dimensions == 2:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+        noise = noise.contiguous(memory_format=torch.channels_last)
+    fitted = fit(
+        network,
+        noise,
+        values,
+        MaskEnergy(tensor(seen)),
+        chosen.schedule,
+        generator=generator,
+        check=None if check is None or not check.any() else tensor(check),
+        follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
+    )
     top, left = margins[0][0], margins[1][0]
     return fitted.estimate[:, top : top + rows, left : left + columns] * span + low
 

@@ -21,9 +21,11 @@ from ..energy import MaskEnergy
 from ..fitting import Schedule, fit
 from ..networks.hourglass import Architecture, Hourglass
 from ..observation import Cube, Mask
+from ..parallel import Shares, in_order
+from ..prior import weights_of
 
 LEAN = Architecture(down=(16,) * 4, up=(16,) * 4, skip=(4,) * 4, upsample="bilinear", sigmoid=False)
-SCHEDULE = Schedule(iterations=1000, perturbation=0.03, average=0.98, patience=250)
+SCHEDULE = Schedule(iterations=1000, perturbation=0.03, redraw=False, average=0.98, patience=250)
 SEEDS = 2
 _NOISE_CHANNELS = 32
 _CHECK_SHARE = 0.04
@@ -47,14 +49,27 @@ def eigen_prior(
     if not seen.any():
         return np.zeros_like(images)
     device = device or torch.device("cpu")
-    total = np.zeros(images.shape, np.float64)
-    for number in range(seeds):
+    threads = torch.get_num_threads()
+    workers = min(seeds, threads) if device.type == "cpu" else 1
+    shares = Shares(seeds, lambda fraction, _: follow(fraction))
 
-        def part(iteration: int, number: int = number) -> bool:
-            return follow((number + iteration / schedule.iterations) / seeds)
+    def fitted(number: int) -> NDArray[np.float32]:
+        torch.set_num_threads(threads // workers)
+        return _fit(
+            images,
+            seen,
+            seed + number,
+            device,
+            schedule,
+            lambda iteration: bool(shares.note(number, iteration / schedule.iterations)),
+        )
 
-        total += _fit(images, seen, seed + number, device, schedule, part)
-    return np.where(seen, total / seeds, 0).astype(np.float32)
+    # Layers so narrow gain next to nothing from a second core; another network does.
+    try:
+        total = sum(in_order(fitted, range(seeds), workers), np.zeros(images.shape, np.float32))
+    finally:
+        torch.set_num_threads(threads)
+    return np.where(seen, total / np.float32(seeds), np.float32(0))
 
 
 def _fit(
@@ -80,25 +95,25 @@ def _fit(
     weights = inside * torch.from_numpy(size).to(device)
     held = tensor(check[None]) * _inside(seen.shape, margins, device) * torch.from_numpy(size).to(device).square()
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        values = tensor(np.where(seen, images / size, 0))
-        noise = torch.rand((1, _NOISE_CHANNELS, *values.shape[-2:]), generator=generator) / 10
-        noise = noise.to(device)
-        network = Hourglass(_NOISE_CHANNELS, channels, LEAN).to(device)
-        if device.type == "cpu":
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
-            noise = noise.contiguous(memory_format=torch.channels_last)
-        found = fit(
-            network,
-            noise,
-            values,
-            MaskEnergy(weights),
-            schedule,
-            generator=generator,
-            check=held if check.any() else None,
-            follow=follow,
-        )
+    values = tensor(np.where(seen, images / size, 0))
+    noise = torch.rand((1, _NOISE_CHANNELS, *values.shape[-2:]), generator=generator) / 10
+    noise = noise.to(device)
+    with weights_of(seed):
+        network = Hourglass(_NOISE_CHANNELS, channels, LEAN)
+    network = network.to(device)
+    if device.type == "cpu":
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+        noise = noise.contiguous(memory_format=torch.channels_last)
+    found = fit(
+        network,
+        noise,
+        values,
+        MaskEnergy(weights),
+        schedule,
+        generator=generator,
+        check=held if check.any() else None,
+        follow=follow,
+    )
     top, left = margins[0][0], margins[1][0]
     cut = found.estimate[:, top : top + seen.shape[0], left : left + seen.shape[1]]
     return cut * size
