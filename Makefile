@@ -77,7 +77,7 @@ bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (a
 bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about 10 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.crops $(BENCH_ARGS)
 
-bench-networks: system $(ENGINE) ## the lean networks' time an iteration beside the paper's (about a minute); in benchmarks/results/
+bench-networks: system $(ENGINE) ## the lean networks' time an iteration beside the paper's (about three minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.networks $(BENCH_ARGS)
 
 bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
