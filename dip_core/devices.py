@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import torch
 
 from .errors import DeviceUnavailable
+from .parallel import in_order
+
+Task = TypeVar("Task")
+Found = TypeVar("Found")
 
 
 def resolve(name: str) -> torch.device:
@@ -53,6 +59,29 @@ def set_threads(wanted: int = 0) -> int:
     number = usable_threads(wanted)
     torch.set_num_threads(number)
     return number
+
+
+def on_cores(
+    work: Callable[[Task], Found], tasks: Iterable[Task], device: torch.device, most: int | None = None
+) -> Iterator[Found]:
+    """What ``work`` makes of each task, in order; on a CPU as many at a time as torch has threads, ``most`` at most.
+
+    Torch's threads are shared out among them. For work that is too small to keep several threads busy by itself.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, most or threads) if device.type == "cpu" else 1
+    if workers == 1:
+        yield from map(work, tasks)
+        return
+
+    def alone(task: Task) -> Found:
+        torch.set_num_threads(threads // workers)
+        return work(task)
+
+    try:
+        yield from in_order(alone, tasks, workers)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def physical_memory() -> float:

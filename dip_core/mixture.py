@@ -97,13 +97,13 @@ class Mixture:
         kind, rough = classes(observation, borrowed), roughness(observation)
         weights = self.rule.weights[:, :, self.used]
         weights = weights / weights.sum(axis=2, keepdims=True)
-        place = np.searchsorted(self.rule.limits, rough), kind
-        mean = np.zeros(observation.shape, np.float64)
-        for number, estimate in enumerate(estimates):
-            mean += weights[:, :, number][place] * estimate
+        mean = estimates[0].astype(np.float64)
         scatter = np.zeros(observation.shape, np.float64)
-        for number, estimate in enumerate(estimates):
-            scatter += weights[:, :, number][place] * np.square(estimate - mean)
+        if len(estimates) > 1:
+            place = np.searchsorted(self.rule.limits, rough), kind
+            each = [weights[:, :, number][place] for number in range(len(estimates))]
+            mean = sum((weight * estimate for weight, estimate in zip(each, estimates)), scatter)
+            scatter = sum((weight * np.square(estimate - mean) for weight, estimate in zip(each, estimates)), scatter)
         band = np.broadcast_to(np.arange(len(mean))[:, None, None], mean.shape)
         deviation = self.spread.deviation(kind, band, scatter, rough)
         filled = observation.target & (~observation.seen | borrowed)

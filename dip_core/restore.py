@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from .devices import physical_memory, resolve, set_threads, usable_threads
+from .devices import on_cores, physical_memory, resolve, set_threads, usable_threads
 from .experts import LEAN, NUMPY, PLUG_AND_PLAY, expert
 from .experts.bands import borrow
 from .experts.deep_prior import memory
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
+from .parallel import Shares
 
 # Share of the machine's memory that observations restored side by side may take, but so many bytes at most; and what
 # one takes per band and pixel, all classical experts together.
@@ -81,28 +83,35 @@ def run_experts(
     seed: int,
     follow: Callable[[float], bool] = lambda fraction: True,
 ) -> list[Cube]:
-    """The estimates of the experts called ``names``, in order."""
-    device = None
-    if any(name not in NUMPY for name in names):
-        set_threads(options.threads)
-        device = resolve(options.device)
+    """The estimates of the experts called ``names``, in order.
+
+    On a CPU with cores to spare, kriging and plug and play, which starts from it, run beside all others.
+    """
+    threads = set_threads(options.threads)
+    device = torch.device("cpu") if set(names) <= set(NUMPY) else resolve(options.device)
+    shares = Shares(len(names), lambda done, _: follow(done))
     found: dict[str, Cube] = {}
-    for place, name in enumerate(names):
 
-        def part(fraction: float, place: int = place) -> bool:
-            return follow((place + fraction) / len(names))
+    def run(chain: Sequence[str]) -> None:
+        for name in chain:
+            place = names.index(name)
+            found[name] = expert(
+                name,
+                seed=seed,
+                device=device,
+                network_input=options.network_input,
+                iterations=options.iterations,
+                kriged=found.get("kriging"),
+                follow=lambda fraction, place=place: bool(shares.note(place, fraction)),  # type: ignore[misc]
+            )(observation)
+            shares.note(place, 1.0)
 
-        run = expert(
-            name,
-            seed=seed,
-            device=device,
-            network_input=options.network_input,
-            iterations=options.iterations,
-            kriged=found.get("kriging"),
-            follow=part,
-        )
-        found[name] = run(observation)
-        follow((place + 1) / len(names))
+    first = [name for name in names if name in ("kriging", PLUG_AND_PLAY)]
+    others = [name for name in names if name not in first]
+    apart = first and others and device.type == "cpu" and threads > 1
+    chains: list[Sequence[str]] = [first, others] if apart else [names]
+    for _ in on_cores(run, chains, device, len(chains)):
+        pass
     return [found[name] for name in names]
 
 

@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from . import baseline, holdout
 from .context import Context
+from .devices import usable_threads
 from .experts.bands import borrow
 from .mixture import Samples, classes, roughness
 from .observation import Mask, Observation
@@ -131,18 +132,25 @@ def _score(
     hidden = held_out.hidden
     held = held_out.whole.hide(hidden)
     helped, borrowed = borrow(held)
-    estimates = run_experts(names, helped, options, seed, follow)
     fold = np.full(hidden.shape[1:], held_out.window) if by_window else _quadrants(hidden.shape[1:])
-    return {
-        "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
-        "truth": held_out.whole.values[hidden],
-        "baseline": baseline.fill_nodata(held)[hidden],
-        "band": np.nonzero(hidden)[0],
-        "kind": classes(helped, borrowed)[hidden],
-        "distance": held.distance()[hidden],
-        "roughness": roughness(helped)[hidden],
-        "fold": np.broadcast_to(fold, hidden.shape)[hidden],
-    }
+
+    def estimates() -> dict[str, NDArray]:
+        found = run_experts(names, helped, options, seed, follow)
+        return {"estimates": np.stack([estimate[hidden] for estimate in found], axis=1)}
+
+    def circumstances() -> dict[str, NDArray]:
+        return {
+            "truth": held_out.whole.values[hidden],
+            "baseline": baseline.fill_nodata(held)[hidden],
+            "band": np.nonzero(hidden)[0],
+            "kind": classes(helped, borrowed)[hidden],
+            "distance": held.distance()[hidden],
+            "roughness": roughness(helped)[hidden],
+            "fold": np.broadcast_to(fold, hidden.shape)[hidden],
+        }
+
+    both = in_order(lambda part: part(), (estimates, circumstances), min(usable_threads(options.threads), 2))
+    return {name: values for part in both for name, values in part.items()}
 
 
 def like_gaps(distance: NDArray, wanted: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from core_scenes import fill, landscape, read, stripes, write
 
+from dip_core import restore
 from dip_core.context import Context
 from dip_core.events import Progress
 from dip_core.executors import LocalExecutor
@@ -188,3 +189,42 @@ def test_a_network_that_is_stopped_stops_its_neighbour():
         images, np.ones((36, 36), bool), seeds=2, follow=lambda done: told.append(done) or len(told) < 6
     )
     assert len(told) <= 8 and np.isfinite(stopped).all()
+
+
+def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
+    """Kriging and what starts from it on one core, the others on the other; the estimates are the same."""
+    values = landscape(2, 48, 50).astype(np.float32)
+    values = (values - values.mean()) / values.std()
+    observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
+    held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
+    names = ("linear", "harmonic", "kriging", "plug_and_play", "deep_prior")
+    monkeypatch.setattr("dip_core.devices.usable_threads", lambda wanted: wanted)
+    results, threads_of, told = [], {}, []
+    whole = restore.expert
+
+    def watched(name, **options):
+        run = whole(name, **options)
+
+        def noted(observation):
+            threads_of[name] = threading.get_ident()
+            return run(observation)
+
+        return noted
+
+    monkeypatch.setattr(restore, "expert", watched)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            told.clear()
+            results.append(
+                run_experts(
+                    names, held, Options("cpu", iterations=3, threads=threads), 5, lambda f: told.append(f) or True
+                )
+            )
+            assert told == sorted(told) and told[-1] == 1.0
+            assert len(set(threads_of.values())) == threads
+    finally:
+        torch.set_num_threads(before)
+    assert threads_of["kriging"] == threads_of["plug_and_play"] != threads_of["deep_prior"]
+    for one, other in zip(*results):
+        np.testing.assert_array_equal(one, other)

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..devices import on_cores
 from ..energy import MaskEnergy
 from ..fitting import Schedule, fit
 from ..networks.hourglass import Architecture, Hourglass
 from ..observation import Cube, Mask
-from ..parallel import Shares, in_order
+from ..parallel import Shares
 from ..prior import weights_of
 
 LEAN = Architecture(down=(16,) * 4, up=(16,) * 4, skip=(4,) * 4, upsample="bilinear", sigmoid=False)
@@ -49,12 +50,9 @@ def eigen_prior(
     if not seen.any():
         return np.zeros_like(images)
     device = device or torch.device("cpu")
-    threads = torch.get_num_threads()
-    workers = min(seeds, threads) if device.type == "cpu" else 1
     shares = Shares(seeds, lambda fraction, _: follow(fraction))
 
     def fitted(number: int) -> NDArray[np.float32]:
-        torch.set_num_threads(threads // workers)
         return _fit(
             images,
             seen,
@@ -65,10 +63,7 @@ def eigen_prior(
         )
 
     # Layers so narrow gain next to nothing from a second core; another network does.
-    try:
-        total = sum(in_order(fitted, range(seeds), workers), np.zeros(images.shape, np.float32))
-    finally:
-        torch.set_num_threads(threads)
+    total = sum(on_cores(fitted, range(seeds), device, seeds), np.zeros(images.shape, np.float32))
     return np.where(seen, total / np.float32(seeds), np.float32(0))
 
 
