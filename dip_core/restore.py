@@ -82,8 +82,9 @@ def run_experts(
     options: Options,
     seed: int,
     follow: Callable[[float], bool] = lambda fraction: True,
+    kriged: Cube | None = None,
 ) -> list[Cube]:
-    """The estimates of the experts called ``names``, in order.
+    """The estimates of the experts called ``names``, in order; ``kriged``: that of kriging, where it is at hand.
 
     On a CPU with cores to spare, kriging and plug and play, which starts from it, run beside all others.
     """
@@ -101,7 +102,7 @@ def run_experts(
                 device=device,
                 network_input=options.network_input,
                 iterations=options.iterations,
-                kriged=found.get("kriging"),
+                kriged=found.get("kriging", kriged),
                 follow=lambda fraction, place=place: bool(shares.note(place, fraction)),  # type: ignore[misc]
             )(observation)
             shares.note(place, 1.0)
