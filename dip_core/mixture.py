@@ -1,11 +1,12 @@
 """The *mixture*: experts weighted by what they score on pixels hidden on purpose, and its uncertainty.
 
 A *sample* is a hidden pixel: the truth, every expert's estimate, its *class* (its distance to the nearest observed
-pixel) and its *roughness* (the variance of the observed pixels around). Weights are not negative, sum to 1, and may
-differ by class, by *level* (smooth, middling or rough: a third of the samples each) or by both. Several *rules* stand
-for election (each expert alone, one set of weights, a set a class, a level, or both); the one with the lowest
-cross-validated error wins. A tie, which is 0.2 %, goes to the mixture: in cross-validation its weights come from a part
-of the samples, which makes it look a little worse than it is. So it is never worse than its best expert there by more.
+pixel), its *roughness* (the variance of the observed pixels around) and the share of the pixels around that is
+*missing*. Weights are not negative, sum to 1, and may differ by class, by *level* (smooth, middling or rough: a third
+of the samples each) or by both. Several *rules* stand for election (each expert alone, one set of weights, a set a
+class, a level, or both); the one with the lowest cross-validated error wins. A tie, which is 0.2 %, goes to the
+mixture: in cross-validation its weights come from a part of the samples, which makes it look a little worse than it
+is. So it is never worse than its best expert there by more.
 
 Source: stacking by Breiman, Stacked regressions (1996).
 """
@@ -27,7 +28,8 @@ from .uncertainty import Spread
 DISTANCES = (1.5, 3.5, 6.5, np.inf)
 CLASSES = len(DISTANCES) + 1
 LEVELS = 3  # of roughness
-_ROUGHNESS_WINDOW = 15
+_AROUND = 15  # pixels: the side of the window
+_LEAST_MISSING = 0.05  # added to the share that is missing, whose logarithm is taken
 _SHRINKAGE = 2000  # samples of the pooled weights that a class's or level's own weights must outvote
 # Rules that mix: their names, and whether weights differ by class and by level.
 _MIXTURES = (
@@ -52,6 +54,7 @@ class Samples:
     kind: NDArray[np.int64]
     distance: NDArray[np.float32]
     roughness: NDArray[np.float32]
+    missing: NDArray[np.float32]
     fold: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -105,7 +108,7 @@ class Mixture:
             mean = sum((weight * estimate for weight, estimate in zip(each, estimates)), scatter)
             scatter = sum((weight * np.square(estimate - mean) for weight, estimate in zip(each, estimates)), scatter)
         band = np.broadcast_to(np.arange(len(mean))[:, None, None], mean.shape)
-        deviation = self.spread.deviation(kind, band, scatter, rough)
+        deviation = self.spread.deviation(kind, band, (rough, scatter, missing(observation)))
         filled = observation.target & (~observation.seen | borrowed)
         return observation.keep_observed(mean), np.where(filled, deviation, 0.0).astype(np.float32)
 
@@ -120,7 +123,7 @@ def roughness(observation: Observation) -> Cube:
     """Variance of the observed pixels in a 15 x 15 window; gaps without any take the mean of all."""
     from scipy.ndimage import uniform_filter
 
-    size = (0, _ROUGHNESS_WINDOW, _ROUGHNESS_WINDOW)
+    size = (0, _AROUND, _AROUND)
     seen = observation.observed.astype(np.float32)
     count = uniform_filter(seen, size)
     values = observation.values * seen
@@ -129,6 +132,14 @@ def roughness(observation: Observation) -> Cube:
     variance = np.maximum(uniform_filter(values * values, size) * scale - mean * mean, 0.0)
     overall = variance[observation.observed].mean() if observation.observed.any() else 1.0
     return np.where(count > 1e-4, variance, overall).astype(np.float32)
+
+
+def missing(observation: Observation) -> NDArray[np.float32]:
+    """Share of the pixels in a 15 x 15 window that are not observed, and 0.05; ``(band, row, column)``."""
+    from scipy.ndimage import uniform_filter
+
+    unseen = (~observation.observed).astype(np.float32)
+    return np.maximum(uniform_filter(unseen, (0, _AROUND, _AROUND)), 0.0) + np.float32(_LEAST_MISSING)
 
 
 def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = True) -> Mixture:
@@ -208,9 +219,10 @@ def _calibrate(
     mean = (samples.estimates * weights).sum(axis=1)
     scatter = (weights * np.square(samples.estimates - mean[:, None])).sum(axis=1)
     square = np.square(crossed - samples.truth)
+    terms = (samples.roughness, scatter, samples.missing)
 
     def model(chosen: Mask) -> Spread:
-        known = (samples.kind[chosen], samples.band[chosen], scatter[chosen], samples.roughness[chosen])
+        known = (samples.kind[chosen], samples.band[chosen], [term[chosen] for term in terms])
         return uncertainty.fit(square[chosen], *known, CLASSES, bands)
 
     spread = model(np.ones(len(samples), bool))
@@ -219,5 +231,5 @@ def _calibrate(
     for fold in folds:
         out = samples.fold == fold
         fitted = model(~out) if len(folds) > 1 else spread
-        deviation[out] = fitted.deviation(samples.kind[out], samples.band[out], scatter[out], samples.roughness[out])
+        deviation[out] = fitted.deviation(samples.kind[out], samples.band[out], [term[out] for term in terms])
     return spread, deviation

@@ -1,10 +1,11 @@
 """The *uncertainty* of a filled pixel: a standard deviation from what is known of the pixel, calibrated on hold-outs.
 
-The logarithm of the error's variance is linear: ``log v = a_class + b log roughness + c log spread``. The *class* is
-that of the distance to the nearest observed pixel, *roughness* the variance of the observed pixels around, *spread* the
-variance among the experts. ``a, b, c`` maximise the likelihood of normal errors with these variances (a gamma
-regression of the squared errors, convex in the coefficients); *b* and *c* are not negative. Variances that are products
-of powers leave errors with shorter tails than sums of such terms do.
+The logarithm of the error's variance is linear: ``a_class + b log roughness + c log spread + d log missing``. The
+*class* is that of the distance to the nearest observed pixel, *roughness* the variance of the observed pixels around,
+*spread* the variance among the experts, *missing* the share of the pixels around that is not seen: hidden pixels lie
+between gaps, where less is left to go by than beside a single gap. ``a, b, c, d`` maximise the likelihood of normal
+errors with these variances (a gamma regression of the squared errors, convex in the coefficients); powers are not
+negative. Variances that are products of powers leave errors with shorter tails than sums of such terms do.
 
 A factor a band then lets one standard deviation cover 68 % of the hidden pixels and two cover 95 %. What tails are left
 keep both from being met at once: the factor is a geometric mean of what either wants, in which one standard deviation
@@ -15,6 +16,7 @@ Source: McCullagh and Nelder, Generalized Linear Models (1989), chapter 8, for t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,16 +36,19 @@ _MOST = 60_000  # samples that the coefficients are fitted to
 
 @dataclass(frozen=True)
 class Spread:
-    """The model: ``levels`` ``(class,)``, the powers of roughness and spread ``(2,)``, and a factor a band."""
+    """The model: ``levels`` ``(class,)``, ``powers`` of roughness, spread and missing ``(3,)``, a factor a band."""
 
     levels: NDArray[np.float64]
     powers: NDArray[np.float64]
     factors: NDArray[np.float64]
 
-    def deviation(self, kind: NDArray, band: NDArray, spread: NDArray, roughness: NDArray) -> NDArray[np.float64]:
-        """One standard deviation of each pixel, standardised. Arguments have one shape, that of the result."""
+    def deviation(self, kind: NDArray, band: NDArray, terms: Sequence[NDArray]) -> NDArray[np.float64]:
+        """One standard deviation of each pixel, standardised.
+
+        ``terms``: roughness, spread, missing. All arrays have one shape, that of the result.
+        """
         logarithm = self.levels[kind]
-        for power, term in zip(self.powers, (roughness, spread)):
+        for power, term in zip(self.powers, terms):
             if power:
                 logarithm = logarithm + power * np.log(term + _FLOOR)
         return np.exp(0.5 * np.clip(logarithm, _SHORTEST, _LONGEST)) * self.factors[band]
@@ -53,18 +58,17 @@ def fit(
     square: NDArray[np.float64],
     kind: NDArray[np.int64],
     band: NDArray[np.int64],
-    spread: NDArray,
-    roughness: NDArray,
+    terms: Sequence[NDArray],
     classes: int,
     bands: int,
 ) -> Spread:
-    """The model of squared errors ``square``; all arguments but the numbers are ``(sample,)``, standardised."""
+    """The model of squared errors ``square``; arrays are ``(sample,)``, standardised; ``terms`` as in `Spread`."""
     if not len(square):
         return as_rough(classes, bands)
     square = np.maximum(square, _LEAST_SQUARE)
     some = slice(None, None, -(-len(square) // _MOST))
-    raw = _regress(square[some], kind[some], np.stack([roughness, spread])[:, some], classes)
-    ratio = np.sqrt(square) / raw.deviation(kind, np.zeros_like(band), spread, roughness)
+    raw = _regress(square[some], kind[some], np.stack(terms)[:, some], classes)
+    ratio = np.sqrt(square) / raw.deviation(kind, np.zeros_like(band), terms)
     factors = np.full(bands, _factor(ratio))
     for number in range(bands):
         own = band == number
@@ -75,7 +79,7 @@ def fit(
 
 def as_rough(classes: int, bands: int) -> Spread:
     """The variance of a pixel is the roughness around it: for want of anything to fit to."""
-    return Spread(np.zeros(classes), np.array([1.0, 0.0]), np.ones(bands))
+    return Spread(np.zeros(classes), np.array([1.0, 0.0, 0.0]), np.ones(bands))
 
 
 def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int) -> Spread:
@@ -99,7 +103,7 @@ def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int) -> Sp
         return float(np.sum(logarithm + ratio) + 0.5 * _SHRINKAGE * apart @ apart) / len(square), gradient / len(square)
 
     bounds = [(_SHORTEST, _LONGEST)] * classes + [(0.0, _STEEPEST if each else 0.0) for each in varied]
-    first = np.append(np.full(classes, start), [0.0, 0.0])
+    first = np.append(np.full(classes, start), np.zeros(len(terms)))
     close = {"ftol": 1e-12, "gtol": 1e-8, "maxiter": 500}
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=close).x
     levels, powers = found[:classes], found[classes:]

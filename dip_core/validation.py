@@ -17,7 +17,7 @@ from . import baseline, holdout
 from .context import Context
 from .devices import usable_threads
 from .experts.bands import borrow
-from .mixture import Samples, classes, roughness
+from .mixture import Samples, classes, missing, roughness
 from .observation import Mask, Observation
 from .parallel import Shares, in_order
 from .restore import Options, run_experts, side_by_side, tile_seed
@@ -92,7 +92,7 @@ def collect(
         none = np.zeros(0, np.float32)
         whole = np.zeros(0, np.int64)
         empty = np.zeros((0, len(names)), np.float32)
-        return Samples(experts, empty, none, none, whole, whole, none, none, whole)
+        return Samples(experts, empty, none, none, whole, whole, none, none, none, whole)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     kept = like_gaps(joined["distance"], np.sum(list(depths.values()), axis=0), np.random.default_rng([seed, 3]))
     return Samples(experts, **{name: values[kept] for name, values in joined.items()})
@@ -146,6 +146,7 @@ def _score(
             "kind": classes(helped, borrowed)[hidden],
             "distance": held.distance()[hidden],
             "roughness": roughness(helped)[hidden],
+            "missing": missing(helped)[hidden],
             "fold": np.broadcast_to(fold, hidden.shape)[hidden],
         }
 

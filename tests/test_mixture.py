@@ -9,7 +9,7 @@ import pytest
 from core_scenes import landscape, stripes
 
 from dip_core import mixture
-from dip_core.mixture import CLASSES, Samples, classes, elect, roughness, unvalidated
+from dip_core.mixture import CLASSES, Samples, classes, elect, missing, roughness, unvalidated
 from dip_core.observation import Observation
 
 COUNT = 12_000
@@ -29,6 +29,7 @@ def samples(errors, names=None, seed=0, **facts):
         "kind": rng.integers(0, CLASSES, count),
         "distance": np.ones(count, np.float32),
         "roughness": np.ones(count, np.float32),
+        "missing": np.ones(count, np.float32),
         "fold": rng.integers(0, 4, count),
     }
     return Samples(**{**found, **facts})
@@ -167,7 +168,7 @@ def share_within(chosen, found, errors, sigmas):
     weights = chosen.rule.of(found.kind, found.roughness)
     mean = (found.estimates * weights).sum(axis=1)
     scatter = (weights * (found.estimates - mean[:, None]) ** 2).sum(axis=1)
-    deviation = chosen.spread.deviation(found.kind, found.band, scatter, found.roughness)
+    deviation = chosen.spread.deviation(found.kind, found.band, (found.roughness, scatter, found.missing))
     return np.mean(np.abs((errors * weights).sum(axis=1)) <= sigmas * deviation)
 
 
@@ -192,7 +193,7 @@ def test_one_deviation_covers_68_percent_and_two_95(tails):
     assert within.mean() == pytest.approx(0.683, abs=0.05)
     # Rough places are uncertain places.
     rough = found.roughness > 2
-    deviation = chosen.spread.deviation(found.kind, found.band, np.zeros(COUNT), found.roughness)
+    deviation = chosen.spread.deviation(found.kind, found.band, (found.roughness, np.zeros(COUNT), found.missing))
     assert deviation[rough].mean() > 1.5 * deviation[~rough].mean()
 
 
@@ -220,7 +221,9 @@ def test_without_validation_the_roughness_is_the_variance():
     assert chosen.used == [1] and len(chosen.samples) == 0 and chosen.scores == {}
     kind, band = np.zeros(3, int), np.array([0, 1, 1])
     np.testing.assert_allclose(
-        chosen.spread.deviation(kind, band, np.ones(3), np.array([1.0, 4.0, 0.0])), [1, 2, 0.01], rtol=1e-3
+        chosen.spread.deviation(kind, band, (np.array([1.0, 4.0, 0.0]), np.ones(3), np.ones(3))),
+        [1, 2, 0.01],
+        rtol=1e-3,
     )
     only = samples(noise(1.0), names=("paper_composite",))
     assert unvalidated(only, 2).used == [0]
@@ -277,6 +280,16 @@ def test_classes_go_by_distance():
     assert kind[1:9].tolist() == [1, 2, 2, 3, 3, 3, 4, 4] and kind[25] == 0 and kind[29] == 4
     deep = dataclasses.replace(observation, observed=np.ones_like(observed), assumed=~observed)
     assert classes(deep, np.zeros_like(observed))[0, 0, 5] == CLASSES - 1
+
+
+def test_missing_is_the_share_that_is_not_observed_around():
+    observed = np.ones((1, 40, 40), bool)
+    observed[0, :, 18:21] = False
+    values = np.zeros(observed.shape, np.float32)
+    found = missing(Observation(values, observed, ~observed))[0]
+    assert found.min() == np.float32(0.05)  # whose logarithm is taken
+    np.testing.assert_allclose(found[20, 19], 0.05 + 3 / 15, rtol=1e-5)
+    np.testing.assert_allclose(found[20, 12], 0.05 + 2 / 15, rtol=1e-5)
 
 
 def test_roughness_is_the_variance_around():
