@@ -126,7 +126,7 @@ class _Level(nn.Module):
         self.below = None if level == a.depth - 1 else _Level(down, a, level + 1, axes)
         self.add = a.join == "add"
         joined = a.enlarged[level] + (0 if self.add else skip)
-        layers = [] if self.add else [_NORMALISATION[axes](joined)]
+        layers: list[nn.Module] = [] if self.add else [_NORMALISATION[axes](joined)]
         layers.extend(_block(joined, up, kernel_up, a, axes))
         if a.pointwise_after_up:
             layers.extend(_block(up, up, 1, a, axes))
