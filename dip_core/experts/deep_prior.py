@@ -174,7 +174,7 @@ def cost(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     a, axes = chosen.architecture, chosen.dimensions
     taps, halved = 3**axes, 0.5**axes
     work = sum(
-        taps * up * (skip + 3 * down) / 2 * halved**level
+        taps * up * ((0 if a.join == "add" else skip) + 3 * down) / 2 * halved**level
         for level, (down, up, skip) in enumerate(zip(a.down, a.up, a.skip))
     )
     runs = bands if chosen.per_band or axes == 3 else 1
