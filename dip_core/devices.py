@@ -57,31 +57,38 @@ def usable_threads(wanted: int = 0) -> int:
 def set_threads(wanted: int = 0) -> int:
     """Let torch use ``wanted`` threads in this thread, as `usable_threads` has it. Returns the number."""
     number = usable_threads(wanted)
-    torch.set_num_threads(number)
+    _set_here(number)
     return number
 
 
-def on_cores(
-    work: Callable[[Task], Found], tasks: Iterable[Task], device: torch.device, most: int | None = None
-) -> Iterator[Found]:
+def _set_here(number: int) -> None:
+    """Let torch use so many threads in this thread.
+
+    A thread that has not asked yet would take the number that any thread set last at its first parallel work.
+    """
+    torch.get_num_threads()
+    torch.set_num_threads(number)
+
+
+def on_cores(work: Callable[[Task], Found], tasks: Iterable[Task], device: torch.device, most: int) -> Iterator[Found]:
     """What ``work`` makes of each task, in order; on a CPU as many at a time as torch has threads, ``most`` at most.
 
     Torch's threads are shared out among them. For work that is too small to keep several threads busy by itself.
     """
     threads = torch.get_num_threads()
-    workers = min(threads, most or threads) if device.type == "cpu" else 1
+    workers = min(threads, most) if device.type == "cpu" else 1
     if workers == 1:
         yield from map(work, tasks)
         return
 
     def alone(task: Task) -> Found:
-        torch.set_num_threads(threads // workers)
+        _set_here(threads // workers)
         return work(task)
 
     try:
         yield from in_order(alone, tasks, workers)
     finally:
-        torch.set_num_threads(threads)
+        _set_here(threads)
 
 
 def physical_memory() -> float:

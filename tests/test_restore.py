@@ -67,7 +67,7 @@ def recipe(names=("linear", "harmonic", "kriging"), weights=(0.0, 0.5, 0.5)):
     whole = np.zeros(0, int)
     samples = Samples(names, np.zeros((0, len(names))), empty, empty, whole, whole, empty, empty, empty, whole)
     rule = Rule("one weight", np.tile(weights, (1, CLASSES, 1)), np.zeros(0))
-    spread = Spread(np.zeros(CLASSES), np.array([0.0, 1.0]), np.ones(2))
+    spread = Spread(np.zeros(CLASSES), np.array([0.0, 1.0, 0.0]), np.ones(2))
     return Recipe(Mixture(names, rule, spread, {}, empty, empty, samples), Options())
 
 
