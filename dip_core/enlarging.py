@@ -162,13 +162,12 @@ def _untrained(
     def tensor(array: NDArray) -> torch.Tensor:
         return prior.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
 
-    noise = prior.network_input(chosen, start.shape, "noise", generator).to(device)
-    with prior.weights_of(seed):
-        network = prior.network(chosen, len(start), noise.shape[1])
+    drawn = prior.network_input(chosen, start.shape, "noise", generator)
+    network, noise = prior.placed(lambda: prior.network(chosen, len(start), drawn.shape[1]), drawn, seed, device)
     values = tensor(wanted)
     weights = None if observed.all() else tensor(observed)
     fitted = fit(
-        network.to(device),
+        network,
         noise,
         values,
         DownsamplingEnergy(operator, values, weights),

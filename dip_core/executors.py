@@ -48,36 +48,29 @@ class LocalExecutor:
 
     def results(self, recipe: Any, tasks: Iterable[Any], count: int, workers: int = 1) -> Results:
         """Results of ``count`` tasks, with progress within each tile; ``workers`` tiles are under way at a time."""
-        shares = self._shares(count)
+        shares = Shares(count, lambda done, tile: self._context.progress(done, f"{self._verb} tile {tile} of {count}"))
 
         def run(numbered: tuple[int, Any]) -> tuple[Cube, Cube]:
             place, task = numbered
-            found = self._work(recipe, task, self._follow(place, count, workers, shares))
-            shares.note(place, 1.0)
-            return found
+            with shares.piece(place) as note:
+                return self._work(recipe, task, self._follow(place, count, workers, note))
 
         return in_order(run, enumerate(tasks), workers)
 
-    def _shares(self, count: int) -> Shares:
-        return Shares(count, lambda done, tile: self._context.progress(done, f"{self._verb} tile {tile} of {count}"))
-
-    def _follow(
-        self, place: int, count: int, workers: int = 1, shares: Shares | None = None
-    ) -> Callable[[float], bool]:
+    def _follow(self, place: int, count: int, workers: int, note: Callable[[float], bool]) -> Callable[[float], bool]:
         # Each tile has an equal share of the time that is left, so that none is starved by those before it.
         left = max(self._context.seconds_left, 0.0) * min(workers, count - place) / (count - place)
         end = self._context.seconds_spent + left
-        shares = shares or self._shares(count)
 
         def follow(fraction: float) -> bool:
-            shares.note(place, fraction)
+            going = note(fraction)
             if fraction < 1 and self._context.seconds_spent >= end:
                 self._context.warn(
                     "The time budget cut an iterative method (a network's fit, plug and play) short, or left it no "
                     "time to begin: expect less than it can do."
                 )
                 return False
-            return True
+            return going
 
         return follow
 

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -48,17 +49,32 @@ class Shares:
     """How much of ``count`` pieces of work is done, noted piece by piece from any thread.
 
     ``told`` hears the fraction of all that is done and the number of the piece that is next to be done, one thread at a
-    time, so the fraction never falls.
+    time, so the fraction never falls; by returning False it asks the pieces to stop.
     """
 
     def __init__(self, count: int, told: Callable[[float, int], bool | None]) -> None:
         self._done = [0.0] * count
         self._told = told
+        self._failed = False
         self._lock = threading.Lock()
 
-    def note(self, place: int, fraction: float) -> bool | None:
-        """Note that a fraction of the piece at ``place`` is done; returns what ``told`` answers."""
+    @contextmanager
+    def piece(self, place: int) -> Iterator[Callable[[float], bool]]:
+        """The piece at ``place``: gives whom to tell of its fraction, and counts it as whole at the end.
+
+        That answers False where the piece is to stop: because it was asked to, or because another has failed.
+        """
+        try:
+            yield lambda fraction: self.note(place, fraction)
+        except BaseException:
+            self._failed = True
+            raise
+        self.note(place, 1.0)
+
+    def note(self, place: int, fraction: float) -> bool:
+        """Note that a fraction of the piece at ``place`` is done; returns whether it is to go on."""
         with self._lock:
             self._done[place] = max(self._done[place], fraction)
             done, count = sum(self._done), len(self._done)
-            return self._told(done / count, min(int(done) + 1, count))
+            answer = self._told(done / count, min(int(done) + 1, count))
+        return answer is not False and not self._failed

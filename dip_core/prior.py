@@ -7,7 +7,7 @@ takes the bands as channels, ``(1, band, row, column)``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,11 +27,28 @@ _drawing = threading.Lock()
 def weights_of(seed: int) -> Iterator[None]:
     """Networks made inside take their first weights from ``seed``, whatever other threads do meanwhile.
 
-    Torch's own generator, which layers draw from, is the process's; it is left as it was.
+    Torch's own generator on the CPU, which layers draw from, is the process's; it is left as it was.
     """
     with _drawing, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield
+
+
+def placed(make: Callable[[], nn.Module], noise: Tensor, seed: int, device: torch.device) -> tuple[nn.Module, Tensor]:
+    """The network that ``make`` builds, with weights from ``seed``, and its input: where and as the fit is fastest."""
+    with weights_of(seed):
+        network = make()
+    network, noise = network.to(device), noise.to(device)
+    if device.type == "cpu" and noise.dim() == 4:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+        noise = noise.contiguous(memory_format=torch.channels_last)
+    return network, noise
+
+
+def margins(rows: int, columns: int, depth: int) -> list[tuple[int, int]]:
+    """Padding that leaves at least 2 x 2 pixels at the deepest level, where batch statistics are taken."""
+    least = 2 ** (depth + 1)
+    return [((max(0, least - size)) // 2, (max(0, least - size) + 1) // 2) for size in (rows, columns)]
 
 
 def network_input(preset: Preset, shape: tuple[int, int, int], kind: str, generator: torch.Generator) -> Tensor:

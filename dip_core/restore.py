@@ -95,17 +95,16 @@ def run_experts(
 
     def run(chain: Sequence[str]) -> None:
         for name in chain:
-            place = names.index(name)
-            found[name] = expert(
-                name,
-                seed=seed,
-                device=device,
-                network_input=options.network_input,
-                iterations=options.iterations,
-                kriged=found.get("kriging", kriged),
-                follow=lambda fraction, place=place: bool(shares.note(place, fraction)),  # type: ignore[misc]
-            )(observation)
-            shares.note(place, 1.0)
+            with shares.piece(names.index(name)) as note:
+                found[name] = expert(
+                    name,
+                    seed=seed,
+                    device=device,
+                    network_input=options.network_input,
+                    iterations=options.iterations,
+                    kriged=found.get("kriging", kriged),
+                    follow=note,
+                )(observation)
 
     first = [name for name in names if name in ("kriging", PLUG_AND_PLAY)]
     others = [name for name in names if name not in first]

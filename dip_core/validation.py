@@ -72,13 +72,12 @@ def collect(
         left = max(end - context.seconds_spent, 0.0)
         own_end = context.seconds_spent + left * min(workers, total - place) / (total - place)
 
-        def follow(fraction: float) -> bool:
-            shares.note(place, fraction)
-            return context.seconds_spent < own_end
+        with shares.piece(place) as note:
 
-        found = _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, follow)
-        shares.note(place, 1.0)
-        return found
+            def follow(fraction: float) -> bool:
+                return note(fraction) and context.seconds_spent < own_end
+
+            return _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, follow)
 
     parts: dict[str, list[NDArray]] = {}
     for done, found in enumerate(in_order(score, _hold_outs(known, windows, rounds, seed, depths), workers)):

@@ -75,6 +75,42 @@ def test_shares_never_go_back():
     assert told == [(0.125, 1), (0.375, 2), (0.375, 2), (0.5, 3), (0.75, 4), (1.0, 4)]
 
 
+def test_an_error_stops_the_pieces_that_still_run():
+    """A fit beside the one that failed would go on for minutes, for nothing."""
+    shares = Shares(2, lambda done, piece: True)
+    running, failed = threading.Event(), threading.Event()
+    steps = []
+
+    def work(place):
+        with shares.piece(place) as note:
+            if place == 1:
+                assert running.wait(10)
+                failed.set()
+                raise ValueError("one")
+            while note(0.01 * len(steps)) and len(steps) < 1000:
+                steps.append(place)
+                running.set()
+                time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="one"):
+        list(in_order(work, range(2), 2))
+    assert failed.is_set() and len(steps) < 500
+
+
+def test_a_piece_that_ends_early_counts_as_whole():
+    told = []
+    shares = Shares(2, lambda done, piece: told.append(done))
+    for place in (0, 1):
+        with shares.piece(place) as note:
+            assert note(0.4)  # who answers nothing lets it go on
+    assert told == [0.2, 0.5, 0.7, 1.0]
+
+
+def test_a_piece_stops_where_it_is_asked_to():
+    with Shares(1, lambda done, piece: done < 0.5).piece(0) as note:
+        assert note(0.4) and not note(0.6)
+
+
 def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
     told = []
 
@@ -93,7 +129,7 @@ def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
 
 def test_tiles_side_by_side_share_the_time_that_is_left():
     context = Context(time_budget=4.0)
-    follow = LocalExecutor(context)._follow(0, 4, 2)
+    follow = LocalExecutor(context)._follow(0, 4, 2, lambda fraction: True)
     context._start -= 1.5  # half of what is left is each one's, for two run at a time
     assert follow(0.5)
     context._start -= 1.0
@@ -115,7 +151,7 @@ def test_how_many_run_side_by_side(monkeypatch):
     # As much as memory allows; a network's layers count.
     assert side_by_side(("kriging",), cpu, 200, 512 * 512, 20)[0] == 1
     assert side_by_side(("kriging",), cpu, 3, 512 * 512, 20)[0] == 8
-    assert side_by_side(("kriging", "deep_prior"), cpu, 3, 512 * 512, 20)[0] == 1
+    assert side_by_side(("kriging", "deep_prior"), cpu, 3, 512 * 512, 20)[0] == 2
     monkeypatch.setattr("dip_core.restore.resolve", lambda name: torch.device("cuda:0"))
     for names in (("kriging", "plug_and_play"), ("kriging", "deep_prior")):
         assert side_by_side(names, Options("auto"), *small, 20)[0] == 1
@@ -177,7 +213,7 @@ def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
                 )
             )
             assert max(most) == threads and torch.get_num_threads() == threads
-            assert told == sorted(told) and told[-1] == 1.0 and len(told) == 8
+            assert told == sorted(told) and told[-1] == 1.0 and len(told) == 10  # of each, 4 iterations and the end
     finally:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(*means)
@@ -188,7 +224,7 @@ def test_a_network_that_is_stopped_stops_its_neighbour():
     stopped = eigen_prior.eigen_prior(
         images, np.ones((36, 36), bool), seeds=2, follow=lambda done: told.append(done) or len(told) < 6
     )
-    assert len(told) <= 8 and np.isfinite(stopped).all()
+    assert len(told) <= 10 and np.isfinite(stopped).all()
 
 
 def test_experts_of_one_observation_run_beside_kriging(monkeypatch):

@@ -112,17 +112,12 @@ def trace(
     def tensor(array: NDArray) -> Tensor:
         return prior.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        shape = (problem.clean.shape[0], problem.clean.shape[1], problem.clean.shape[2])
-        noise = prior.network_input(chosen, shape, network_input, generator).to(device)
-        network = prior.network(chosen, shape[0], noise.shape[1]).to(device)
-        if device.type == "cpu" and chosen.dimensions == 2:  # as the product does
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
-            noise = noise.contiguous(memory_format=torch.channels_last)
-        given = tensor(problem.given)
-        tracer = Tracer(energy_of(problem, given, tensor), at, look)
-        fit(network, noise, given, tracer, chosen.schedule, generator=perturbing)
+    shape = (problem.clean.shape[0], problem.clean.shape[1], problem.clean.shape[2])
+    drawn = prior.network_input(chosen, shape, network_input, generator)
+    network, noise = prior.placed(lambda: prior.network(chosen, shape[0], drawn.shape[1]), drawn, seed, device)
+    given = tensor(problem.given)
+    tracer = Tracer(energy_of(problem, given, tensor), at, look)
+    fit(network, noise, given, tracer, chosen.schedule, generator=perturbing)
     return sum(parameter.numel() for parameter in network.parameters()), tracer
 
 

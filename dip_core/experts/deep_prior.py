@@ -123,7 +123,7 @@ def _fit_group(
         rng = np.random.default_rng(seed)
         check = holdout.draw(observation.observed, observation.target, rng, _CHECK_SHARE)
     rows, columns = observation.shape[1:]
-    margins = _margins(rows, columns, chosen.architecture.depth)
+    margins = prior.margins(rows, columns, chosen.architecture.depth)
 
     def tensor(array: NDArray) -> torch.Tensor:
         padded = np.pad(array.astype(np.float32), ((0, 0), *margins))
@@ -133,13 +133,8 @@ def _fit_group(
     generator = torch.Generator().manual_seed(seed)
     values = tensor(scaled)
     shape = (len(scaled), values.shape[-2], values.shape[-1])
-    noise = prior.network_input(chosen, shape, network_input, generator).to(device)
-    with prior.weights_of(seed):
-        network = prior.network(chosen, len(scaled), noise.shape[1])
-    network = network.to(device)
-    if device.type == "cpu" and chosen.dimensions == 2:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
-        noise = noise.contiguous(memory_format=torch.channels_last)
+    drawn = prior.network_input(chosen, shape, network_input, generator)
+    network, noise = prior.placed(lambda: prior.network(chosen, len(scaled), drawn.shape[1]), drawn, seed, device)
     fitted = fit(
         network,
         noise,
@@ -152,12 +147,6 @@ def _fit_group(
     )
     top, left = margins[0][0], margins[1][0]
     return fitted.estimate[:, top : top + rows, left : left + columns] * span + low
-
-
-def _margins(rows: int, columns: int, depth: int) -> list[tuple[int, int]]:
-    """Padding that leaves at least 2 x 2 pixels at the deepest level, where batch statistics are taken."""
-    least = 2 ** (depth + 1)
-    return [((max(0, least - size)) // 2, (max(0, least - size) + 1) // 2) for size in (rows, columns)]
 
 
 def _meet_rim(observation: Observation, image: NDArray) -> Cube:
@@ -186,9 +175,13 @@ def memory(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     chosen = preset(task, name)
     a, axes = chosen.architecture, chosen.dimensions
     halved = 0.5**axes
+
+    def joined(skip: int, down: int) -> int:
+        return down if a.join == "add" else skip + down
+
     # Of each convolution its padded input, its output and the normalised one are kept; gradients come on top.
     maps = sum(
-        4 * (skip + 2 * down * halved + (skip + down) + up * (1 + a.pointwise_after_up)) * halved**level
+        4 * (skip + 2 * down * halved + joined(skip, down) + up * (1 + a.pointwise_after_up)) * halved**level
         for level, (down, up, skip) in enumerate(zip(a.down, a.up, a.skip))
     )
     volume = pixels * (bands if axes == 3 else 1)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import prior
 from ..devices import on_cores
 from ..energy import MaskEnergy
 from ..fitting import Schedule, fit
 from ..networks.hourglass import Architecture, Hourglass
 from ..observation import Cube, Mask
 from ..parallel import Shares
-from ..prior import weights_of
 
 LEAN = Architecture(down=(16,) * 4, up=(16,) * 4, skip=(4,) * 4, upsample="bilinear", sigmoid=False)
 SCHEDULE = Schedule(iterations=1000, perturbation=0.03, redraw=False, average=0.98, patience=250)
@@ -53,14 +53,10 @@ def eigen_prior(
     shares = Shares(seeds, lambda fraction, _: follow(fraction))
 
     def fitted(number: int) -> NDArray[np.float32]:
-        return _fit(
-            images,
-            seen,
-            seed + number,
-            device,
-            schedule,
-            lambda iteration: bool(shares.note(number, iteration / schedule.iterations)),
-        )
+        with shares.piece(number) as note:
+            return _fit(
+                images, seen, seed + number, device, schedule, lambda iteration: note(iteration / schedule.iterations)
+            )
 
     # Layers so narrow gain next to nothing from a second core; another network does.
     total = sum(on_cores(fitted, range(seeds), device, seeds), np.zeros(images.shape, np.float32))
@@ -77,7 +73,7 @@ def _fit(
 ) -> NDArray[np.float32]:
     channels = len(images)
     size = np.array([max(float(image[seen].std()), 1e-3) for image in images], np.float32)[:, None, None]
-    margins = _margins(seen.shape[0], seen.shape[1], len(LEAN.down))
+    margins = prior.margins(seen.shape[0], seen.shape[1], len(LEAN.down))
 
     def tensor(array: NDArray) -> torch.Tensor:
         padded = np.pad(array.astype(np.float32), ((0, 0), *margins), mode="edge")
@@ -92,13 +88,7 @@ def _fit(
     generator = torch.Generator().manual_seed(seed)
     values = tensor(np.where(seen, images / size, 0))
     noise = torch.rand((1, _NOISE_CHANNELS, *values.shape[-2:]), generator=generator) / 10
-    noise = noise.to(device)
-    with weights_of(seed):
-        network = Hourglass(_NOISE_CHANNELS, channels, LEAN)
-    network = network.to(device)
-    if device.type == "cpu":
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
-        noise = noise.contiguous(memory_format=torch.channels_last)
+    network, noise = prior.placed(lambda: Hourglass(_NOISE_CHANNELS, channels, LEAN), noise, seed, device)
     found = fit(
         network,
         noise,
@@ -117,9 +107,3 @@ def _fit(
 def _inside(shape: tuple[int, ...], margins: list[tuple[int, int]], device: torch.device) -> torch.Tensor:
     """1 in the image, 0 in the padding."""
     return torch.from_numpy(np.pad(np.ones((1, *shape), np.float32), ((0, 0), *margins)))[None].to(device)
-
-
-def _margins(rows: int, columns: int, depth: int) -> list[tuple[int, int]]:
-    """Padding that leaves at least 2 x 2 pixels at the deepest level, where batch statistics are taken."""
-    least = 2 ** (depth + 1)
-    return [((max(0, least - size)) // 2, (max(0, least - size) + 1) // 2) for size in (rows, columns)]
