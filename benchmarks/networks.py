@@ -115,7 +115,7 @@ def seconds(fit: Fit, iterations: int, workers: int = 1) -> float:
     told: dict[int, list[float]] = {worker: [] for worker in range(workers)}
 
     def run(worker: int) -> None:
-        torch.set_num_threads(threads // workers)
+        torch.set_num_threads(max(1, threads // workers))
 
         def follow(fraction: float) -> bool:
             told[worker].append(time.monotonic())
@@ -123,11 +123,15 @@ def seconds(fit: Fit, iterations: int, workers: int = 1) -> float:
 
         fit(iterations, follow)
 
-    for _ in in_order(run, range(workers), workers):
-        pass
-    torch.set_num_threads(threads)
+    try:
+        for _ in in_order(run, range(workers), workers):
+            pass
+    finally:
+        torch.set_num_threads(threads)
     # What counts is when all fits are under way: from the last one's start to the first one's end.
     start, end = max(times[_WARM_UP] for times in told.values()), min(times[-1] for times in told.values())
+    if end <= start:
+        raise SystemExit("The fits did not run at the same time: give more --iterations.")
     done = sum(
         np.interp(end, times, range(len(times))) - np.interp(start, times, range(len(times))) for times in told.values()
     )
