@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from . import __version__, errors, events, job, partial
 from .context import Context
@@ -122,8 +123,9 @@ def probe() -> int:
     return 0
 
 
-def _task(name: str):  # type: ignore[no-untyped-def]
-    return importlib.import_module(f".{_MODULES[name]}", __package__).run
+def _task(name: str) -> Callable[[Any, Context], events.Result]:
+    run: Callable[[Any, Context], events.Result] = importlib.import_module(f".{_MODULES[name]}", __package__).run
+    return run
 
 
 def _events_only() -> Callable[[events.Event], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -266,7 +267,7 @@ def _views(
     scene = known.scene
     parts = [window] if window is not None else list(scene.blocks())
 
-    def thinned(read) -> NDArray:  # type: ignore[no-untyped-def]
+    def thinned(read: Callable[[Window], NDArray]) -> NDArray:
         pieces = [read(part)[:, int(-part.row_off % step) if window is None else 0 :: step, ::step] for part in parts]
         return np.concatenate(pieces, axis=1)
 
