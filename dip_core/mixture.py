@@ -30,7 +30,7 @@ CLASSES = len(DISTANCES) + 1
 LEVELS = 3  # of roughness
 _AROUND = 15  # pixels: the side of the window
 _LEAST_MISSING = 0.05  # added to the share that is missing, whose logarithm is taken
-_SHRINKAGE = 2000  # samples of the pooled weights that a class's or level's own weights must outvote
+_SHRINKAGE = 20_000  # samples of the pooled weights that a class's or level's own weights must outvote
 # Rules that mix: their names, and whether weights differ by class and by level.
 _MIXTURES = (
     ("one weight", False, False),

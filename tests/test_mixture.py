@@ -74,12 +74,13 @@ def test_an_expert_that_only_adds_noise_gets_nothing():
 
 def test_each_distance_has_its_weights_where_it_pays():
     """One expert is good near the rim, the other far from it."""
-    found = samples(noise(1.0, 1.0))
+    many = 10 * COUNT
+    found = samples(noise(1.0, 1.0, count=many))
     near = found.kind <= 2
-    errors = noise(1.0, 1.0) * np.where(near[:, None], [0.2, 1.0], [1.0, 0.2])
+    errors = noise(1.0, 1.0, count=many) * np.where(near[:, None], [0.2, 1.0], [1.0, 0.2])
     chosen = choose(samples(errors, kind=found.kind))
     assert chosen.rule.name == "weights by distance"
-    # Alone, a class would give the better one 96 %; the 2000 pooled samples that it must outvote pull it to a half.
+    # Alone, a class would give the better one 96 %; the 20,000 pooled samples that it must outvote pull it to a half.
     assert (chosen.rule.weights[0, :3, 0] > 0.7).all() and (chosen.rule.weights[0, 3:, 1] > 0.7).all()
 
 
