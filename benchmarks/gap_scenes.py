@@ -43,7 +43,7 @@ BLOCK = 384
 TILE, OVERLAP = 512, 64  # as the product tiles
 BASELINE = peers.FILL_NODATA
 PEERS = (BASELINE, "biharmonic (scikit-image)", grass.NAME)
-STARTS_FROM = {PLUG_AND_PLAY: "kriging"}  # whose time is part of the other's
+STARTS_FROM = dict.fromkeys(PLUG_AND_PLAY, "kriging")  # whose time is part of theirs
 COVERED = ("one", "two")  # standard deviations
 
 
@@ -262,7 +262,7 @@ def alone(
             guide = None if seen.guide is None else seen.guide[cut]
             helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut], guide))
             estimate = run_experts([name], helped, own, seed, kriged=kriged.get(seed))[0]
-            if name == STARTS_FROM[PLUG_AND_PLAY]:
+            if name in STARTS_FROM.values():
                 kriged[seed] = estimate
             return estimate
 

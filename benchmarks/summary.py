@@ -17,11 +17,12 @@ from typing import Any
 
 from benchmarks import common, peers
 from benchmarks.papers import printed
+from dip_core.experts import FILLERS, GUIDED, LEAN
 
 BEGIN, END = "<!-- benchmark summary: begin (written by make bench) -->", "<!-- benchmark summary: end -->"
 PRODUCT = ("fast", "best")
 SCENES = "SLC-off"
-OWN = ("linear", "harmonic", "biharmonic", "kriging", "plug_and_play", "guided", "similar", "deep_prior")
+OWN = (*FILLERS, *GUIDED, LEAN)
 # What is no restoration: beating it is no merit, so it is never the best peer.
 NOTHING = ("do nothing", "noisy")
 # By score: its name, the digits shown, and whether a higher value is better.

@@ -29,6 +29,7 @@ _LABELS = {
     "biharmonic": "Biharmonic",
     "kriging": "Kriging",
     "plug_and_play": "Plug and play",
+    "plug_and_play_fine": "Plug and play, small patches",
     "guided": "Guided (local regression on the guide, kriged residual)",
     "similar": "Similar pixels (in the guide)",
     "deep_prior": "Deep prior (lean)",

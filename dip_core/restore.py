@@ -106,7 +106,7 @@ def run_experts(
                     follow=note,
                 )(observation)
 
-    first = [name for name in names if name in ("kriging", PLUG_AND_PLAY)]
+    first = [name for name in names if name in ("kriging", *PLUG_AND_PLAY)]
     others = [name for name in names if name not in first]
     apart = first and others and device.type == "cpu" and threads > 1
     chains: list[Sequence[str]] = [first, others] if apart else [names]
@@ -122,7 +122,7 @@ def side_by_side(names: Sequence[str], options: Options, bands: int, pixels: int
     keep several cores busy.
     """
     with_torch = set(names) - set(NUMPY)
-    if not with_torch <= {PLUG_AND_PLAY, LEAN} or (with_torch and resolve(options.device).type != "cpu"):
+    if not with_torch <= {*PLUG_AND_PLAY, LEAN} or (with_torch and resolve(options.device).type != "cpu"):
         return 1, options
     threads = usable_threads(options.threads)
     each = _BYTES * bands * pixels + (memory(LEAN, pixels, bands) if LEAN in names else 0.0)

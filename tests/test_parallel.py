@@ -15,7 +15,7 @@ from dip_core import restore
 from dip_core.context import Context
 from dip_core.events import Progress
 from dip_core.executors import LocalExecutor
-from dip_core.experts import eigen_prior
+from dip_core.experts import PLUG_AND_PLAY, eigen_prior
 from dip_core.observation import Observation
 from dip_core.parallel import Shares, in_order
 from dip_core.restore import Options, run_experts, side_by_side
@@ -233,7 +233,7 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
     values = (values - values.mean()) / values.std()
     observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
     held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
-    names = ("linear", "harmonic", "kriging", "plug_and_play", "deep_prior")
+    names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
     monkeypatch.setattr("dip_core.devices.usable_threads", lambda wanted: wanted)
     results, threads_of, told = [], {}, []
     whole = restore.expert
@@ -261,6 +261,7 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
             assert len(set(threads_of.values())) == threads
     finally:
         torch.set_num_threads(before)
-    assert threads_of["kriging"] == threads_of["plug_and_play"] != threads_of["deep_prior"]
+    assert len({threads_of[name] for name in ("kriging", *PLUG_AND_PLAY)}) == 1
+    assert threads_of["kriging"] != threads_of["deep_prior"]
     for one, other in zip(*results):
         np.testing.assert_array_equal(one, other)

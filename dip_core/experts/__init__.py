@@ -17,7 +17,7 @@ from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
-from .plug_and_play import plug_and_play
+from .plug_and_play import PATCHES, plug_and_play
 from .similar import similar
 
 Expert = Callable[[Observation], Cube]
@@ -28,9 +28,9 @@ CLASSICAL: dict[str, Expert] = {
     "biharmonic": biharmonic,
     "kriging": kriging,
 }
-PLUG_AND_PLAY = "plug_and_play"
+PLUG_AND_PLAY = tuple(PATCHES)  # they start from kriging
 LEAN = "deep_prior"
-FILLERS = (*CLASSICAL, PLUG_AND_PLAY)  # all that need neither a network nor a guide
+FILLERS = (*CLASSICAL, *PLUG_AND_PLAY)  # all that need neither a network nor a guide
 # The experts that stand for election where there is a guide, beside the classical ones.
 GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}
 
@@ -53,8 +53,8 @@ def expert(
     """
     if name in NUMPY:
         return NUMPY[name]
-    if name == PLUG_AND_PLAY:
-        return partial(plug_and_play, start=kriged, device=device, follow=follow)
+    if name in PATCHES:
+        return partial(plug_and_play, groups=PATCHES[name], start=kriged, device=device, follow=follow)
     return partial(
         deep_prior,
         name=name,

@@ -225,8 +225,10 @@ def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor,
     pixels = noisy.shape[1]
     matrices = noisy.permute(0, 2, 1, 3)  # (group, channel, pixel, patch)
     centred = matrices - matrices.mean(dim=-1, keepdim=True)
-    leading = matrices if pilot is None else pilot.permute(0, 2, 1, 3)
-    leading = leading - leading.mean(dim=-1, keepdim=True)
+    leading = centred
+    if pilot is not None and pilot is not noisy:
+        leading = pilot.permute(0, 2, 1, 3)
+        leading = leading - leading.mean(dim=-1, keepdim=True)
     leading = leading.double() if strong else leading
     # The shrunk part A = I - Theta is small where the signal is strong: what is taken off is computed, not the rest.
     gram = leading.transpose(-1, -2) @ leading

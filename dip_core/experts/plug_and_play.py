@@ -8,6 +8,9 @@ of SLC-off scenes, 12 passes with momentum come as far as 40 without.
 
 Levels are in proportion to the scene's whole variance, so bands, their number and their units do not matter.
 
+Large patches continue what is large, small ones keep more of what is fine; alone they come to much the same, but their
+errors differ, so the mixture gains from both (`PATCHES`).
+
 Source: Venkatakrishnan et al., Plug-and-play priors for model based reconstruction (2013); the momentum is Polyak's.
 Schedule and sizes were chosen on observed pixels hidden on purpose, as the product itself does it.
 """
@@ -28,7 +31,11 @@ from .nl_ridge import Groups, extended, find_groups, ridge_pass, smooth, with_do
 PASSES = 16
 _LEVELS = (0.15, 0.025)  # of the first and the last pass, in square roots of the scene's whole variance
 _MOMENTUM = 0.85
-_SIZES = Groups(patch=15, first=20, second=20, reach=12, step=12, thin=2)
+# The sizes of each of the experts.
+PATCHES = {
+    "plug_and_play": Groups(patch=15, first=20, second=20, reach=12, step=12, thin=2),
+    "plug_and_play_fine": Groups(patch=9, first=30, second=30, reach=12, step=9, thin=2),
+}
 _MATCHED = 4  # passes for which groups are found once
 _STARTS = (0, 6, 3, 9)  # where the grid of reference patches begins, in turn
 _COMPONENTS = 6  # that are denoised; what they leave over keeps its kriged value
@@ -38,14 +45,15 @@ _LEAST_POWER = 1e-6  # of the strongest component, below which one is rounding
 def plug_and_play(
     observation: Observation,
     *,
+    groups: Groups = PATCHES["plug_and_play"],
     start: Cube | None = None,
     device: torch.device | None = None,
     follow: Callable[[float], bool] = lambda fraction: True,
 ) -> Cube:
     """Fill the target pixels; ``(band, row, column)``.
 
-    ``start``: the kriged fill, if it is at hand. ``follow`` is told the share that is done; by returning False it makes
-    the pass under way the last one.
+    ``groups``: the sizes of patches and groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the
+    share that is done; by returning False it makes the pass under way the last one.
     """
     inside: Mask = np.any(observation.observed | observation.target, axis=0)
     missing: Mask = np.any(observation.target & ~observation.observed, axis=0)
@@ -65,10 +73,10 @@ def plug_and_play(
     seen: Mask = ~widened.target | widened.observed  # what is put back
     device = with_double(device)
     if not (seen == seen[:1]).all():
-        found = _passes(fill - mean, seen, directions, inside, missing, device, follow) + mean
+        found = _passes(fill - mean, seen, directions, inside, missing, groups, device, follow) + mean
     else:  # components are seen wherever bands are, and stand for them throughout
         first = np.tensordot(directions, fill - mean, axes=1)
-        last = _passes(first, seen[:1], np.eye(len(first)), inside, missing, device, follow)
+        last = _passes(first, seen[:1], np.eye(len(first)), inside, missing, groups, device, follow)
         found = fill + np.tensordot(directions.T, last - first, axes=1)
     return observation.keep_observed(found)
 
@@ -79,6 +87,7 @@ def _passes(
     directions: NDArray[np.float64],
     inside: Mask,
     missing: Mask,
+    sizes: Groups,
     device: torch.device,
     follow: Callable[[float], bool],
 ) -> Cube:
@@ -87,7 +96,7 @@ def _passes(
     start = torch.from_numpy(extended(first, inside)).to(device)
     known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(missing).to(device)
-    sizes = _SIZES.within(inside.shape)
+    sizes = sizes.within(inside.shape)
     scale = float(np.sqrt(np.square(first[:, inside], dtype=np.float64).mean(axis=1).sum()))
     now = before = start
     alike = torch.zeros(0)
