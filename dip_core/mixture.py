@@ -6,7 +6,8 @@ pixel), its *roughness* (the variance of the observed pixels around) and the sha
 of the samples each) or by both. Several *rules* stand for election (each expert alone, one set of weights, a set a
 class, a level, or both); the one with the lowest cross-validated error wins. A tie, which is 0.2 %, goes to the
 mixture: in cross-validation its weights come from a part of the samples, which makes it look a little worse than it
-is. So it is never worse than its best expert there by more.
+is. So it is never worse than its best expert there by more. Linear and harmonic interpolation stand alone only: what
+they add to a mixture with kriging and biharmonic interpolation is mostly chance.
 
 Source: stacking by Breiman, Stacked regressions (1996).
 """
@@ -38,6 +39,7 @@ _MIXTURES = (
     ("weights by roughness", False, True),
     ("weights by distance and roughness", True, True),
 )
+_ALONE = ("linear", "harmonic")  # experts that no mixture has
 _TIE = 1.002  # of an expert's error, which a mixture may have and still win
 _MOST_SAMPLES = 400_000
 
@@ -155,10 +157,11 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
         name: samples.estimates[:, number].astype(np.float64) for number, name in enumerate(samples.names)
     }
     rules = {name: _alone(name, number, experts) for number, name in enumerate(samples.names)}
-    if mix and experts > 1:
+    mixed = np.array([number for number, name in enumerate(samples.names) if name not in _ALONE], np.int64)
+    if mix and len(mixed) > 1:
         for name, by_class, by_level in _MIXTURES:
-            rules[name] = _weighted(name, samples, errors, by_class, by_level)
-            heldout[name] = _crossed(samples, errors, by_class, by_level)
+            rules[name] = _weighted(name, samples, errors, mixed, by_class, by_level)
+            heldout[name] = _crossed(samples, errors, mixed, by_class, by_level)
     scores = {name: float(np.sqrt(np.mean(np.square(value - samples.truth)))) for name, value in heldout.items()}
     winner = min(scores, key=lambda name: scores[name] * (_TIE if name in samples.names else 1.0))
     rule, crossed = rules[winner], heldout[winner]
@@ -180,14 +183,16 @@ def _alone(name: str, number: int, experts: int) -> Rule:
     return Rule(name, np.tile(np.eye(experts)[number], (1, CLASSES, 1)), np.zeros(0))
 
 
-def _crossed(samples: Samples, errors: NDArray[np.float64], by_class: bool, by_level: bool) -> NDArray[np.float64]:
+def _crossed(
+    samples: Samples, errors: NDArray[np.float64], mixed: NDArray[np.int64], by_class: bool, by_level: bool
+) -> NDArray[np.float64]:
     """Each sample's mixture by the weights of the other folds."""
     folds = np.unique(samples.fold)
     crossed = np.empty(len(samples))
     for fold in folds:
         out = samples.fold == fold
         rest = np.flatnonzero(~out if len(folds) > 1 else out)
-        rule = _weighted("", _thin(samples, rest), errors[rest], by_class, by_level)
+        rule = _weighted("", _thin(samples, rest), errors[rest], mixed, by_class, by_level)
         crossed[out] = (samples.estimates[out] * rule.of(samples.kind[out], samples.roughness[out])).sum(axis=1)
     return crossed
 
@@ -197,8 +202,15 @@ def _thin(samples: Samples, kept: NDArray[np.int64]) -> Samples:
     return replace(samples, **parts)
 
 
-def _weighted(name: str, samples: Samples, errors: NDArray[np.float64], by_class: bool, by_level: bool) -> Rule:
-    """The rule whose weights minimise the squared error of the mixture."""
+def _weighted(
+    name: str,
+    samples: Samples,
+    errors: NDArray[np.float64],
+    mixed: NDArray[np.int64],
+    by_class: bool,
+    by_level: bool,
+) -> Rule:
+    """The rule whose weights of the experts ``mixed`` minimise the squared error of the mixture."""
     pooled = errors.T @ errors / max(len(errors), 1)
     shares = np.arange(1, LEVELS) / LEVELS if by_level else np.zeros(0)
     limits: NDArray[np.float64] = np.quantile(samples.roughness.astype(np.float64), shares)
@@ -207,7 +219,9 @@ def _weighted(name: str, samples: Samples, errors: NDArray[np.float64], by_class
     for number in np.ndindex(len(limits) + 1, CLASSES if by_class else 1):
         own = errors[(level == number[0]) & ((samples.kind == number[1]) | (not by_class))]
         gram = (own.T @ own + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
-        weights[number if by_class else number[0]] = convex(gram)
+        own_shares = np.zeros(errors.shape[1])
+        own_shares[mixed] = convex(gram[np.ix_(mixed, mixed)])
+        weights[number if by_class else number[0]] = own_shares
     return Rule(name, weights, limits)
 
 

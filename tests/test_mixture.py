@@ -84,6 +84,15 @@ def test_each_distance_has_its_weights_where_it_pays():
     assert (chosen.rule.weights[0, :3, 0] > 0.7).all() and (chosen.rule.weights[0, 3:, 1] > 0.7).all()
 
 
+def test_interpolators_that_kriging_stands_for_are_in_no_mixture():
+    """Alone they may win; where a mixture does, it goes without them."""
+    errors = noise(1.0, 1.0, 1.0)
+    chosen = choose(samples(errors, names=("harmonic", "kriging", "biharmonic")))
+    np.testing.assert_allclose(chosen.rule.weights, [[[0.0, 0.5, 0.5]] * CLASSES], atol=0.05)
+    alone = choose(samples(errors * [0.5, 1.0, 1.0], names=("harmonic", "kriging", "biharmonic")))
+    assert alone.rule.name == "harmonic"
+
+
 def test_rough_and_smooth_surroundings_have_their_weights_where_it_pays():
     """One expert is good where it is smooth, the other where it is rough; distance tells nothing."""
     rough = np.random.default_rng(4).uniform(0.0, 3.0, COUNT).astype(np.float32)
@@ -124,7 +133,8 @@ def test_the_score_of_a_mixture_is_that_on_other_folds():
     errors[:, 0] *= 0.4
     chosen = choose(samples(errors, kind=np.full(300, 3)))
     found = samples(errors, kind=np.full(300, 3))
-    weights = mixture._weighted("", found, errors, by_class=True, by_level=False).weights[0, 3]
+    mixed = np.arange(errors.shape[1])
+    weights = mixture._weighted("", found, errors, mixed, by_class=True, by_level=False).weights[0, 3]
     fitted = float(np.sqrt(np.mean((errors @ weights) ** 2)))
     assert chosen.scores["weights by distance"] > 1.03 * fitted
 
