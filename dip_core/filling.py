@@ -44,6 +44,7 @@ _ROUNDS_WITH_NETWORK = 2
 # A small scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the
 # choice of one expert, some thousands of pixels are enough.
 _ROUNDS = {"fast": (3_000, 1, 3), "best": (60_000, 3, 9)}
+_GAPS_ONLY = ("plug_and_play_fine",)  # experts that hold-outs overrate in stripes
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _CLASSICAL_TILE = 512
@@ -145,7 +146,8 @@ def plan(job: FillJob, known: Survey) -> Plan:
         pixels, fewest, limit = _ROUNDS[job.method]
         enough = math.ceil(pixels / max(1.0, holdout.expected(*gaps.window(windows[0]))))
         rounds = min(max(enough, fewest), limit)
-    names: tuple[str, ...] = (*(FILLERS if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
+    fillers = [name for name in FILLERS if job.task == "gap_fill" or name not in _GAPS_ONLY]
+    names: tuple[str, ...] = (*(fillers if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)
     if with_network:
