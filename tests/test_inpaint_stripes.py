@@ -13,7 +13,7 @@ from dip_core import detect_stripes, devices, errors, filling, inpaint_stripes, 
 from dip_core.context import Context
 from dip_core.events import Message
 from dip_core.gaps import Gaps
-from dip_core.job import Compute, DetectStripesJob, InpaintStripesJob, Outputs, from_json, to_json
+from dip_core.job import Compute, DetectStripesJob, GapFillJob, InpaintStripesJob, Outputs, from_json, to_json
 from dip_core.scene import Scene
 from dip_core.survey import survey
 
@@ -266,3 +266,15 @@ def test_the_job_is_checked_and_travels():
     assert from_json(to_json(job)) == job
     with pytest.raises(errors.InvalidJob):
         InpaintStripesJob("a.tif", Outputs("o.tif"), method="paper_composite")
+
+
+def test_small_patches_stand_for_election_in_gaps_only(tmp_path):
+    observed = np.ones((2, 60, 60), bool)
+    observed[:, :, ::20] = False
+    source = write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8))
+    gaps, outputs = Gaps(observed, ~observed, 2, "test", 0), Outputs(str(tmp_path / "o.tif"))
+    with Scene([source]) as scene:
+        known = survey(scene, gaps)
+        wide = filling.plan(GapFillJob((source,), outputs=outputs, method="best"), known).names
+        narrow = filling.plan(InpaintStripesJob(source, outputs, method="best"), known).names
+    assert [name for name in wide if name not in narrow] == ["plug_and_play_fine"] and "plug_and_play" in narrow
