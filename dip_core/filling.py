@@ -41,9 +41,10 @@ from .writer import RasterWriter
 # two cores, and the same on a GPU.
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _ROUNDS_WITH_NETWORK = 2
-# A small scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the
-# choice of one expert, some thousands of pixels are enough.
+# A scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the choice
+# of one expert, some thousands of pixels are enough.
 _ROUNDS = {"fast": (3_000, 1, 3), "best": (60_000, 3, 9)}
+_ROUNDS_OF_MANY = (1, 2)  # at least and at most, where there are several windows
 _GAPS_ONLY = ("plug_and_play_fine",)  # experts that hold-outs overrate in stripes
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
@@ -138,14 +139,15 @@ def plan(job: FillJob, known: Survey) -> Plan:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
         if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
-    few = job.method == "fast" or with_network
-    most = 1 if with_network else 4 if few else 6
+    most = 1 if with_network else 4 if job.method == "fast" else 6
     windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
-    rounds = 1 if few else 2
-    if len(windows) == 1 and not with_network:
+    rounds = 1
+    if windows and not with_network:
         pixels, fewest, limit = _ROUNDS[job.method]
-        enough = math.ceil(pixels / max(1.0, holdout.expected(*gaps.window(windows[0]))))
-        rounds = min(max(enough, fewest), limit)
+        if len(windows) > 1:
+            fewest, limit = _ROUNDS_OF_MANY
+        hidden = sum(holdout.expected(*gaps.window(window)) for window in windows)
+        rounds = min(max(math.ceil(pixels / max(1.0, hidden)), fewest), limit)
     fillers = [name for name in FILLERS if job.task == "gap_fill" or name not in _GAPS_ONLY]
     names: tuple[str, ...] = (*(fillers if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}

@@ -129,7 +129,9 @@ def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene
         assert "Deep prior (lean) did not stand for election: " in page.read()
 
 
-@pytest.mark.parametrize("method, side, rounds", [("fast", 60, 3), ("fast", 200, 1), ("best", 60, 9), ("best", 400, 4)])
+@pytest.mark.parametrize(
+    "method, side, rounds", [("fast", 60, 3), ("fast", 200, 1), ("best", 60, 9), ("best", 400, 4), ("best", 1000, 1)]
+)
 def test_small_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, method, side, rounds):
     monkeypatch.setattr(filling, "AFFORDABLE", {"cpu": 1.0})
     observed = np.ones((1, side, side), bool)
