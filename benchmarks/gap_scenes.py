@@ -294,8 +294,8 @@ def page(found: dict[str, dict]) -> str:
     """The tables as Markdown."""
     parts = [
         "# Scenes",
-        "The real scenes are Landsat-7 SLC-off over New South Wales (3 bands), each also with the other date, "
-        "of another season, as a guide; Olinda is a clean Landsat-7 scene "
+        "The real scenes are the western halves of Landsat-7 SLC-off scenes over New South Wales (3 bands), each also "
+        "with the other date, of another season, as a guide; Olinda is a clean Landsat-7 scene "
         "(6 bands) with simulated gaps, whose ends differ by a few columns from band to band as Landsat's do. "
         + common.measured_on(list(found.values())),
         "## Error on the reference pixels",

@@ -66,10 +66,10 @@ class Shares:
         """
         try:
             yield lambda fraction: self.note(place, fraction)
+            self.note(place, 1.0)
         except BaseException:
             self._failed = True
             raise
-        self.note(place, 1.0)
 
     def note(self, place: int, fraction: float) -> bool:
         """Note that a fraction of the piece at ``place`` is done; returns whether it is to go on."""

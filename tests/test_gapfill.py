@@ -130,12 +130,22 @@ def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene
 
 
 @pytest.mark.parametrize(
-    "method, side, rounds", [("fast", 60, 3), ("fast", 200, 1), ("best", 60, 9), ("best", 400, 4), ("best", 1000, 1)]
+    "method, side, period, rounds",
+    [
+        ("fast", 60, 10, 3),
+        ("fast", 200, 10, 1),
+        ("best", 60, 10, 9),
+        ("best", 400, 10, 4),
+        ("best", 1000, 10, 1),
+        ("best", 1000, 100, 2),
+        ("fast", 1000, 100, 1),
+    ],
 )
-def test_small_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, method, side, rounds):
+def test_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, method, side, period, rounds):
+    """Small ones up to nine times, ones that are validated in several windows up to twice."""
     monkeypatch.setattr(filling, "AFFORDABLE", {"cpu": 1.0})
     observed = np.ones((1, side, side), bool)
-    observed[:, :, ::10] = False
+    observed[:, :, ::period] = False
     job = GapFillJob(
         (write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8)),),
         outputs=Outputs(str(tmp_path / "o.tif")),

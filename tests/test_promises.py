@@ -81,11 +81,11 @@ def test_band_files_with_different_nodata_lose_no_observed_pixel(tmp_path):
 def test_each_tile_has_its_share_of_the_time_budget():
     """The first of four tiles may not spend more than a quarter of what is left, and says when it is cut."""
     context = Context(time_budget=4.0)
-    follow = LocalExecutor(context)._follow(0, 4)
+    follow = LocalExecutor(context)._follow(0, 4, 1, lambda fraction: True)
     assert follow(0.1)
     context._start -= 1.5  # as if 1.5 s had passed: more than this tile's second
     assert not follow(0.5) and any("cut" in text for text in context.warnings)
-    assert LocalExecutor(context)._follow(1, 4)(0.1)
+    assert LocalExecutor(context)._follow(1, 4, 1, lambda fraction: True)(0.1)
 
 
 @pytest.mark.parametrize("name", ["report", "metrics", "uncertainty"])

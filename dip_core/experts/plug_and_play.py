@@ -37,7 +37,7 @@ PATCHES = {
     "plug_and_play_fine": Groups(patch=9, first=30, second=30, reach=12, step=9, thin=2),
 }
 _MATCHED = 4  # passes for which groups are found once
-_STARTS = (0, 6, 3, 9)  # where the grid of reference patches begins, in turn
+_STARTS = (0, 6, 3, 9)  # where the grid of reference patches begins, in turn (of small patches at 0, 6, 3 and 0)
 _COMPONENTS = 6  # that are denoised; what they leave over keeps its kriged value
 _LEAST_POWER = 1e-6  # of the strongest component, below which one is rounding
 
