@@ -4,10 +4,9 @@ A *sample* is a hidden pixel: the truth, every expert's estimate, its *class* (i
 pixel), its *roughness* (the variance of the observed pixels around) and the share of the pixels around that is
 *missing*. Weights are not negative, sum to 1, and may differ by class, by *level* (smooth, middling or rough: a third
 of the samples each) or by both. Several *rules* stand for election (each expert alone, one set of weights, a set a
-class, a level, or both); the one with the lowest cross-validated error wins. A tie, which is 0.2 %, goes to the
-mixture: in cross-validation its weights come from a part of the samples, which makes it look a little worse than it
-is. So it is never worse than its best expert there by more. Linear and harmonic interpolation stand alone only: what
-they add to a mixture with kriging and biharmonic interpolation is mostly chance.
+class, a level, or both); the one with the lowest cross-validated error wins, so it is never worse than its best expert
+there. Linear and harmonic interpolation stand alone only: what they add to a mixture with kriging and biharmonic
+interpolation is mostly chance.
 
 Source: stacking by Breiman, Stacked regressions (1996).
 """
@@ -40,7 +39,6 @@ _MIXTURES = (
     ("weights by distance and roughness", True, True),
 )
 _ALONE = ("linear", "harmonic")  # experts that no mixture has
-_TIE = 1.002  # of an expert's error, which a mixture may have and still win
 _MOST_SAMPLES = 400_000
 
 
@@ -163,7 +161,7 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
             rules[name] = _weighted(name, samples, errors, mixed, by_class, by_level)
             heldout[name] = _crossed(samples, errors, mixed, by_class, by_level)
     scores = {name: float(np.sqrt(np.mean(np.square(value - samples.truth)))) for name, value in heldout.items()}
-    winner = min(scores, key=lambda name: scores[name] * (_TIE if name in samples.names else 1.0))
+    winner = min(scores, key=scores.__getitem__)
     rule, crossed = rules[winner], heldout[winner]
     spread, deviation = _calibrate(samples, rule, crossed, bands)
     return Mixture(samples.names, rule, spread, scores, crossed, deviation, samples)
