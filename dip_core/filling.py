@@ -46,7 +46,8 @@ _ROUNDS_WITH_NETWORK = 2
 # of one expert, some thousands of pixels are enough.
 _ROUNDS = {"fast": (3_000, 1, 3), "best": (60_000, 3, 9)}
 _ROUNDS_OF_MANY = (1, 2)  # at least and at most, where there are several windows
-_GAPS_ONLY = ("plug_and_play_fine",)  # experts that hold-outs overrate in stripes
+# Experts that hold-outs overrate in stripes, and that are not worth their time on scenes too large for one window.
+_SMALL_GAPS_ONLY = ("plug_and_play_fine",)
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
 _CLASSICAL_TILE = 512
@@ -149,7 +150,8 @@ def plan(job: FillJob, known: Survey) -> Plan:
             fewest, limit = _ROUNDS_OF_MANY
         hidden = sum(holdout.expected(*gaps.window(window)) for window in windows)
         rounds = min(max(math.ceil(pixels / max(1.0, hidden)), fewest), limit)
-    fillers = [name for name in FILLERS if job.task == "gap_fill" or name not in _GAPS_ONLY]
+    small_gaps = job.task == "gap_fill" and len(windows) <= 1
+    fillers = [name for name in FILLERS if small_gaps or name not in _SMALL_GAPS_ONLY]
     names: tuple[str, ...] = (*(fillers if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
     device = resolve(job.compute.device)

@@ -268,8 +268,9 @@ def test_the_job_is_checked_and_travels():
         InpaintStripesJob("a.tif", Outputs("o.tif"), method="paper_composite")
 
 
-def test_small_patches_stand_for_election_in_gaps_only(tmp_path):
-    observed = np.ones((2, 60, 60), bool)
+@pytest.mark.parametrize("side, wanted", [(60, ["plug_and_play_fine"]), (800, [])])
+def test_small_patches_stand_for_election_in_the_gaps_of_small_scenes(tmp_path, side, wanted):
+    observed = np.ones((2, side, side), bool)
     observed[:, :, ::20] = False
     source = write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8))
     gaps, outputs = Gaps(observed, ~observed, 2, "test", 0), Outputs(str(tmp_path / "o.tif"))
@@ -277,4 +278,5 @@ def test_small_patches_stand_for_election_in_gaps_only(tmp_path):
         known = survey(scene, gaps)
         wide = filling.plan(GapFillJob((source,), outputs=outputs, method="best"), known).names
         narrow = filling.plan(InpaintStripesJob(source, outputs, method="best"), known).names
-    assert [name for name in wide if name not in narrow] == ["plug_and_play_fine"] and "plug_and_play" in narrow
+    assert [name for name in wide if name not in narrow] == wanted
+    assert "plug_and_play" in narrow and "plug_and_play_fine" not in narrow
