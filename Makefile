@@ -74,7 +74,7 @@ bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minu
 bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about half an hour); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
 
-bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about 10 minutes); in benchmarks/results/
+bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about a quarter of an hour); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.crops $(BENCH_ARGS)
 
 bench-networks: system $(ENGINE) ## the lean networks' time an iteration beside the paper's (about three minutes); in benchmarks/results/

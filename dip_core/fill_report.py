@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -331,7 +331,7 @@ def _views(
     observed, target = (mask[chosen][:, ::step, ::step] for mask in gaps.window(window))
     parts = [window] if window is not None else list(scene.blocks())
 
-    def thinned(read) -> NDArray:  # type: ignore[no-untyped-def]
+    def thinned(read: Callable[[Window], NDArray]) -> NDArray:
         rows = [read(part)[:, int(-part.row_off % step) if window is None else 0 :: step, ::step] for part in parts]
         with np.errstate(over="ignore"):  # a double's nodata value, which is not drawn
             return np.concatenate(rows, axis=1).astype(np.float32)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from ..observation import Cube, Mask, Observation
 
@@ -170,6 +170,6 @@ def _solve_normal(
     return _factor(matrix).solve(right).T
 
 
-def _factor(matrix: sparse.spmatrix):  # type: ignore[no-untyped-def]
+def _factor(matrix: sparse.spmatrix) -> SuperLU:
     options = {"SymmetricMode": True}
     return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
