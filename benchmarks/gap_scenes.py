@@ -1,9 +1,8 @@
 """Every test scene against GDAL's fill-nodata and other peers: error, uncertainty, seconds and memory.
 
 Two kinds of hidden pixels are scored. The *reference* pixels are taken out of the scene before the product sees it:
-simulated gaps on the clean scene, and further pieces of the scenes' own gap pattern on the real ones (of which the
-western half is taken, for the sake of time). The *hold-outs* are those that the product hides itself, chooses by, and
-reports.
+simulated gaps on the clean scene, and further pieces of the scenes' own gap pattern on the real ones. The *hold-outs*
+are those that the product hides itself, chooses by, and reports.
 
 Usage: python -m benchmarks.gap_scenes [--scene NAME...] [--deep-prior] [--device NAME] [--out FOLDER]
 """
@@ -112,8 +111,7 @@ def real(file: str, guide: str | None = None) -> Callable[[str, Path], Case]:
     def make(name: str, folder: Path) -> Case:
         source = common.data_file(file)
         with Scene([str(source)]) as scene:
-            height, width = scene.grid.shape
-            truth, nodata = scene.read(Window(0, 0, width // 2, height)), scene.nodata
+            truth, nodata = scene.read(), scene.nodata
             gaps = find_gaps(scene)
         scored = np.zeros(truth.shape, bool)
         rng = np.random.default_rng(REFERENCE_SEED)
@@ -190,9 +188,8 @@ def measure(
     standard = common.standard_of(pixels, observed)
     scored = case.scored & target
     seen = Observation(standard.apply(pixels, observed), observed, target, shown)
-    names = [*FILLERS, *(GUIDED if case.guide else ())]
-    if with_network or "deep_prior" in runs["best"]["heldout_scores"]:
-        names.append("deep_prior")
+    elected = {*runs["best"]["heldout_scores"], *(("deep_prior",) if with_network else ())}
+    names = [name for name in (*FILLERS, *GUIDED, "deep_prior") if name in elected]
     costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
     notes: dict[str, str] = {}
     for name, fill in alone(names, seen, Options(device, threads=threads), folder, Path(case.scene)).items():
@@ -294,7 +291,7 @@ def page(found: dict[str, dict]) -> str:
     """The tables as Markdown."""
     parts = [
         "# Scenes",
-        "The real scenes are the western halves of Landsat-7 SLC-off scenes over New South Wales (3 bands), each also "
+        "The real scenes are Landsat-7 SLC-off scenes over New South Wales (3 bands), each also "
         "with the other date, of another season, as a guide; Olinda is a clean Landsat-7 scene "
         "(6 bands) with simulated gaps, whose ends differ by a few columns from band to band as Landsat's do. "
         + common.measured_on(list(found.values())),
