@@ -27,6 +27,7 @@ from benchmarks import common, grass, peers
 from dip_core import baseline, devices, holdout, quality, slc
 from dip_core.experts import FILLERS, GUIDED, PLUG_AND_PLAY
 from dip_core.experts.bands import borrow
+from dip_core.filling import CLASSICAL_TILE
 from dip_core.gaps import find_gaps
 from dip_core.guide import Guide
 from dip_core.job import Compute, GapFillJob, Outputs
@@ -40,7 +41,7 @@ SEED = 0
 REFERENCE_SEED = 2010  # not the product's: the reference pixels must not be the ones that it hides itself
 REFERENCE_SHARE = 0.05  # of the observed pixels, so that gaps stay about as many as they are
 BLOCK = 384
-TILE, OVERLAP = 512, 64  # as the product tiles
+OVERLAP = 64  # of tiles, as the product has it
 BASELINE = peers.FILL_NODATA
 PEERS = (BASELINE, "biharmonic (scikit-image)", grass.NAME)
 STARTS_FROM = dict.fromkeys(PLUG_AND_PLAY, "kriging")  # whose time is part of theirs
@@ -249,7 +250,7 @@ def alone(
         bands, rows, columns = seen.shape
         flat = [
             (tile, tile_seed(SEED, number, place))
-            for number, row in enumerate(split(rows, columns, TILE, OVERLAP))
+            for number, row in enumerate(split(rows, columns, CLASSICAL_TILE, OVERLAP))
             for place, tile in enumerate(row)
         ]
         area = int(max(tile.window.width * tile.window.height for tile, _ in flat))

@@ -50,7 +50,7 @@ _ROUNDS_OF_MANY = (1, 2)  # at least and at most, where there are several window
 _SMALL_GAPS_ONLY = ("plug_and_play_fine",)
 _VALIDATION_WINDOW = 384
 _FEWEST_SAMPLES = 30
-_CLASSICAL_TILE = 512
+CLASSICAL_TILE = 512
 
 
 class FillJob(Protocol):
@@ -135,7 +135,7 @@ def plan(job: FillJob, known: Survey) -> Plan:
     scene, gaps = known.scene, known.gaps
     rng = np.random.default_rng([job.compute.seed, 0])
     with_network = job.method not in ("fast", "best")
-    size = job.compute.tile_size or (_tile(job.method, scene) if with_network else _CLASSICAL_TILE)
+    size = job.compute.tile_size or (_tile(job.method, scene) if with_network else CLASSICAL_TILE)
     overlap = job.compute.overlap or min(64, size // 4)
     if not job.compute.tile_size:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
