@@ -28,9 +28,9 @@ from .network_tiles import MEMORY, network_tile
 from .observation import Cube, Mask
 from .provenance import provenance
 from .restore import as_pixels, tile_seed
+from .restored import restoration_writers, write_restored
 from .scene import Scene
 from .tiles import Mosaic, split
-from .writer import RasterWriter, write_restored
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
 _MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512}  # pixels a side; the papers' networks: as memory allows
@@ -105,7 +105,7 @@ def _write(
     scene, bands = known.scene, list(known.bands)
     changed = left = 0
     with ExitStack() as files:
-        writers = {name: files.enter_context(writer) for name, writer in _writers(job, known, model, tiling)}
+        writers = restoration_writers(files, job.outputs, scene, _provenance(job, model, tiling), "denoised")
         for window, (estimate, deviation) in _blended(job, known, model, tiling, context):
             _, observed = known.read(window)
             good = observed & np.isfinite(estimate)
@@ -117,11 +117,8 @@ def _write(
     return changed, left
 
 
-def _writers(
-    job: DenoiseJob, known: NoisyScene, model: Model, tiling: tuple[int, int]
-) -> Iterator[tuple[str, RasterWriter]]:
-    scene, outputs = known.scene, job.outputs
-    tags = provenance(
+def _provenance(job: DenoiseJob, model: Model, tiling: tuple[int, int]) -> dict[str, str]:
+    return provenance(
         job.task,
         method=job.method,
         noise=job.noise,
@@ -134,27 +131,6 @@ def _writers(
         overlap=tiling[1],
         time_budget=job.compute.time_budget,
     )
-    yield "output", RasterWriter(outputs.output or "", scene, tags=tags)
-    if outputs.uncertainty:
-        names = [f"{name}, one standard deviation" for name in scene.names]
-        yield (
-            "uncertainty",
-            RasterWriter(
-                outputs.uncertainty,
-                scene,
-                dtype="float32",
-                nodata=float("nan"),
-                descriptions=names,
-                tags=tags,
-                kind="deviation",
-            ),
-        )
-    if outputs.filled:
-        names = [f"{name}, 1 = denoised" for name in scene.names]
-        yield (
-            "filled",
-            RasterWriter(outputs.filled, scene, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask"),
-        )
 
 
 def _tiles(job: DenoiseJob, known: NoisyScene) -> tuple[int, int]:

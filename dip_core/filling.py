@@ -31,11 +31,11 @@ from .network_tiles import MEMORY, network_tile
 from .provenance import provenance
 from .report import Section
 from .restore import Options, Recipe, TileTask, as_pixels, side_by_side, tile_seed
+from .restored import restoration_writers
 from .scene import Scene
 from .survey import Survey
 from .tiles import Mosaic, Tile, split
 from .validation import collect
-from .writer import RasterWriter
 
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: a minute or two on two cores,
 # and the same on a GPU; how many two cores do in a minute (170 x 170 pixels in 6 bands with 2 hold-outs took 83 s).
@@ -199,10 +199,8 @@ def fill(
     scene, gaps = known.scene, known.gaps
     changed_pixels = left = 0
     with ExitStack() as files:
-        writers = {
-            name: files.enter_context(writer)
-            for name, writer in _writers(job, known, _provenance(job, planned, mixture, facts)).items()
-        }
+        tags = _provenance(job, planned, mixture, facts)
+        writers = restoration_writers(files, job.outputs, scene, tags, "filled")
         for window, layers in _blended(job, known, planned, mixture, options, tiles):
             observed, target = gaps.window(window)
             pixels = scene.read(window)
@@ -227,32 +225,6 @@ def fill(
             if "filled" in writers:
                 writers["filled"].write(writable.astype(np.uint8), window)
     return changed_pixels, left
-
-
-def _writers(job: FillJob, known: Survey, tags: dict[str, str]) -> dict[str, RasterWriter]:
-    scene, outputs = known.scene, job.outputs
-    writers = {"output": RasterWriter(outputs.output or "", scene, tags=tags)}
-    if outputs.uncertainty:
-        writers["uncertainty"] = RasterWriter(
-            outputs.uncertainty,
-            scene,
-            dtype="float32",
-            nodata=float("nan"),
-            descriptions=[f"{name}, one standard deviation" for name in scene.names],
-            tags=tags,
-            kind="deviation",
-        )
-    if outputs.filled:
-        writers["filled"] = RasterWriter(
-            outputs.filled,
-            scene,
-            dtype="uint8",
-            nodata=None,
-            descriptions=[f"{name}, 1 = filled" for name in scene.names],
-            tags=tags,
-            kind="mask",
-        )
-    return writers
 
 
 def _blended(

@@ -34,10 +34,10 @@ from .observation import Cube, Mask
 from .optics import Optics, back_project
 from .provenance import provenance
 from .restore import as_pixels, tile_seed
+from .restored import restoration_writers, write_restored
 from .scene import Scene
 from .self_taught import EXPERTS, GUIDED, learn
 from .tiles import Mosaic, Tile, split
-from .writer import RasterWriter, write_restored
 
 _TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
 _TAUGHT_TILE = 512  # fine pixels: the optics are matrices as large as a tile
@@ -268,7 +268,8 @@ def _write(
     low, high = _range(known, dtype)
     changed = left = 0
     with ExitStack() as files:
-        writers = {name: files.enter_context(writer) for name, writer in _writers(job, scene, planned, recipe, guide)}
+        tags = _provenance(job, planned, recipe, guide)
+        writers = restoration_writers(files, job.outputs, scene, tags, "restored")
         for window, (image, deviation) in _strips(job, known, planned, recipe, context, guide):
             f = job.factor
             coarse = Window(0, window.row_off // f, known.scene.grid.width, window.height // f)
@@ -292,12 +293,9 @@ def _range(known: NoisyScene, dtype: np.dtype) -> tuple[NDArray[np.float64], NDA
     return np.maximum(low, limits.min), np.minimum(high, limits.max)
 
 
-def _writers(
-    job: SuperResolveJob, scene: FinerScene, planned: Plan, recipe: Recipe, guide: Guide | None
-) -> Iterator[tuple[str, RasterWriter]]:
-    outputs, compute = job.outputs, job.compute
-    trained = recipe.setting.trained
-    tags = provenance(
+def _provenance(job: SuperResolveJob, planned: Plan, recipe: Recipe, guide: Guide | None) -> dict[str, str]:
+    compute, trained = job.compute, recipe.setting.trained
+    return provenance(
         job.task,
         method=job.method,
         factor=job.factor,
@@ -313,22 +311,6 @@ def _writers(
         overlap=planned.overlap,
         time_budget=compute.time_budget,
     )
-    yield "output", RasterWriter(outputs.output or "", scene, tags=tags)
-    if outputs.uncertainty:
-        names = [f"{name}, one standard deviation" for name in scene.names]
-        nan = float("nan")
-        yield (
-            "uncertainty",
-            RasterWriter(
-                outputs.uncertainty, scene, dtype="float32", nodata=nan, descriptions=names, tags=tags, kind="deviation"
-            ),
-        )
-    if outputs.filled:
-        names = [f"{name}, 1 = restored" for name in scene.names]
-        yield (
-            "filled",
-            RasterWriter(outputs.filled, scene, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask"),
-        )
 
 
 def _strips(

@@ -7,7 +7,7 @@ by `partial.commit` when the whole run has succeeded.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import rasterio
@@ -140,32 +140,6 @@ class RasterWriter:
             if "No space" in text or "ENOSPC" in text:
                 raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
             raise UnwritableOutput(path=self.path, reason=text[:160] or type(error).__name__) from error
-
-
-def write_restored(
-    writers: Mapping[str, RasterWriter],
-    window: Window,
-    pixels: NDArray,
-    bands: Sequence[int],
-    fresh: NDArray,
-    good: NDArray[np.bool_],
-    deviation: NDArray[np.float32],
-) -> None:
-    """Write a window of OUTPUT and, where there are writers for them, of UNCERTAINTY and FILLED.
-
-    ``pixels``: those of all bands as they are stored, in which ``fresh`` ones of some ``bands`` are put where ``good``.
-    """
-    bands = list(bands)
-    pixels[bands] = np.where(good, fresh, pixels[bands])
-    writers["output"].write(pixels, window)
-    if "uncertainty" in writers:
-        whole = np.full(pixels.shape, np.nan, np.float32)
-        whole[bands] = np.where(good, deviation, np.nan)
-        writers["uncertainty"].write(whole, window)
-    if "filled" in writers:
-        mask = np.zeros(pixels.shape, np.uint8)
-        mask[bands] = good
-        writers["filled"].write(mask, window)
 
 
 def _opaque(alpha: NDArray, dtype: np.dtype) -> float:
