@@ -44,7 +44,7 @@ _A_MINUTE = 2e12
 _ROUNDS_WITH_NETWORK = 2
 # A scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the choice
 # of one expert, some thousands of pixels are enough.
-_ROUNDS = {"fast": (3_000, 1, 3), "best": (60_000, 3, 9)}
+_ROUNDS = {"fast": (3_000, 1, 3), "best": (30_000, 3, 9)}
 _ROUNDS_OF_MANY = (1, 2)  # at least and at most, where there are several windows
 # Experts that hold-outs overrate in stripes, and that are not worth their time on scenes too large for one window.
 _SMALL_GAPS_ONLY = ("plug_and_play_fine",)
