@@ -1,12 +1,11 @@
 """The *mixture*: experts weighted by what they score on pixels hidden on purpose, and its uncertainty.
 
-A *sample* is a hidden pixel: the truth, every expert's estimate, its *class* (its distance to the nearest observed
-pixel), its *roughness* (the variance of the observed pixels around) and the share of the pixels around that is
-*missing*. Weights are not negative, sum to 1, and may differ by class, by *level* (smooth, middling or rough: a third
-of the samples each) or by both. Several *rules* stand for election (each expert alone, one set of weights, a set a
-class, a level, or both); the one with the lowest cross-validated error wins, so it is never worse than its best expert
-there. Linear and harmonic interpolation stand alone only: what they add to a mixture with kriging and biharmonic
-interpolation is mostly chance.
+A *sample* is a hidden pixel: the truth, every expert's estimate, and its surroundings (see `surroundings`), among them
+its class, by the distance to the nearest observed pixel, and its roughness. Weights are not negative, sum to 1, and may
+differ by class, by *level* (smooth, middling or rough: a third of the samples each) or by both. Several *rules* stand
+for election (each expert alone, one set of weights, a set a class, a level, or both); the one with the lowest
+cross-validated error wins, so it is never worse than its best expert there. Linear and harmonic interpolation stand
+alone only: what they add to a mixture with kriging and biharmonic interpolation is mostly chance.
 
 Source: stacking by Breiman, Stacked regressions (1996).
 """
@@ -22,14 +21,10 @@ from numpy.typing import NDArray
 from . import uncertainty
 from .observation import Cube, Mask, Observation
 from .shares import convex
+from .surroundings import CLASSES, TERMS, Surroundings, surroundings
 from .uncertainty import Spread
 
-# Upper ends of the distance classes in pixels; class 0 is kept for pixels that other bands see.
-DISTANCES = (1.5, 3.5, 6.5, np.inf)
-CLASSES = len(DISTANCES) + 1
 LEVELS = 3  # of roughness
-_AROUND = 15  # pixels: the side of the window
-_LEAST_MISSING = 0.05  # added to the share that is missing, whose logarithm is taken
 _SHRINKAGE = 20_000  # samples of the pooled weights that a class's or level's own weights must outvote
 # Rules that mix: their names, and whether weights differ by class and by level.
 _MIXTURES = (
@@ -43,7 +38,7 @@ _MOST_SAMPLES = 400_000
 
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(Surroundings):
     """Hidden pixels. ``estimates``: ``(sample, expert)``; the rest ``(sample,)``; standardised values."""
 
     names: tuple[str, ...]
@@ -51,10 +46,7 @@ class Samples:
     truth: NDArray[np.float32]
     baseline: NDArray[np.float32]
     band: NDArray[np.int64]
-    kind: NDArray[np.int64]
     distance: NDArray[np.float32]
-    roughness: NDArray[np.float32]
-    missing: NDArray[np.float32]
     fold: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -97,49 +89,20 @@ class Mixture:
         ``observation`` is what the experts saw; both results are ``(band, row, column)``, standardised.
         The deviation is 0 at observed pixels.
         """
-        kind, rough = classes(observation, borrowed), roughness(observation)
+        around = surroundings(observation, borrowed)
         weights = self.rule.weights[:, :, self.used]
         weights = weights / weights.sum(axis=2, keepdims=True)
         mean = estimates[0].astype(np.float64)
         scatter = np.zeros(observation.shape, np.float64)
         if len(estimates) > 1:
-            place = np.searchsorted(self.rule.limits, rough), kind
+            place = np.searchsorted(self.rule.limits, around.roughness), around.kind
             each = [weights[:, :, number][place] for number in range(len(estimates))]
             mean = sum((weight * estimate for weight, estimate in zip(each, estimates)), scatter)
             scatter = sum((weight * np.square(estimate - mean) for weight, estimate in zip(each, estimates)), scatter)
         band = np.broadcast_to(np.arange(len(mean))[:, None, None], mean.shape)
-        deviation = self.spread.deviation(kind, band, (rough, scatter, missing(observation)))
+        deviation = self.spread.deviation(around.kind, band, around.terms(scatter))
         filled = observation.target & (~observation.seen | borrowed)
         return observation.keep_observed(mean), np.where(filled, deviation, 0.0).astype(np.float32)
-
-
-def classes(observation: Observation, borrowed: Mask) -> NDArray[np.int64]:
-    """The class of every pixel, ``(band, row, column)``."""
-    near = np.where(borrowed, 0, 1 + np.searchsorted(DISTANCES[:-1], observation.distance()))
-    return near if observation.assumed is None else np.where(observation.assumed, CLASSES - 1, near)
-
-
-def roughness(observation: Observation) -> Cube:
-    """Variance of the observed pixels in a 15 x 15 window; gaps without any take the mean of all."""
-    from scipy.ndimage import uniform_filter
-
-    size = (0, _AROUND, _AROUND)
-    seen = observation.observed.astype(np.float32)
-    count = uniform_filter(seen, size)
-    values = observation.values * seen
-    scale = np.divide(1.0, count, out=np.zeros_like(count), where=count > 1e-4)
-    mean = uniform_filter(values, size) * scale
-    variance = np.maximum(uniform_filter(values * values, size) * scale - mean * mean, 0.0)
-    overall = variance[observation.observed].mean() if observation.observed.any() else 1.0
-    return np.where(count > 1e-4, variance, overall).astype(np.float32)
-
-
-def missing(observation: Observation) -> NDArray[np.float32]:
-    """Share of the pixels in a 15 x 15 window that are not observed, and 0.05; ``(band, row, column)``."""
-    from scipy.ndimage import uniform_filter
-
-    unseen = (~observation.observed).astype(np.float32)
-    return np.maximum(uniform_filter(unseen, (0, _AROUND, _AROUND)), 0.0) + np.float32(_LEAST_MISSING)
 
 
 def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = True) -> Mixture:
@@ -167,13 +130,32 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
     return Mixture(samples.names, rule, spread, scores, crossed, deviation, samples)
 
 
+def no_samples(names: Sequence[str]) -> Samples:
+    """Samples of a scene that leaves nothing to validate on."""
+    none, whole = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    return Samples(
+        kind=whole,
+        roughness=none,
+        wide=none,
+        rim=none,
+        missing=none,
+        names=tuple(names),
+        estimates=np.zeros((0, len(names)), np.float32),
+        truth=none,
+        baseline=none,
+        band=whole,
+        distance=none,
+        fold=whole,
+    )
+
+
 def unvalidated(samples: Samples, bands: int) -> Mixture:
     """For a scene that leaves nothing to validate on: harmonic if it can be, and the roughness as variance."""
     number = samples.names.index("harmonic") if "harmonic" in samples.names else 0
     name = samples.names[number]
     rule = _alone(name, number, len(samples.names))
     nothing = np.zeros(0)
-    spread = uncertainty.as_rough(CLASSES, bands)
+    spread = uncertainty.as_rough(CLASSES, bands, TERMS)
     return Mixture(samples.names, rule, spread, {}, nothing, nothing, _thin(samples, np.zeros(0, np.int64)))
 
 
@@ -231,7 +213,7 @@ def _calibrate(
     mean = (samples.estimates * weights).sum(axis=1)
     scatter = (weights * np.square(samples.estimates - mean[:, None])).sum(axis=1)
     square = np.square(crossed - samples.truth)
-    terms = (samples.roughness, scatter, samples.missing)
+    terms = samples.terms(scatter)
 
     def model(chosen: Mask) -> Spread:
         known = (samples.kind[chosen], samples.band[chosen], [term[chosen] for term in terms])

@@ -1,15 +1,15 @@
 """The *uncertainty* of a filled pixel: a standard deviation from what is known of the pixel, calibrated on hold-outs.
 
-The logarithm of the error's variance is linear: ``a_class + b log roughness + c log spread + d log missing``. The
-*class* is that of the distance to the nearest observed pixel, *roughness* the variance of the observed pixels around,
-*spread* the variance among the experts, *missing* the share of the pixels around that is not seen: hidden pixels lie
-between gaps, where less is left to go by than beside a single gap. ``a, b, c, d`` maximise the likelihood of normal
-errors with these variances (a gamma regression of the squared errors, convex in the coefficients); powers are not
-negative. Variances that are products of powers leave errors with shorter tails than sums of such terms do.
+The logarithm of the error's variance is linear, ``a_class + sum of b_i log term_i``, in the terms that
+`Surroundings.terms` gives: the variances of what is seen around, near and far, and at the gap's rim, the variance among
+the experts, and how much is missing around (hidden pixels lie between gaps, where less is left to go by than beside a
+single gap). ``a, b`` maximise the likelihood of normal errors with these variances (a gamma regression of the squared
+errors, convex in the coefficients); powers are not negative. Variances that are products of powers leave errors with
+shorter tails than sums of such terms do.
 
 A factor a band then lets one standard deviation cover 68 % of the hidden pixels and two cover 95 %. What tails are left
 keep both from being met at once: the factor is a geometric mean of what either wants, in which one standard deviation
-counts three times.
+counts five times.
 
 Source: McCullagh and Nelder, Generalized Linear Models (1989), chapter 8, for the regression; the rest is our own.
 """
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
+_ONE_COUNTS = 5  # times, where one and two deviations cannot both cover what they should
 _FLOOR = 1e-4  # variance, standardised, that is added before logarithms are taken
 # Squared errors below this count as this: in flat parts of a scene they are 0, and say nothing of the rest of it.
 _LEAST_SQUARE = 1e-5
@@ -36,7 +37,7 @@ _MOST = 60_000  # samples that the coefficients are fitted to
 
 @dataclass(frozen=True)
 class Spread:
-    """The model: ``levels`` ``(class,)``, ``powers`` of roughness, spread and missing ``(3,)``, a factor a band."""
+    """The model: ``levels`` ``(class,)``, ``powers`` of the terms ``(term,)``, a factor a band."""
 
     levels: NDArray[np.float64]
     powers: NDArray[np.float64]
@@ -45,7 +46,7 @@ class Spread:
     def deviation(self, kind: NDArray, band: NDArray, terms: Sequence[NDArray]) -> NDArray[np.float64]:
         """One standard deviation of each pixel, standardised.
 
-        ``terms``: roughness, spread, missing. All arrays have one shape, that of the result.
+        ``terms``: the first is the roughness. All arrays have one shape, that of the result.
         """
         logarithm = self.levels[kind]
         for power, term in zip(self.powers, terms):
@@ -64,7 +65,7 @@ def fit(
 ) -> Spread:
     """The model of squared errors ``square``; arrays are ``(sample,)``, standardised; ``terms`` as in `Spread`."""
     if not len(square):
-        return as_rough(classes, bands)
+        return as_rough(classes, bands, len(terms))
     square = np.maximum(square, _LEAST_SQUARE)
     some = slice(None, None, -(-len(square) // _MOST))
     raw = _regress(square[some], kind[some], np.stack(terms)[:, some], classes)
@@ -77,9 +78,9 @@ def fit(
     return Spread(raw.levels, raw.powers, factors)
 
 
-def as_rough(classes: int, bands: int) -> Spread:
-    """The variance of a pixel is the roughness around it: for want of anything to fit to."""
-    return Spread(np.zeros(classes), np.array([1.0, 0.0, 0.0]), np.ones(bands))
+def as_rough(classes: int, bands: int, terms: int) -> Spread:
+    """The variance of a pixel is the first of so many terms, the roughness: for want of anything to fit to."""
+    return Spread(np.zeros(classes), np.eye(terms)[0], np.ones(bands))
 
 
 def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int) -> Spread:
@@ -114,4 +115,4 @@ def _regress(square: NDArray, kind: NDArray, terms: NDArray, classes: int) -> Sp
 def _factor(ratio: NDArray[np.float64]) -> float:
     """What deviations must be multiplied by, from the ratios of error and deviation."""
     one, two = np.quantile(ratio, (ONE_SIGMA, TWO_SIGMA))
-    return float(max(one**3 * two / 2.0, 1e-30) ** 0.25)
+    return float(max(one**_ONE_COUNTS * two / 2.0, 1e-30) ** (1.0 / (_ONE_COUNTS + 1)))

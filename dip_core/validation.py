@@ -7,7 +7,7 @@ therefore thinned until their distances to the nearest observed pixel are distri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from . import baseline, holdout
 from .context import Context
 from .devices import usable_threads
 from .experts.bands import borrow
-from .mixture import Samples, classes, missing, roughness
+from .mixture import Samples, no_samples
 from .observation import Mask, Observation
 from .parallel import Shares, in_order
 from .restore import Options, run_experts, side_by_side, tile_seed
+from .surroundings import surroundings
 from .survey import Survey
 
 _FEWEST_PATTERN = 0.02
@@ -86,15 +87,11 @@ def collect(
             break
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
-    experts = tuple(names)
     if not parts:
-        none = np.zeros(0, np.float32)
-        whole = np.zeros(0, np.int64)
-        empty = np.zeros((0, len(names)), np.float32)
-        return Samples(experts, empty, none, none, whole, whole, none, none, none, whole)
+        return no_samples(names)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     kept = like_gaps(joined["distance"], np.sum(list(depths.values()), axis=0), np.random.default_rng([seed, 3]))
-    return Samples(experts, **{name: values[kept] for name, values in joined.items()})
+    return Samples(names=tuple(names), **{name: values[kept] for name, values in joined.items()})
 
 
 def _hold_outs(
@@ -138,14 +135,12 @@ def _score(
         return {"estimates": np.stack([estimate[hidden] for estimate in found], axis=1)}
 
     def circumstances() -> dict[str, NDArray]:
-        return {
+        around = surroundings(helped, borrowed)
+        return {field.name: getattr(around, field.name)[hidden] for field in fields(around)} | {
             "truth": held_out.whole.values[hidden],
             "baseline": baseline.fill_nodata(held)[hidden],
             "band": np.nonzero(hidden)[0],
-            "kind": classes(helped, borrowed)[hidden],
             "distance": held.distance()[hidden],
-            "roughness": roughness(helped)[hidden],
-            "missing": missing(helped)[hidden],
             "fold": np.broadcast_to(fold, hidden.shape)[hidden],
         }
 

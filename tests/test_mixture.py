@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from core_scenes import landscape, stripes
 
 from dip_core import mixture
-from dip_core.mixture import CLASSES, Samples, classes, elect, missing, roughness, unvalidated
+from dip_core.mixture import Samples, elect, unvalidated
 from dip_core.observation import Observation
+from dip_core.surroundings import CLASSES, TERMS, classes, roughness
 
 COUNT = 12_000
 
@@ -29,6 +28,8 @@ def samples(errors, names=None, seed=0, **facts):
         "kind": rng.integers(0, CLASSES, count),
         "distance": np.ones(count, np.float32),
         "roughness": np.ones(count, np.float32),
+        "wide": np.ones(count, np.float32),
+        "rim": np.ones(count, np.float32),
         "missing": np.ones(count, np.float32),
         "fold": rng.integers(0, 4, count),
     }
@@ -179,7 +180,7 @@ def share_within(chosen, found, errors, sigmas):
     weights = chosen.rule.of(found.kind, found.roughness)
     mean = (found.estimates * weights).sum(axis=1)
     scatter = (weights * (found.estimates - mean[:, None]) ** 2).sum(axis=1)
-    deviation = chosen.spread.deviation(found.kind, found.band, (found.roughness, scatter, found.missing))
+    deviation = chosen.spread.deviation(found.kind, found.band, found.terms(scatter))
     return np.mean(np.abs((errors * weights).sum(axis=1)) <= sigmas * deviation)
 
 
@@ -204,7 +205,7 @@ def test_one_deviation_covers_68_percent_and_two_95(tails):
     assert within.mean() == pytest.approx(0.683, abs=0.05)
     # Rough places are uncertain places.
     rough = found.roughness > 2
-    deviation = chosen.spread.deviation(found.kind, found.band, (found.roughness, np.zeros(COUNT), found.missing))
+    deviation = chosen.spread.deviation(found.kind, found.band, found.terms(np.zeros(COUNT)))
     assert deviation[rough].mean() > 1.5 * deviation[~rough].mean()
 
 
@@ -232,7 +233,7 @@ def test_without_validation_the_roughness_is_the_variance():
     assert chosen.used == [1] and len(chosen.samples) == 0 and chosen.scores == {}
     kind, band = np.zeros(3, int), np.array([0, 1, 1])
     np.testing.assert_allclose(
-        chosen.spread.deviation(kind, band, (np.array([1.0, 4.0, 0.0]), np.ones(3), np.ones(3))),
+        chosen.spread.deviation(kind, band, (np.array([1.0, 4.0, 0.0]), *np.ones((TERMS - 1, 3)))),
         [1, 2, 0.01],
         rtol=1e-3,
     )
@@ -278,42 +279,3 @@ def test_combine_wants_the_estimates_of_used_experts_only():
     assert chosen.used == [1]
     mean, _ = chosen.combine([np.full(observation.shape, 2.0, np.float32)], observation, borrowed)
     assert (mean[observation.target & ~borrowed] == 2.0).all()
-
-
-def test_classes_go_by_distance():
-    observed = np.zeros((1, 1, 30), bool)
-    observed[0, 0, 0] = True
-    observation = Observation(np.zeros((1, 1, 30), np.float32), observed, ~observed)
-    borrowed = np.zeros_like(observed)
-    borrowed[0, 0, 25] = True
-    kind = classes(observation, borrowed)[0, 0]
-    # 1 pixel; 2 to 3; 4 to 6; 7 and more; and 0 for what other bands see.
-    assert kind[1:9].tolist() == [1, 2, 2, 3, 3, 3, 4, 4] and kind[25] == 0 and kind[29] == 4
-    deep = dataclasses.replace(observation, observed=np.ones_like(observed), assumed=~observed)
-    assert classes(deep, np.zeros_like(observed))[0, 0, 5] == CLASSES - 1
-
-
-def test_missing_is_the_share_that_is_not_observed_around():
-    observed = np.ones((1, 40, 40), bool)
-    observed[0, :, 18:21] = False
-    values = np.zeros(observed.shape, np.float32)
-    found = missing(Observation(values, observed, ~observed))[0]
-    assert found.min() == np.float32(0.05)  # whose logarithm is taken
-    np.testing.assert_allclose(found[20, 19], 0.05 + 3 / 15, rtol=1e-5)
-    np.testing.assert_allclose(found[20, 12], 0.05 + 2 / 15, rtol=1e-5)
-
-
-def test_roughness_is_the_variance_around():
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(1, 100, 120)).astype(np.float32)
-    values[:, :, 60:] *= 3
-    observed = np.ones(values.shape, bool)
-    observed[:, 45:50] = False
-    observed[:, :30, :30] = False
-    found = roughness(Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed))[0]
-    # 15 x 15 pixels know a variance to some 10 %; their mean over the area is far better known.
-    assert found[60:90, 10:50].mean() == pytest.approx(1.0, rel=0.1)
-    assert found[60:90, 70:110].mean() == pytest.approx(9.0, rel=0.1)
-    assert found[5, 5] == pytest.approx(values[observed].var(), rel=0.5)  # nothing around: the mean of all
-    nothing = np.zeros_like(observed)
-    assert (roughness(Observation(np.zeros_like(values), nothing, ~nothing)) == 1).all()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from core_scenes import landscape, stripes
 
-from dip_core.mixture import CLASSES, Mixture, Rule, Samples
+from dip_core.mixture import Mixture, Rule, no_samples
 from dip_core.observation import Observation
 from dip_core.restore import Options, Recipe, TileTask, as_pixels, restore_tile, run_experts, tile_seed
+from dip_core.surroundings import CLASSES, TERMS
 from dip_core.uncertainty import Spread
 
 LOW, HIGH = np.array([10.0]), np.array([200.0])
@@ -64,11 +65,9 @@ def test_tile_seeds_are_stable_and_differ():
 
 def recipe(names=("linear", "harmonic", "kriging"), weights=(0.0, 0.5, 0.5)):
     empty = np.zeros(0)
-    whole = np.zeros(0, int)
-    samples = Samples(names, np.zeros((0, len(names))), empty, empty, whole, whole, empty, empty, empty, whole)
     rule = Rule("one weight", np.tile(weights, (1, CLASSES, 1)), np.zeros(0))
-    spread = Spread(np.zeros(CLASSES), np.array([0.0, 1.0, 0.0]), np.ones(2))
-    return Recipe(Mixture(names, rule, spread, {}, empty, empty, samples), Options())
+    spread = Spread(np.zeros(CLASSES), np.eye(TERMS)[1], np.ones(2))
+    return Recipe(Mixture(names, rule, spread, {}, empty, empty, no_samples(names)), Options())
 
 
 def task(gap=True):

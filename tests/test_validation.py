@@ -10,9 +10,9 @@ from dip_core.context import Context
 from dip_core.events import Progress
 from dip_core.gaps import find_gaps
 from dip_core.holdout import sample_windows
-from dip_core.mixture import CLASSES
 from dip_core.restore import Options
 from dip_core.scene import Scene
+from dip_core.surroundings import CLASSES
 from dip_core.survey import survey
 from dip_core.validation import collect, like_gaps
 
@@ -40,7 +40,7 @@ def test_samples_are_complete(known):
     count = len(found)
     assert count > 1000 and found.names == EXPERTS
     assert found.estimates.shape == (count, 4) and found.estimates.dtype == np.float32
-    for name in ("truth", "baseline", "band", "kind", "distance", "roughness", "missing", "fold"):
+    for name in ("truth", "baseline", "band", "kind", "distance", "roughness", "wide", "rim", "missing", "fold"):
         values = getattr(found, name)
         assert values.shape == (count,) and np.isfinite(values).all(), name
     assert set(found.band) == {0, 1} and set(found.fold) == {0, 1, 2, 3}

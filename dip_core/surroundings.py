@@ -1,0 +1,114 @@
+"""The *surroundings* of a missing pixel: what is seen around it, from which weights and uncertainty are told.
+
+The *class* is that of the distance to the nearest observed pixel. *Roughness* is the variance of the observed pixels in
+a window of 15 x 15 pixels, *wide* that of 31 x 31, in which more is left where much is missing. The *rim* is the
+variance of the nearest observed pixels up, down, left and right, weighted by the inverse of their distances: where an
+edge crosses the gap they differ. *Missing* is the share of the 15 x 15 pixels that is not observed, and 0.05.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .observation import Cube, Mask, Observation, per_mask
+
+# Upper ends of the distance classes in pixels; class 0 is kept for pixels that other bands see.
+DISTANCES = (1.5, 3.5, 6.5, np.inf)
+CLASSES = len(DISTANCES) + 1
+TERMS = 5  # of `Surroundings.terms`
+_AROUND, _WIDE = 15, 31  # pixels: the sides of the windows
+_LEAST_MISSING = 0.05  # added to the share that is missing, whose logarithm is taken
+_LEAST_COUNT = 1e-4  # share of a window that must be observed
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Of pixels: arrays of one shape, standardised."""
+
+    kind: NDArray[np.int64]
+    roughness: NDArray[np.float32]
+    wide: NDArray[np.float32]
+    rim: NDArray[np.float32]
+    missing: NDArray[np.float32]
+
+    def terms(self, spread: NDArray) -> Sequence[NDArray]:
+        """What the uncertainty is a product of powers of; ``spread``: the variance among the experts."""
+        return self.roughness, spread, self.missing, self.wide, self.rim
+
+
+def surroundings(observation: Observation, borrowed: Mask) -> Surroundings:
+    """Those of every pixel, ``(band, row, column)``; ``borrowed``: pixels that other bands see."""
+    return Surroundings(
+        kind=classes(observation, borrowed),
+        roughness=roughness(observation),
+        wide=roughness(observation, _WIDE),
+        rim=rim(observation),
+        missing=missing(observation),
+    )
+
+
+def classes(observation: Observation, borrowed: Mask) -> NDArray[np.int64]:
+    """The class of every pixel, ``(band, row, column)``."""
+    near = np.where(borrowed, 0, 1 + np.searchsorted(DISTANCES[:-1], observation.distance()))
+    return near if observation.assumed is None else np.where(observation.assumed, CLASSES - 1, near)
+
+
+def roughness(observation: Observation, side: int = _AROUND) -> Cube:
+    """Variance of the observed pixels in a window of ``side`` pixels; gaps without any take the mean of all."""
+    size = (0, side, side)
+    values = np.where(observation.observed, observation.values, np.float32(0))
+    count = per_mask(observation.observed, lambda seen: ndimage.uniform_filter(seen.astype(np.float32), side))
+    scale = np.divide(1.0, count, out=np.zeros_like(count), where=count > _LEAST_COUNT)
+    mean = ndimage.uniform_filter(values, size) * scale
+    variance = np.maximum(ndimage.uniform_filter(values * values, size) * scale - mean * mean, 0.0)
+    overall = variance[observation.observed].mean() if observation.observed.any() else 1.0
+    return np.where(count > _LEAST_COUNT, variance, overall).astype(np.float32)
+
+
+def rim(observation: Observation) -> Cube:
+    """Variance of the nearest observed pixels up, down, left and right, weighted by the inverse of their distances.
+
+    0 at observed pixels; the variance of the whole band where none is seen in its row and column.
+    """
+    out = np.empty(observation.shape, np.float32)
+    places, weights = np.zeros((0, 0, 0), np.int64), np.zeros((0, 0, 0), np.float32)
+    for band, seen in enumerate(observation.observed):
+        if not band or not np.array_equal(seen, observation.observed[band - 1]):
+            places, weights = _nearest(seen)
+            total = weights.sum(axis=0)
+            scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        values = observation.values[band]
+        near = values.reshape(-1)[places]
+        mean = (weights * near).sum(axis=0) * scale
+        variance = (weights * np.square(near - mean)).sum(axis=0) * scale
+        out[band] = np.where(total > 0, variance, values[seen].var() if seen.any() else 1.0)
+    return out
+
+
+def missing(observation: Observation) -> NDArray[np.float32]:
+    """Share of the pixels in a 15 x 15 window that are not observed, and 0.05; ``(band, row, column)``."""
+    share = per_mask(observation.observed, lambda seen: ndimage.uniform_filter((~seen).astype(np.float32), _AROUND))
+    return np.maximum(share, 0.0) + np.float32(_LEAST_MISSING)
+
+
+def _nearest(seen: Mask) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Flat places of the nearest seen pixels up, down, left, right, and their weights, both ``(4, row, column)``."""
+    flat = np.arange(seen.size).reshape(seen.shape)
+    places, weights = [], []
+    for axis in (0, 1):
+        along = np.arange(seen.shape[axis])
+        own = np.broadcast_to(along[:, None] if axis == 0 else along[None], seen.shape)
+        for turn in (1, -1):
+            side = (slice(None, None, turn), slice(None)) if axis == 0 else (slice(None), slice(None, None, turn))
+            last = np.maximum.accumulate(np.where(seen[side], own, -1), axis=axis)[side]
+            there = last >= 0
+            place = last if turn == 1 else seen.shape[axis] - 1 - last
+            index = np.where(there, place, 0)
+            places.append(np.take_along_axis(flat, index, axis=axis))
+            weights.append(np.where(there, 1.0 / np.maximum(np.abs(own - index), 1), 0.0).astype(np.float32))
+    return np.stack(places), np.stack(weights)

@@ -1,0 +1,102 @@
+"""What is seen around a missing pixel: classes, variances near and far and at the rim, and how much is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dip_core.observation import Observation
+from dip_core.surroundings import CLASSES, TERMS, classes, missing, rim, roughness, surroundings
+
+
+def test_classes_go_by_distance():
+    observed = np.zeros((1, 1, 30), bool)
+    observed[0, 0, 0] = True
+    observation = Observation(np.zeros((1, 1, 30), np.float32), observed, ~observed)
+    borrowed = np.zeros_like(observed)
+    borrowed[0, 0, 25] = True
+    kind = classes(observation, borrowed)[0, 0]
+    # 1 pixel; 2 to 3; 4 to 6; 7 and more; and 0 for what other bands see.
+    assert kind[1:9].tolist() == [1, 2, 2, 3, 3, 3, 4, 4] and kind[25] == 0 and kind[29] == 4
+    deep = dataclasses.replace(observation, observed=np.ones_like(observed), assumed=~observed)
+    assert classes(deep, np.zeros_like(observed))[0, 0, 5] == CLASSES - 1
+
+
+def test_missing_is_the_share_that_is_not_observed_around():
+    observed = np.ones((1, 40, 40), bool)
+    observed[0, :, 18:21] = False
+    values = np.zeros(observed.shape, np.float32)
+    found = missing(Observation(values, observed, ~observed))[0]
+    assert found.min() == np.float32(0.05)  # whose logarithm is taken
+    np.testing.assert_allclose(found[20, 19], 0.05 + 3 / 15, rtol=1e-5)
+    np.testing.assert_allclose(found[20, 12], 0.05 + 2 / 15, rtol=1e-5)
+
+
+def test_roughness_is_the_variance_around():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(1, 100, 120)).astype(np.float32)
+    values[:, :, 60:] *= 3
+    observed = np.ones(values.shape, bool)
+    observed[:, 45:50] = False
+    observed[:, :30, :30] = False
+    found = roughness(Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed))[0]
+    # 15 x 15 pixels know a variance to some 10 %; their mean over the area is far better known.
+    assert found[60:90, 10:50].mean() == pytest.approx(1.0, rel=0.1)
+    assert found[60:90, 70:110].mean() == pytest.approx(9.0, rel=0.1)
+    assert found[5, 5] == pytest.approx(values[observed].var(), rel=0.5)  # nothing around: the mean of all
+    nothing = np.zeros_like(observed)
+    assert (roughness(Observation(np.zeros_like(values), nothing, ~nothing)) == 1).all()
+
+
+def test_a_wider_window_sees_farther():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(1, 80, 100)).astype(np.float32)
+    observed = np.ones(values.shape, bool)
+    observed[:, 30:50] = False  # the middle of the gap is 10 pixels from either side
+    scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
+    overall = roughness(scene)[0, 40, 50]
+    wide = roughness(scene, 31)[0, 40]
+    assert overall == pytest.approx(1.0, rel=0.05) and np.ptp(roughness(scene)[0, 40]) < 1e-6  # nothing in 15 x 15
+    assert np.ptp(wide) > 0.01 and wide.mean() == pytest.approx(1.0, rel=0.1)
+
+
+def test_the_rim_is_the_variance_of_the_nearest_pixels():
+    values = np.zeros((2, 9, 9), np.float32)
+    values[:, 6:] = 4.0  # an edge runs along the gap
+    observed = np.ones(values.shape, bool)
+    observed[:, 3:6] = False
+    observed[1, :, 4] = False
+    scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
+    found = rim(scene)
+    # Up and down, at distances 1 and 3, 2 and 2, 3 and 1: 16 w (1 - w) with the share w of one of them.
+    np.testing.assert_allclose(found[0, 3:6, 2], [3.0, 4.0, 3.0], rtol=1e-5)
+    assert (found[0, :3] == 0).all() and (found[0, 6:] == 0).all()
+    # Row 7 of the second band sees 4 left and right; the crossing of its two gaps sees nothing in its row and column.
+    assert found[1, 7, 4] == 0
+    assert found[1, 4, 4] == pytest.approx(scene.values[1][observed[1]].var(), rel=1e-5)
+    np.testing.assert_allclose(found[1, 4, 2], 4.0, rtol=1e-5)
+
+
+def test_the_rim_weighs_the_near_more():
+    values = np.zeros((1, 5, 12), np.float32)
+    values[0, :, 0], values[0, :, 11] = 1.0, 3.0
+    observed = np.zeros(values.shape, bool)
+    observed[0, :, [0, 11]] = True
+    found = rim(Observation(values, observed, ~observed))
+    # Distances 2 and 9: weights 9/11 and 2/11, so the variance is 4 x 9/11 x 2/11.
+    np.testing.assert_allclose(found[0, :, 2], 4.0 * 18.0 / 121.0, rtol=1e-5)
+
+
+def test_surroundings_have_all_terms():
+    observed = np.ones((1, 20, 20), bool)
+    observed[0, 8:12] = False
+    values = np.random.default_rng(2).normal(size=observed.shape).astype(np.float32) * observed
+    scene = Observation(values, observed, ~observed)
+    found = surroundings(scene, np.zeros_like(observed))
+    terms = found.terms(np.full(observed.shape, 7.0))
+    assert len(terms) == TERMS and all(np.isfinite(term).all() and term.shape == observed.shape for term in terms)
+    np.testing.assert_array_equal(terms[0], roughness(scene))  # the first stands for the variance without validation
+    np.testing.assert_array_equal(terms[3], roughness(scene, 31))
+    np.testing.assert_array_equal(terms[4], rim(scene))
