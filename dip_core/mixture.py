@@ -39,7 +39,7 @@ _MOST_SAMPLES = 400_000
 
 @dataclass(frozen=True)
 class Samples(Surroundings):
-    """Hidden pixels. ``estimates``: ``(sample, expert)``; the rest ``(sample,)``; standardised values."""
+    """Hidden pixels. ``estimates``: ``(sample, expert)``; other arrays ``(sample,)``; standardised values."""
 
     names: tuple[str, ...]
     estimates: NDArray[np.float32]
@@ -61,7 +61,7 @@ class Rule:
     weights: NDArray[np.float64]
     limits: NDArray[np.float64]
 
-    def of(self, kind: NDArray[np.int64], roughness: NDArray) -> NDArray[np.float64]:
+    def of(self, kind: NDArray[np.integer], roughness: NDArray) -> NDArray[np.float64]:
         """The weights ``(..., expert)`` of pixels ``(...)``."""
         return self.weights[np.searchsorted(self.limits, roughness), kind]
 
@@ -132,9 +132,9 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
 
 def no_samples(names: Sequence[str]) -> Samples:
     """Samples of a scene that leaves nothing to validate on."""
-    none, whole = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    none, whole, kind = np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.int8)
     return Samples(
-        kind=whole,
+        kind=kind,
         roughness=none,
         wide=none,
         rim=none,

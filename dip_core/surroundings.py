@@ -1,9 +1,10 @@
 """The *surroundings* of a missing pixel: what is seen around it, from which weights and uncertainty are told.
 
-The *class* is that of the distance to the nearest observed pixel. *Roughness* is the variance of the observed pixels in
-a window of 15 x 15 pixels, *wide* that of 31 x 31, in which more is left where much is missing. The *rim* is the
-variance of the nearest observed pixels up, down, left and right, weighted by the inverse of their distances: where an
-edge crosses the gap they differ. *Missing* is the share of the 15 x 15 pixels that is not observed, and 0.05.
+The *class* is that of the distance to the nearest observed pixel; pixels that other bands see have one of their own.
+*Roughness* is the variance of the observed pixels in a window of 15 x 15 pixels, *wide* that of 31 x 31, in which more
+is left where much is missing. The *rim* is the variance of the nearest observed pixels up, down, left and right,
+weighted by the inverse of their distances: where an edge crosses the gap they differ. *Missing* is the share of the
+15 x 15 pixels that is not observed, and 0.05. Pixels that are only assumed count as not observed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _LEAST_COUNT = 1e-4  # share of a window that must be observed
 class Surroundings:
     """Of pixels: arrays of one shape, standardised."""
 
-    kind: NDArray[np.int64]
+    kind: NDArray[np.int8]
     roughness: NDArray[np.float32]
     wide: NDArray[np.float32]
     rim: NDArray[np.float32]
@@ -43,56 +44,57 @@ class Surroundings:
 
 def surroundings(observation: Observation, borrowed: Mask) -> Surroundings:
     """Those of every pixel, ``(band, row, column)``; ``borrowed``: pixels that other bands see."""
+    wide = roughness(observation, _WIDE)
     return Surroundings(
         kind=classes(observation, borrowed),
         roughness=roughness(observation),
-        wide=roughness(observation, _WIDE),
-        rim=rim(observation),
+        wide=wide,
+        rim=rim(observation, borrowed, wide),
         missing=missing(observation),
     )
 
 
-def classes(observation: Observation, borrowed: Mask) -> NDArray[np.int64]:
+def classes(observation: Observation, borrowed: Mask) -> NDArray[np.int8]:
     """The class of every pixel, ``(band, row, column)``."""
     near = np.where(borrowed, 0, 1 + np.searchsorted(DISTANCES[:-1], observation.distance()))
-    return near if observation.assumed is None else np.where(observation.assumed, CLASSES - 1, near)
+    last = False if observation.assumed is None else observation.assumed
+    return np.where(last, CLASSES - 1, near).astype(np.int8)
 
 
 def roughness(observation: Observation, side: int = _AROUND) -> Cube:
     """Variance of the observed pixels in a window of ``side`` pixels; gaps without any take the mean of all."""
-    size = (0, side, side)
-    values = np.where(observation.observed, observation.values, np.float32(0))
-    count = per_mask(observation.observed, lambda seen: ndimage.uniform_filter(seen.astype(np.float32), side))
+    size, seen = (0, side, side), observation.seen
+    values = np.where(seen, observation.values, np.float32(0))
+    count = per_mask(seen, lambda mask: ndimage.uniform_filter(mask.astype(np.float32), side))
     scale = np.divide(1.0, count, out=np.zeros_like(count), where=count > _LEAST_COUNT)
     mean = ndimage.uniform_filter(values, size) * scale
     variance = np.maximum(ndimage.uniform_filter(values * values, size) * scale - mean * mean, 0.0)
-    overall = variance[observation.observed].mean() if observation.observed.any() else 1.0
+    overall = variance[seen].mean() if seen.any() else 1.0
     return np.where(count > _LEAST_COUNT, variance, overall).astype(np.float32)
 
 
-def rim(observation: Observation) -> Cube:
+def rim(observation: Observation, borrowed: Mask, otherwise: Cube) -> Cube:
     """Variance of the nearest observed pixels up, down, left and right, weighted by the inverse of their distances.
 
-    0 at observed pixels; the variance of the whole band where none is seen in its row and column.
+    0 at observed pixels, but not at ``borrowed`` ones; ``otherwise`` where fewer than two are seen, as at the border.
     """
     out = np.empty(observation.shape, np.float32)
-    places, weights = np.zeros((0, 0, 0), np.int64), np.zeros((0, 0, 0), np.float32)
-    for band, seen in enumerate(observation.observed):
-        if not band or not np.array_equal(seen, observation.observed[band - 1]):
+    known = observation.seen & ~borrowed
+    for band, seen in enumerate(known):
+        if not band or not np.array_equal(seen, known[band - 1]):
             places, weights = _nearest(seen)
-            total = weights.sum(axis=0)
-            scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-        values = observation.values[band]
-        near = values.reshape(-1)[places]
+            few = np.count_nonzero(weights, axis=0) < 2
+            scale = 1.0 / np.where(few, 1.0, weights.sum(axis=0))
+        near = observation.values[band].reshape(-1)[places]
         mean = (weights * near).sum(axis=0) * scale
         variance = (weights * np.square(near - mean)).sum(axis=0) * scale
-        out[band] = np.where(total > 0, variance, values[seen].var() if seen.any() else 1.0)
+        out[band] = np.where(seen, 0.0, np.where(few, otherwise[band], variance))
     return out
 
 
 def missing(observation: Observation) -> NDArray[np.float32]:
     """Share of the pixels in a 15 x 15 window that are not observed, and 0.05; ``(band, row, column)``."""
-    share = per_mask(observation.observed, lambda seen: ndimage.uniform_filter((~seen).astype(np.float32), _AROUND))
+    share = per_mask(observation.seen, lambda mask: ndimage.uniform_filter((~mask).astype(np.float32), _AROUND))
     return np.maximum(share, 0.0) + np.float32(_LEAST_MISSING)
 
 

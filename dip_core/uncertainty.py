@@ -48,6 +48,8 @@ class Spread:
 
         ``terms``: the first is the roughness. All arrays have one shape, that of the result.
         """
+        if len(terms) != len(self.powers):
+            raise ValueError(f"{len(self.powers)} terms are needed, {len(terms)} given")
         logarithm = self.levels[kind]
         for power, term in zip(self.powers, terms):
             if power:
@@ -57,7 +59,7 @@ class Spread:
 
 def fit(
     square: NDArray[np.float64],
-    kind: NDArray[np.int64],
+    kind: NDArray[np.integer],
     band: NDArray[np.int64],
     terms: Sequence[NDArray],
     classes: int,

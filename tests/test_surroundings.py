@@ -69,13 +69,13 @@ def test_the_rim_is_the_variance_of_the_nearest_pixels():
     observed[:, 3:6] = False
     observed[1, :, 4] = False
     scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
-    found = rim(scene)
+    found = rim(scene, np.zeros_like(observed), np.full(values.shape, 9.0, np.float32))
     # Up and down, at distances 1 and 3, 2 and 2, 3 and 1: 16 w (1 - w) with the share w of one of them.
     np.testing.assert_allclose(found[0, 3:6, 2], [3.0, 4.0, 3.0], rtol=1e-5)
     assert (found[0, :3] == 0).all() and (found[0, 6:] == 0).all()
     # Row 7 of the second band sees 4 left and right; the crossing of its two gaps sees nothing in its row and column.
     assert found[1, 7, 4] == 0
-    assert found[1, 4, 4] == pytest.approx(scene.values[1][observed[1]].var(), rel=1e-5)
+    assert found[1, 4, 4] == 9.0
     np.testing.assert_allclose(found[1, 4, 2], 4.0, rtol=1e-5)
 
 
@@ -84,9 +84,40 @@ def test_the_rim_weighs_the_near_more():
     values[0, :, 0], values[0, :, 11] = 1.0, 3.0
     observed = np.zeros(values.shape, bool)
     observed[0, :, [0, 11]] = True
-    found = rim(Observation(values, observed, ~observed))
+    scene = Observation(values, observed, ~observed)
+    found = rim(scene, np.zeros_like(observed), np.full(values.shape, 9.0, np.float32))
     # Distances 2 and 9: weights 9/11 and 2/11, so the variance is 4 x 9/11 x 2/11.
     np.testing.assert_allclose(found[0, :, 2], 4.0 * 18.0 / 121.0, rtol=1e-5)
+    # What is borrowed is not seen: the last column is not, so the gap has one side only.
+    borrowed = np.zeros_like(observed)
+    borrowed[0, :, 11] = True
+    assert (rim(scene, borrowed, np.full(values.shape, 9.0, np.float32))[0, :, 1:] == 9.0).all()
+
+
+def test_the_border_is_no_safe_place():
+    """A gap at the scene's end is seen from one side: its rim would be 0, as if nothing could be wrong there."""
+    values = np.random.default_rng(3).normal(size=(1, 40, 60)).astype(np.float32)
+    observed = np.ones(values.shape, bool)
+    observed[0, :3] = observed[0, 20:23] = False
+    scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
+    found = surroundings(scene, np.zeros_like(observed))
+    np.testing.assert_array_equal(found.rim[0, :3], found.wide[0, :3])
+    assert found.rim[0, :3].mean() > 0.5 * found.rim[0, 20:23].mean() > 0.1
+
+
+def test_what_is_assumed_is_not_seen():
+    """Deep inside a cloud values are only assumed: nothing there is smooth, near or certain."""
+    values = np.random.default_rng(4).normal(size=(1, 80, 80)).astype(np.float32)
+    assumed = np.zeros(values.shape, bool)
+    assumed[0, 20:60, 20:60] = True
+    scene = Observation(
+        np.where(assumed, 0.5, values).astype(np.float32), np.ones_like(assumed), assumed, None, assumed
+    )
+    found = surroundings(scene, np.zeros_like(assumed))
+    for name in ("roughness", "wide", "rim", "missing"):
+        term = getattr(found, name)[0]
+        assert term[40, 40] >= 0.5 * term[20:24, 20:60].mean() > 0, name
+    assert found.missing[0, 40, 40] == pytest.approx(1.05)
 
 
 def test_surroundings_have_all_terms():
@@ -99,4 +130,4 @@ def test_surroundings_have_all_terms():
     assert len(terms) == TERMS and all(np.isfinite(term).all() and term.shape == observed.shape for term in terms)
     np.testing.assert_array_equal(terms[0], roughness(scene))  # the first stands for the variance without validation
     np.testing.assert_array_equal(terms[3], roughness(scene, 31))
-    np.testing.assert_array_equal(terms[4], rim(scene))
+    np.testing.assert_array_equal(terms[4], rim(scene, np.zeros_like(observed), terms[3]))

@@ -118,3 +118,17 @@ def test_bands_have_factors_of_their_own():
     wrong = errors(kind, spread, rough) * np.where(band == 1, 3.0, 1.0)
     model = uncertainty.fit(np.square(wrong), kind, band, (rough, spread, ALIKE), 3, 2)
     assert model.factors[1] / model.factors[0] == pytest.approx(3.0, rel=0.05)
+
+
+def test_one_deviation_counts_five_times():
+    """Errors with long tails: one deviation should be 1, two should be 1.5 of the model's; the factor is between."""
+    ratio = np.sort(np.concatenate([np.linspace(0, 1, 6827), np.linspace(1, 3, 2726)[1:], np.full(448, 9.0)]))
+    one, two = np.quantile(ratio, (0.6827, 0.9545))
+    assert (one, two / 2) == (pytest.approx(1.0, abs=0.01), pytest.approx(1.5, abs=0.02))
+    assert uncertainty._factor(ratio) == pytest.approx(1.5 ** (1 / 6), abs=0.01)
+
+
+def test_terms_must_be_complete():
+    model = uncertainty.as_rough(3, 2, 4)
+    with pytest.raises(ValueError, match="4 terms are needed, 3 given"):
+        model.deviation(np.zeros(1, int), np.zeros(1, int), [np.ones(1)] * 3)
