@@ -30,7 +30,7 @@ from .provenance import provenance
 from .restore import as_pixels, tile_seed
 from .restored import restoration_writers, write_restored
 from .scene import Scene
-from .tiles import Mosaic, split
+from .tiles import Mosaic, finished, split
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
 _MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512}  # pixels a side; the papers' networks: as memory allows
@@ -169,6 +169,4 @@ def _blended(
     for (number, place, tile), layers in zip(flat, runner.results(model, tasks(), len(flat))):
         mosaic.add(tile, *layers)
         if place == len(rows[number]) - 1:
-            # Until the first row that the next row of tiles still adds to.
-            last = number + 1 == len(rows)
-            yield from mosaic.take(grid.height if last else int(rows[number + 1][0].window.row_off))
+            yield from mosaic.take(finished(rows, number))

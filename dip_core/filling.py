@@ -34,7 +34,7 @@ from .restore import Options, Recipe, TileTask, as_pixels, side_by_side, tile_se
 from .restored import restoration_writers
 from .scene import Scene
 from .survey import Survey
-from .tiles import Mosaic, Tile, split
+from .tiles import Mosaic, finished, split
 from .validation import collect
 
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: a minute or two on two cores,
@@ -258,12 +258,7 @@ def _blended(
     for (number, place, tile), layers in zip(flat, results):
         mosaic.add(tile, *layers)
         if place == len(rows[number]) - 1:
-            yield from mosaic.take(_finished(rows, number, scene.grid.height))
-
-
-def _finished(rows: list[list[Tile]], number: int, height: int) -> int:
-    """The first row that the next row of tiles still adds to."""
-    return height if number + 1 == len(rows) else int(rows[number + 1][0].window.row_off)
+            yield from mosaic.take(finished(rows, number))
 
 
 def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Mapping[str, object]) -> dict[str, str]:

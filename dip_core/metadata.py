@@ -44,13 +44,8 @@ def spectral(scene: Scene) -> list[Spectral]:
         items = {key.lower(): value for key, value in band.tags.get("", {}).items()}
         imagery = band.tags.get("IMAGERY", {})
         unit = items.get("wavelength_units", envi_unit)
-        own = band.source == 0
-
-        def value(name: str, items=items, place=place, own=own) -> float | None:  # type: ignore[no-untyped-def]
-            listed = lists[name][place] if own and place < len(lists[name]) else None
-            return _number(items.get(name, listed))
-
-        wavelength, fwhm, good = value("wavelength"), value("fwhm"), value("bbl")
+        own = {name: values[place] for name, values in lists.items() if band.source == 0 and place < len(values)}
+        wavelength, fwhm, good = (_number(items.get(name, own.get(name))) for name in lists)
         factor = _factor(unit, wavelength)
         found.append(
             Spectral(

@@ -37,7 +37,7 @@ from .restore import as_pixels, tile_seed
 from .restored import restoration_writers, write_restored
 from .scene import Scene
 from .self_taught import EXPERTS, GUIDED, learn
-from .tiles import Mosaic, Tile, split
+from .tiles import Mosaic, Tile, finished, split
 
 _TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
 _TAUGHT_TILE = 512  # fine pixels: the optics are matrices as large as a tile
@@ -368,9 +368,7 @@ def _blended(
     for (number, place, tile), layers in zip(flat, runner.results(recipe, tasks(), len(flat))):
         mosaic.add(_fine(tile, f), *layers)
         if place == len(rows[number]) - 1:
-            # Until the first row that the next row of tiles still adds to.
-            last = number + 1 == len(rows)
-            yield from mosaic.take(f * (height if last else int(rows[number + 1][0].window.row_off)))
+            yield from mosaic.take(f * finished(rows, number))
     if tally.count:
         context.warn(
             f"The time budget was spent before the network could be fitted to {tally.count} of {len(flat)} tiles: they "

@@ -102,15 +102,12 @@ def _nearest(seen: Mask) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Flat places of the nearest seen pixels up, down, left, right, and their weights, both ``(4, row, column)``."""
     flat = np.arange(seen.size).reshape(seen.shape)
     places, weights = [], []
-    for axis in (0, 1):
-        along = np.arange(seen.shape[axis])
-        own = np.broadcast_to(along[:, None] if axis == 0 else along[None], seen.shape)
-        for turn in (1, -1):
-            side = (slice(None, None, turn), slice(None)) if axis == 0 else (slice(None), slice(None, None, turn))
-            last = np.maximum.accumulate(np.where(seen[side], own, -1), axis=axis)[side]
-            there = last >= 0
-            place = last if turn == 1 else seen.shape[axis] - 1 - last
-            index = np.where(there, place, 0)
-            places.append(np.take_along_axis(flat, index, axis=axis))
-            weights.append(np.where(there, 1.0 / np.maximum(np.abs(own - index), 1), 0.0).astype(np.float32))
+    for axis, length in enumerate(seen.shape):
+        own = np.broadcast_to(np.expand_dims(np.arange(length), 1 - axis), seen.shape)
+        before = np.maximum.accumulate(np.where(seen, own, -1), axis=axis)
+        behind = np.flip(np.minimum.accumulate(np.flip(np.where(seen, own, length), axis), axis=axis), axis)
+        for nearest in (before, behind):
+            place = nearest.clip(0, length - 1)
+            places.append(np.take_along_axis(flat, place, axis=axis))
+            weights.append((nearest == place) / np.maximum(np.abs(own - place), 1).astype(np.float32))
     return np.stack(places), np.stack(weights)

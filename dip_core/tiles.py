@@ -44,6 +44,12 @@ def split(rows: int, columns: int, size: int, overlap: int) -> list[list[Tile]]:
     ]
 
 
+def finished(rows: list[list[Tile]], number: int) -> int:
+    """When the row of tiles ``number`` is done: the first row of pixels that later tiles still add to."""
+    following = rows[min(number + 1, len(rows) - 1)][0].window
+    return int(following.row_off + (following.height if number + 1 == len(rows) else 0))
+
+
 class Mosaic:
     """Blends tiles of one row after the other; rows that no later tile touches are handed out.
 

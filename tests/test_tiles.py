@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dip_core.tiles import Mosaic, split
+from dip_core.tiles import Mosaic, finished, split
 
 # Lengths around the sizes, primes, and long enough for more than thirty tiles in a row.
 LENGTHS = (1, 2, 5, 63, 64, 65, 66, 97, 98, 127, 128, 129, 191, 257, 400, 997, 1500)
@@ -83,3 +83,11 @@ def test_small_rasters_are_one_tile():
     (tile,) = split(40, 512, 512, 64)[0]
     assert (tile.window.width, tile.window.height, tile.overlap) == (512, 40, (0, 0, 0, 0))
     assert len(split(40, 512, 512, 64)) == 1
+
+
+@pytest.mark.parametrize("rows", [40, 512, 600, 2000])
+def test_a_row_of_tiles_is_finished_where_the_next_begins(rows):
+    grid = split(rows, 300, 128, 32)
+    ends = [finished(grid, number) for number in range(len(grid))]
+    assert ends[-1] == rows
+    assert ends[:-1] == [int(row[0].window.row_off) for row in grid[1:]]

@@ -122,13 +122,17 @@ def _ranks(
 
 
 def _take(
-    offsets: NDArray[np.int64], used: Mask, rank: NDArray[np.int16], quadrant: NDArray[np.int64], at: object
+    offsets: NDArray[np.int64],
+    used: Mask,
+    rank: NDArray[np.int16],
+    quadrant: NDArray[np.int64],
+    at: slice | NDArray[np.intp],
 ) -> None:
     for number in range(offsets.shape[-2]):
         exists = rank[:, -1] > number
         place = np.argmax(rank > number, axis=1)
-        offsets[at, number] = np.where(exists[:, None], quadrant[place], 0)  # type: ignore[index]
-        used[at, number] = exists  # type: ignore[index]
+        offsets[at, number] = np.where(exists[:, None], quadrant[place], 0)
+        used[at, number] = exists
 
 
 def as_places(offsets: NDArray[np.int64], used: Mask) -> NDArray[np.int16]:

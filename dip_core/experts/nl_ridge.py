@@ -96,19 +96,13 @@ def nl_ridge(
     share = torch.from_numpy((power[chosen] / (1.0 + power[chosen])).astype(np.float32)).to(device)
     guide = smooth(noisy[chosen]) * share.sqrt()[:, None, None]
     alike = find_groups(guide, mask, sizes, sizes.first)
-    estimate = ridge_pass(noisy, None, alike, patch, lambda part: follow(0.2 * part))
+    estimate = ridge_pass(noisy, None, alike, patch, _portion(follow, 0.0, 0.2))
     for number in range(2):
         done = 0.2 + 0.4 * number
         if not follow(done):
             break
         alike = find_groups(estimate[chosen], mask, sizes, sizes.second)
-        estimate = ridge_pass(
-            noisy,
-            estimate,
-            alike,
-            patch,
-            lambda part, done=done: follow(done + 0.4 * part),  # type: ignore[misc]
-        )
+        estimate = ridge_pass(noisy, estimate, alike, patch, _portion(follow, done, 0.4))
     return np.where(seen, estimate.cpu().numpy(), 0).astype(np.float32)
 
 
@@ -127,11 +121,16 @@ def nl_ridge_pair(
     """
     if not seen.any():
         return np.zeros_like(images)
-    small = nl_ridge(images, seen, groups=WEAK, device=device, follow=lambda part: follow(0.55 * part))
-    large = nl_ridge(images, seen, groups=LARGE, device=device, follow=lambda part: follow(0.55 + 0.45 * part))
+    small = nl_ridge(images, seen, groups=WEAK, device=device, follow=_portion(follow, 0.0, 0.55))
+    large = nl_ridge(images, seen, groups=LARGE, device=device, follow=_portion(follow, 0.55, 0.45))
     power = _power(images, seen)[:, None, None]
     share = _MOST_SMALL * power / (power + _HALF_POWER)
     return (share * small + (1.0 - share) * large).astype(np.float32)
+
+
+def _portion(follow: Callable[[float], bool], begin: float, share: float) -> Callable[[float], bool]:
+    """Whom a piece of the work tells its fraction, that begins at ``begin`` and is a ``share`` of the whole."""
+    return lambda fraction: follow(begin + share * fraction)
 
 
 def _power(images: Cube, seen: Mask) -> NDArray[np.float64]:
