@@ -319,22 +319,26 @@ def grid_of(source: rasterio.DatasetReader) -> Grid:
 
 
 def _bands(number: int, source: rasterio.DatasetReader, stacked: bool) -> Iterator[Band]:
-    for index in source.indexes:
-        if source.colorinterp[index - 1] == ColorInterp.alpha:
+    # Each of these is a list of all bands that is made anew whenever it is asked for.
+    interps, masks = source.colorinterp, source.mask_flag_enums
+    dtypes, nodata, units = source.dtypes, source.nodatavals, source.units
+    scales, offsets, descriptions = source.scales, source.offsets, source.descriptions
+    has_alpha = ColorInterp.alpha in interps
+    for place, index in enumerate(source.indexes):
+        if interps[place] == ColorInterp.alpha:
             continue
         yield Band(
             source=number,
             index=index,
-            dtype=source.dtypes[index - 1],
-            nodata=source.nodatavals[index - 1],
-            scale=source.scales[index - 1],
-            offset=source.offsets[index - 1],
-            units=source.units[index - 1],
-            description=source.descriptions[index - 1]
-            or (_stem(source.name) if stacked and source.count == 1 else None),
-            colorinterp=source.colorinterp[index - 1],
+            dtype=dtypes[place],
+            nodata=nodata[place],
+            scale=scales[place],
+            offset=offsets[place],
+            units=units[place],
+            description=descriptions[place] or (_stem(source.name) if stacked and source.count == 1 else None),
+            colorinterp=interps[place],
             tags=_all_tags(source, index),
-            has_mask=MaskFlags.all_valid not in source.mask_flag_enums[index - 1] or _alpha_index(source) is not None,
+            has_mask=has_alpha or MaskFlags.all_valid not in masks[place],
         )
 
 

@@ -98,10 +98,10 @@ def survey(
         pixels = _corrected(scene, window, correction).astype(np.float64)
         here = observed.sum(axis=(1, 2))
         # Sums are taken about the first mean that is met: no cancellation where values are far from 0.
-        first = np.where(observed, pixels, 0.0).sum(axis=(1, 2)) / np.maximum(here, 1)
-        shift = np.where(count > 0, shift, first)
-        moved = np.where(observed, pixels - shift[:, None, None], 0.0)
-        coarse.add(int(window.row_off), np.where(observed, pixels, 0.0), observed)
+        known = np.where(observed, pixels, 0.0)
+        shift = np.where(count > 0, shift, known.sum(axis=(1, 2)) / np.maximum(here, 1))
+        coarse.add(int(window.row_off), known, observed)
+        moved = np.where(observed, known - shift[:, None, None], 0.0)
         count += here
         total += moved.sum(axis=(1, 2))
         squares += np.square(moved).sum(axis=(1, 2))
