@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from . import uncertainty
 from .observation import Cube, Mask, Observation
 from .shares import convex
-from .surroundings import CLASSES, TERMS, Surroundings, surroundings
+from .surroundings import CLASSES, TERMS, Surroundings
 from .uncertainty import Spread
 
 LEVELS = 3  # of roughness
@@ -83,26 +83,28 @@ class Mixture:
         """Numbers of the experts with a weight; only these need to run."""
         return [int(number) for number in np.flatnonzero((self.rule.weights > 1e-6).any(axis=(0, 1)))]
 
-    def combine(self, estimates: Sequence[Cube], observation: Observation, borrowed: Mask) -> tuple[Cube, Cube]:
+    def combine(
+        self, estimates: Sequence[Cube], observation: Observation, wanted: Mask, around: Surroundings
+    ) -> tuple[Cube, Cube]:
         """Mixture and one standard deviation from the estimates of the experts in `used`, in that order.
 
-        ``observation`` is what the experts saw; both results are ``(band, row, column)``, standardised.
-        The deviation is 0 at observed pixels.
+        ``observation`` is what the experts saw; ``wanted``: the pixels to mix, whose surroundings are ``around``. Both
+        results are ``(band, row, column)``, standardised; elsewhere, the deviation is 0.
         """
-        around = surroundings(observation, borrowed)
         weights = self.rule.weights[:, :, self.used]
         weights = weights / weights.sum(axis=2, keepdims=True)
-        mean = estimates[0].astype(np.float64)
-        scatter = np.zeros(observation.shape, np.float64)
-        if len(estimates) > 1:
+        own = [estimate[wanted] for estimate in estimates]
+        mean = own[0].astype(np.float64)
+        scatter = np.zeros(mean.shape)
+        if len(own) > 1:
             place = np.searchsorted(self.rule.limits, around.roughness), around.kind
-            each = [weights[:, :, number][place] for number in range(len(estimates))]
-            mean = sum((weight * estimate for weight, estimate in zip(each, estimates)), scatter)
-            scatter = sum((weight * np.square(estimate - mean) for weight, estimate in zip(each, estimates)), scatter)
-        band = np.broadcast_to(np.arange(len(mean))[:, None, None], mean.shape)
-        deviation = self.spread.deviation(around.kind, band, around.terms(scatter))
-        filled = observation.target & (~observation.seen | borrowed)
-        return observation.keep_observed(mean), np.where(filled, deviation, 0.0).astype(np.float32)
+            each = [weights[:, :, number][place] for number in range(len(own))]
+            mean = sum((weight * estimate for weight, estimate in zip(each, own)), scatter)
+            scatter = sum((weight * np.square(estimate - mean) for weight, estimate in zip(each, own)), scatter)
+        mixed, deviation = np.zeros(observation.shape, np.float32), np.zeros(observation.shape, np.float32)
+        mixed[wanted] = mean
+        deviation[wanted] = self.spread.deviation(around.kind, np.nonzero(wanted)[0], around.terms(scatter))
+        return observation.keep_observed(mixed), deviation
 
 
 def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = True) -> Mixture:

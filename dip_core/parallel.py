@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -42,6 +42,25 @@ def in_order(work: Callable[[Task], Found], tasks: Iterable[Task], workers: int)
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
+                future.cancel()
+
+
+def all_done(jobs: Sequence[Callable[[], object]], workers: int) -> None:
+    """Do all of these, by so many workers at a time, who take the next in order; one worker is the calling thread.
+
+    The first error in that order is raised; jobs that have not begun are then dropped.
+    """
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            job()
+        return
+    with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
+        running = [pool.submit(job) for job in jobs]
+        try:
+            for future in running:
+                future.result()
+        finally:
+            for future in running:
                 future.cancel()
 
 

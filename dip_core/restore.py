@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .devices import on_cores, physical_memory, resolve, set_threads, usable_threads
+from .devices import physical_memory, resolve, set_threads, usable_threads
 from .experts import LEAN, NUMPY, PLUG_AND_PLAY, expert
 from .experts.bands import borrow
 from .experts.deep_prior import memory
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
-from .parallel import Shares
+from .parallel import Shares, all_done
+from .surroundings import Surroundings, surroundings
 
 # Share of the machine's memory that observations restored side by side may take, but so many bytes at most; and what
 # one takes per band and pixel, all classical experts together.
@@ -72,8 +74,14 @@ def restore_tile(
         return observation.keep_observed(task.values), np.zeros(task.values.shape, np.float32)
     helped, borrowed = borrow(observation)
     names = [recipe.mixture.names[number] for number in recipe.mixture.used]
-    estimates = run_experts(names, helped, recipe.options, task.seed, follow)
-    return recipe.mixture.combine(estimates, helped, borrowed)
+    wanted = observation.target & ~observation.seen  # what is borrowed, too
+    around: list[Surroundings] = []
+
+    def look() -> None:
+        around.append(surroundings(helped, borrowed, wanted))
+
+    estimates = run_experts(names, helped, recipe.options, task.seed, follow, beside=[look])
+    return recipe.mixture.combine(estimates, helped, wanted, around[0])
 
 
 def run_experts(
@@ -83,17 +91,27 @@ def run_experts(
     seed: int,
     follow: Callable[[float], bool] = lambda fraction: True,
     kriged: Cube | None = None,
+    beside: Sequence[Callable[[], None]] = (),
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, in order; ``kriged``: that of kriging, where it is at hand.
 
-    On a CPU with cores to spare, kriging and plug and play, which starts from it, run beside all others.
+    With two cores at hand, one does what is to be done ``beside`` when it has no expert left to run; and on a CPU,
+    kriging and plug and play, which starts from it, run beside the other experts.
     """
-    threads = set_threads(options.threads)
     device = torch.device("cpu") if set(names) <= set(NUMPY) else resolve(options.device)
+    threads = set_threads(options.threads)
+    workers = min(threads, 2)
+    first = [name for name in names if name in ("kriging", *PLUG_AND_PLAY)]
+    others = [name for name in names if name not in first]
+    chains: list[Sequence[str]] = [names]
+    if first and others and workers > 1 and device.type == "cpu":
+        chains = [first, *([name] for name in others)]
+    each = threads // 2 if len(chains) > 1 else threads
     shares = Shares(len(names), lambda done, _: follow(done))
     found: dict[str, Cube] = {}
 
     def run(chain: Sequence[str]) -> None:
+        set_threads(each)
         for name in chain:
             with shares.piece(names.index(name)) as note:
                 found[name] = expert(
@@ -106,12 +124,8 @@ def run_experts(
                     follow=note,
                 )(observation)
 
-    first = [name for name in names if name in ("kriging", *PLUG_AND_PLAY)]
-    others = [name for name in names if name not in first]
-    apart = first and others and device.type == "cpu" and threads > 1
-    chains: list[Sequence[str]] = [first, others] if apart else [names]
-    for _ in on_cores(run, chains, device, len(chains)):
-        pass
+    all_done([*(partial(run, chain) for chain in chains), *beside], workers)
+    set_threads(threads)
     return [found[name] for name in names]
 
 

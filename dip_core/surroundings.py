@@ -29,7 +29,7 @@ _LEAST_COUNT = 1e-4  # share of a window that must be observed
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Of pixels: arrays of one shape, standardised."""
+    """Of pixels: arrays ``(pixel,)``, standardised."""
 
     kind: NDArray[np.int8]
     roughness: NDArray[np.float32]
@@ -42,15 +42,18 @@ class Surroundings:
         return self.roughness, spread, self.missing, self.wide, self.rim
 
 
-def surroundings(observation: Observation, borrowed: Mask) -> Surroundings:
-    """Those of every pixel, ``(band, row, column)``; ``borrowed``: pixels that other bands see."""
-    wide = roughness(observation, _WIDE)
+def surroundings(observation: Observation, borrowed: Mask, wanted: Mask) -> Surroundings:
+    """Those of the pixels ``wanted``, in their order; ``borrowed``: pixels that other bands see.
+
+    Both are ``(band, row, column)``.
+    """
+    wide = roughness(observation, _WIDE)[wanted]
     return Surroundings(
-        kind=classes(observation, borrowed),
-        roughness=roughness(observation),
+        kind=classes(observation, borrowed)[wanted],
+        roughness=roughness(observation)[wanted],
         wide=wide,
-        rim=rim(observation, borrowed, wide),
-        missing=missing(observation),
+        rim=rim(observation, borrowed, wanted, wide),
+        missing=missing(observation)[wanted],
     )
 
 
@@ -73,23 +76,25 @@ def roughness(observation: Observation, side: int = _AROUND) -> Cube:
     return np.where(count > _LEAST_COUNT, variance, overall).astype(np.float32)
 
 
-def rim(observation: Observation, borrowed: Mask, otherwise: Cube) -> Cube:
+def rim(observation: Observation, borrowed: Mask, wanted: Mask, otherwise: NDArray) -> NDArray[np.float32]:
     """Variance of the nearest observed pixels up, down, left and right, weighted by the inverse of their distances.
 
-    0 at observed pixels, but not at ``borrowed`` ones; ``otherwise`` where fewer than two are seen, as at the border.
+    Of the pixels ``wanted`` ``(band, row, column)``, in their order, as is ``otherwise``: what pixels get of which
+    fewer than two are seen, as at the border. ``borrowed`` pixels are not seen.
     """
-    out = np.empty(observation.shape, np.float32)
     known = observation.seen & ~borrowed
-    for band, seen in enumerate(known):
-        if not band or not np.array_equal(seen, known[band - 1]):
-            places, weights = _nearest(seen)
+    found = []
+    for band, (seen, chosen) in enumerate(zip(known, wanted)):
+        if not band or not (np.array_equal(seen, known[band - 1]) and np.array_equal(chosen, wanted[band - 1])):
+            places, weights = (part[:, chosen] for part in _nearest(seen))
             few = np.count_nonzero(weights, axis=0) < 2
             scale = 1.0 / np.where(few, 1.0, weights.sum(axis=0))
         near = observation.values[band].reshape(-1)[places]
         mean = (weights * near).sum(axis=0) * scale
         variance = (weights * np.square(near - mean)).sum(axis=0) * scale
-        out[band] = np.where(seen, 0.0, np.where(few, otherwise[band], variance))
-    return out
+        found.append(np.where(few, np.nan, variance))
+    variances = np.concatenate(found)
+    return np.where(np.isnan(variances), otherwise, variances).astype(np.float32)
 
 
 def missing(observation: Observation) -> NDArray[np.float32]:

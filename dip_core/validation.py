@@ -15,7 +15,6 @@ from rasterio.windows import Window
 
 from . import baseline, holdout
 from .context import Context
-from .devices import usable_threads
 from .experts.bands import borrow
 from .mixture import Samples, no_samples
 from .observation import Mask, Observation
@@ -130,22 +129,23 @@ def _score(
     helped, borrowed = borrow(held)
     fold = np.full(hidden.shape[1:], held_out.window) if by_window else _quadrants(hidden.shape[1:])
 
-    def estimates() -> dict[str, NDArray]:
-        found = run_experts(names, helped, options, seed, follow)
-        return {"estimates": np.stack([estimate[hidden] for estimate in found], axis=1)}
+    found: dict[str, NDArray] = {}
 
-    def circumstances() -> dict[str, NDArray]:
-        around = surroundings(helped, borrowed)
-        return {field.name: getattr(around, field.name)[hidden] for field in fields(around)} | {
-            "truth": held_out.whole.values[hidden],
-            "baseline": baseline.fill_nodata(held)[hidden],
-            "band": np.nonzero(hidden)[0],
-            "distance": held.distance()[hidden],
-            "fold": np.broadcast_to(fold, hidden.shape)[hidden],
-        }
+    def look() -> None:
+        around = surroundings(helped, borrowed, hidden)
+        found.update({field.name: getattr(around, field.name) for field in fields(around)})
 
-    both = in_order(lambda part: part(), (estimates, circumstances), min(usable_threads(options.threads), 2))
-    return {name: values for part in both for name, values in part.items()}
+    def compare() -> None:
+        found["baseline"] = baseline.fill_nodata(held)[hidden]
+
+    estimates = run_experts(names, helped, options, seed, follow, beside=[look, compare])
+    return found | {
+        "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
+        "truth": held_out.whole.values[hidden],
+        "band": np.nonzero(hidden)[0],
+        "distance": held.distance()[hidden],
+        "fold": np.broadcast_to(fold, hidden.shape)[hidden],
+    }
 
 
 def like_gaps(distance: NDArray, wanted: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from core_scenes import landscape, stripes
 from dip_core import mixture
 from dip_core.mixture import Samples, elect, unvalidated
 from dip_core.observation import Observation
-from dip_core.surroundings import CLASSES, TERMS, classes, roughness
+from dip_core.surroundings import CLASSES, TERMS, classes, roughness, surroundings
 
 COUNT = 12_000
 
@@ -257,11 +257,16 @@ def window():
     return Observation(np.where(observed, values, 0).astype(np.float32), observed, gap), borrowed
 
 
+def combine(chosen, estimates, observation, borrowed):
+    wanted = observation.target
+    return chosen.combine(estimates, observation, wanted, surroundings(observation, borrowed, wanted))
+
+
 def test_combine_keeps_what_was_observed_and_tells_the_deviation():
     observation, borrowed = window()
     chosen = choose(samples(noise(1.0, 1.0)))
     estimates = [np.full(observation.shape, value, np.float32) for value in (1.0, 3.0)]
-    mean, deviation = chosen.combine(estimates, observation, borrowed)
+    mean, deviation = combine(chosen, estimates, observation, borrowed)
     assert mean.dtype == deviation.dtype == np.float32
     np.testing.assert_array_equal(mean[observation.observed], observation.values[observation.observed])
     rest = observation.target & ~borrowed
@@ -277,5 +282,5 @@ def test_combine_wants_the_estimates_of_used_experts_only():
     chosen = choose(samples(np.hstack([good + noise(2.0, seed=1), good, good + noise(2.0, seed=2)])), mix=False)
     observation, borrowed = window()
     assert chosen.used == [1]
-    mean, _ = chosen.combine([np.full(observation.shape, 2.0, np.float32)], observation, borrowed)
+    mean, _ = combine(chosen, [np.full(observation.shape, 2.0, np.float32)], observation, borrowed)
     assert (mean[observation.target & ~borrowed] == 2.0).all()

@@ -17,7 +17,7 @@ from dip_core.events import Progress
 from dip_core.executors import LocalExecutor
 from dip_core.experts import PLUG_AND_PLAY, eigen_prior
 from dip_core.observation import Observation
-from dip_core.parallel import Shares, in_order
+from dip_core.parallel import Shares, all_done, in_order
 from dip_core.restore import Options, run_experts, side_by_side
 
 
@@ -262,6 +262,34 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert len({threads_of[name] for name in ("kriging", *PLUG_AND_PLAY)}) == 1
-    assert threads_of["kriging"] != threads_of["deep_prior"]
     for one, other in zip(*results):
         np.testing.assert_array_equal(one, other)
+
+
+def test_all_jobs_are_done_and_the_first_error_is_told():
+    for workers in (1, 2):
+        done = []
+        all_done([lambda number=number: done.append(number) for number in range(5)], workers)
+        assert sorted(done) == list(range(5))
+
+    def fail(number):
+        raise ValueError(number)
+
+    for workers in (1, 2):
+        with pytest.raises(ValueError, match="^3$"):
+            all_done([lambda: None, lambda: fail(3), lambda: fail(4)], workers)
+
+
+def test_a_long_job_does_not_keep_the_others_waiting():
+    """One worker has the long job; the other does all the rest meanwhile."""
+    rest = threading.Event()
+    left = list(range(6))
+
+    def short():
+        left.pop()
+        if not left:
+            rest.set()
+
+    in_time = []
+    all_done([lambda: in_time.append(rest.wait(10)), *[short] * 6], 2)
+    assert in_time == [True]

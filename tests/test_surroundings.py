@@ -62,6 +62,13 @@ def test_a_wider_window_sees_farther():
     assert np.ptp(wide) > 0.01 and wide.mean() == pytest.approx(1.0, rel=0.1)
 
 
+def rim_map(scene, borrowed, wanted):
+    """The rim of the pixels wanted as a map, 9 where too few are seen, and 0 elsewhere."""
+    out = np.zeros(scene.shape, np.float32)
+    out[wanted] = rim(scene, borrowed, wanted, np.full(np.count_nonzero(wanted), 9.0))
+    return out
+
+
 def test_the_rim_is_the_variance_of_the_nearest_pixels():
     values = np.zeros((2, 9, 9), np.float32)
     values[:, 6:] = 4.0  # an edge runs along the gap
@@ -69,10 +76,9 @@ def test_the_rim_is_the_variance_of_the_nearest_pixels():
     observed[:, 3:6] = False
     observed[1, :, 4] = False
     scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
-    found = rim(scene, np.zeros_like(observed), np.full(values.shape, 9.0, np.float32))
+    found = rim_map(scene, np.zeros_like(observed), ~observed)
     # Up and down, at distances 1 and 3, 2 and 2, 3 and 1: 16 w (1 - w) with the share w of one of them.
     np.testing.assert_allclose(found[0, 3:6, 2], [3.0, 4.0, 3.0], rtol=1e-5)
-    assert (found[0, :3] == 0).all() and (found[0, 6:] == 0).all()
     # Row 7 of the second band sees 4 left and right; the crossing of its two gaps sees nothing in its row and column.
     assert found[1, 7, 4] == 0
     assert found[1, 4, 4] == 9.0
@@ -85,13 +91,25 @@ def test_the_rim_weighs_the_near_more():
     observed = np.zeros(values.shape, bool)
     observed[0, :, [0, 11]] = True
     scene = Observation(values, observed, ~observed)
-    found = rim(scene, np.zeros_like(observed), np.full(values.shape, 9.0, np.float32))
+    found = rim_map(scene, np.zeros_like(observed), ~observed)
     # Distances 2 and 9: weights 9/11 and 2/11, so the variance is 4 x 9/11 x 2/11.
     np.testing.assert_allclose(found[0, :, 2], 4.0 * 18.0 / 121.0, rtol=1e-5)
     # What is borrowed is not seen: the last column is not, so the gap has one side only.
     borrowed = np.zeros_like(observed)
     borrowed[0, :, 11] = True
-    assert (rim(scene, borrowed, np.full(values.shape, 9.0, np.float32))[0, :, 1:] == 9.0).all()
+    assert (rim_map(scene, borrowed, borrowed | ~observed)[0, :, 1:] == 9.0).all()
+
+
+def test_the_rim_is_of_the_pixels_wanted():
+    """Bands of one mask of which other pixels are wanted: each has its own."""
+    values = np.random.default_rng(5).normal(size=(3, 20, 30)).astype(np.float32)
+    observed = np.ones(values.shape, bool)
+    observed[:, :, 10:14] = False
+    scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
+    everywhere = rim_map(scene, np.zeros_like(observed), ~observed)
+    some = ~observed
+    some[1, :7] = some[2, 7:] = False
+    np.testing.assert_array_equal(rim_map(scene, np.zeros_like(observed), some)[some], everywhere[some])
 
 
 def test_the_border_is_no_safe_place():
@@ -100,9 +118,10 @@ def test_the_border_is_no_safe_place():
     observed = np.ones(values.shape, bool)
     observed[0, :3] = observed[0, 20:23] = False
     scene = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
-    found = surroundings(scene, np.zeros_like(observed))
-    np.testing.assert_array_equal(found.rim[0, :3], found.wide[0, :3])
-    assert found.rim[0, :3].mean() > 0.5 * found.rim[0, 20:23].mean() > 0.1
+    found = surroundings(scene, np.zeros_like(observed), ~observed)
+    border = np.nonzero(~observed)[1] < 3
+    np.testing.assert_array_equal(found.rim[border], found.wide[border])
+    assert found.rim[border].mean() > 0.5 * found.rim[~border].mean() > 0.1
 
 
 def test_what_is_assumed_is_not_seen():
@@ -113,11 +132,13 @@ def test_what_is_assumed_is_not_seen():
     scene = Observation(
         np.where(assumed, 0.5, values).astype(np.float32), np.ones_like(assumed), assumed, None, assumed
     )
-    found = surroundings(scene, np.zeros_like(assumed))
+    found = surroundings(scene, np.zeros_like(assumed), assumed)
+    row, column = np.nonzero(assumed)[1:]
+    middle, border = (row == 40) & (column == 40), row < 24
     for name in ("roughness", "wide", "rim", "missing"):
-        term = getattr(found, name)[0]
-        assert term[40, 40] >= 0.5 * term[20:24, 20:60].mean() > 0, name
-    assert found.missing[0, 40, 40] == pytest.approx(1.05)
+        term = getattr(found, name)
+        assert term[middle] >= 0.5 * term[border].mean() > 0, name
+    assert found.missing[middle] == pytest.approx(1.05)
 
 
 def test_surroundings_have_all_terms():
@@ -125,9 +146,10 @@ def test_surroundings_have_all_terms():
     observed[0, 8:12] = False
     values = np.random.default_rng(2).normal(size=observed.shape).astype(np.float32) * observed
     scene = Observation(values, observed, ~observed)
-    found = surroundings(scene, np.zeros_like(observed))
-    terms = found.terms(np.full(observed.shape, 7.0))
-    assert len(terms) == TERMS and all(np.isfinite(term).all() and term.shape == observed.shape for term in terms)
-    np.testing.assert_array_equal(terms[0], roughness(scene))  # the first stands for the variance without validation
-    np.testing.assert_array_equal(terms[3], roughness(scene, 31))
-    np.testing.assert_array_equal(terms[4], rim(scene, np.zeros_like(observed), terms[3]))
+    found = surroundings(scene, np.zeros_like(observed), ~observed)
+    terms = found.terms(np.full(80, 7.0))
+    assert len(terms) == TERMS and all(np.isfinite(term).all() and term.shape == (80,) for term in terms)
+    roughest = roughness(scene)[~observed]
+    np.testing.assert_array_equal(terms[0], roughest)  # the first stands for the variance without validation
+    np.testing.assert_array_equal(terms[3], roughness(scene, 31)[~observed])
+    np.testing.assert_array_equal(terms[4], rim(scene, np.zeros_like(observed), ~observed, terms[3]))
