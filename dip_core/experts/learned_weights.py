@@ -67,11 +67,11 @@ def correct(
         around = [_where_all_seen(candidates, turned, flat_seen)[:_MOST_PLACES] for turned in (steps, -steps)]
         if sum(map(len, around)) < _FEWEST_PLACES:
             continue
-        gram, right = np.zeros((count, len(steps), len(steps))), np.zeros((count, len(steps)))
+        products = np.zeros((count, len(steps) + 1, len(steps) + 1))
         for at, turned in zip(around, (steps, -steps)):
-            neighbours = np.take(flat, at[:, None] + turned, axis=1)
-            gram += neighbours.transpose(0, 2, 1) @ neighbours
-            right += (flat[:, None, at] @ neighbours)[:, 0]
+            seen_there = np.take(flat, at[:, None] + np.append(turned, 0), axis=1)  # the neighbours, then the pixel
+            products += seen_there.transpose(0, 2, 1) @ seen_there
+        gram, right = products[:, :-1, :-1], products[:, :-1, -1]
         own = np.stack([weight[setting, used] for weight in weights])
         right -= (gram @ own[..., None])[..., 0]  # what the present weights miss
         # As if the neighbours' mean had been taken from each of them: then d sums to 0.
