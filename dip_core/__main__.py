@@ -57,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         threading.Thread(target=_watch_input, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)
+    # Pieces of work run side by side, one a core, with matrices so small that NumPy's own threads get in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = run_file(chosen.job, tell)
     sys.stderr.flush()
     return code
