@@ -16,13 +16,13 @@ from rasterio.windows import Window
 
 from . import denoise_report
 from .context import Context
+from .demands import memory
 from .denoise_survey import NoisyScene, look
 from .denoising import PAPERS, Model, Settings, learn, restore
 from .devices import resolve
 from .errors import InvalidJob, NothingObserved
 from .events import Result
 from .executors import executor
-from .experts.deep_prior import memory
 from .job import DenoiseJob
 from .network_tiles import MEMORY, network_tile
 from .observation import Cube, Mask

@@ -1,16 +1,20 @@
-"""The compute device and the threads: what the machine has, and what a run takes of it."""
+"""The compute device and the threads: what the machine has, and what a run takes of it.
+
+Torch is loaded by what needs it only: it takes longer to load than a small scene to fill.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import DeviceUnavailable
 from .parallel import in_order
+
+if TYPE_CHECKING:
+    import torch
 
 Task = TypeVar("Task")
 Found = TypeVar("Found")
@@ -21,6 +25,8 @@ def resolve(name: str) -> torch.device:
 
     Raises DeviceUnavailable with what is there instead.
     """
+    import torch
+
     present = [entry["id"] for entry in available()]
     if name == "auto":
         return torch.device(present[-1] if present[-1] == "mps" else ("cuda:0" if "cuda:0" in present else "cpu"))
@@ -30,8 +36,16 @@ def resolve(name: str) -> torch.device:
     return torch.device(wanted)
 
 
+def check(name: str) -> None:
+    """Raise DeviceUnavailable where there is no device of this name; `resolve` says what a name may be."""
+    if name not in ("auto", "cpu"):
+        resolve(name)
+
+
 def available() -> list[dict[str, str]]:
     """The devices of this machine, the CPU first, each with ``id`` and ``name``."""
+    import torch
+
     found = [{"id": "cpu", "name": f"CPU, {os.cpu_count()} cores"}]
     if torch.cuda.is_available():
         found += [{"id": f"cuda:{n}", "name": torch.cuda.get_device_name(n)} for n in range(torch.cuda.device_count())]
@@ -66,6 +80,8 @@ def _set_here(number: int) -> None:
 
     A thread that has not asked yet would take the number that any thread set last at its first parallel work.
     """
+    import torch
+
     torch.get_num_threads()
     torch.set_num_threads(number)
 
@@ -75,6 +91,8 @@ def on_cores(work: Callable[[Task], Found], tasks: Iterable[Task], device: torch
 
     Torch's threads are shared out among them. For work that is too small to keep several threads busy by itself.
     """
+    import torch
+
     threads = torch.get_num_threads()
     workers = min(threads, most) if device.type == "cpu" else 1
     if workers == 1:
@@ -101,6 +119,8 @@ def physical_memory() -> float:
 
 def has_fast_bfloat16(device: torch.device) -> bool:
     """True where bfloat16 convolutions are faster than float32 ones."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type == "cpu":

@@ -19,18 +19,18 @@ from rasterio.windows import Window
 
 from . import fill_report, holdout
 from .context import Context
-from .devices import resolve
+from .demands import cost, memory
+from .devices import check, resolve
 from .errors import InvalidJob
 from .events import Result
 from .executors import DaskExecutor, LocalExecutor, executor
 from .experts import CLASSICAL, FILLERS, GUIDED
-from .experts.deep_prior import cost, memory
 from .job import Compute, Outputs
 from .mixture import Mixture, Samples, elect, unvalidated
 from .network_tiles import MEMORY, network_tile
 from .provenance import provenance
 from .report import Section
-from .restore import Options, Recipe, TileTask, as_pixels, side_by_side, tile_seed
+from .restore import Options, Recipe, TileTask, as_pixels, needs_device, side_by_side, tile_seed
 from .restored import restoration_writers
 from .scene import Scene
 from .survey import Survey
@@ -154,13 +154,13 @@ def plan(job: FillJob, known: Survey) -> Plan:
     fillers = [name for name in FILLERS if small_gaps or name not in _SMALL_GAPS_ONLY]
     names: tuple[str, ...] = (*(fillers if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
-    device = resolve(job.compute.device)
+    check(job.compute.device)
     if with_network:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:
         area = sum(int(window.width * window.height) for window in windows) * _ROUNDS_WITH_NETWORK
         work = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
-        if work <= AFFORDABLE[device.type]:
+        if work <= AFFORDABLE[resolve(job.compute.device).type]:
             names, rounds = (*names, "deep_prior"), _ROUNDS_WITH_NETWORK
         else:
             minutes = work / _A_MINUTE
@@ -262,10 +262,11 @@ def _blended(
 
 
 def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Mapping[str, object]) -> dict[str, str]:
+    on_device = mixture is not None and needs_device([mixture.names[number] for number in mixture.used])
     made: dict[str, object] = {
         "method": job.method,
         "seed": job.compute.seed,
-        "device": str(resolve(job.compute.device)),
+        "device": str(resolve(job.compute.device)) if on_device else "cpu",
         "tile_size": planned.tile_size,
         "overlap": planned.overlap,
         "time_budget": job.compute.time_budget,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from .demands import memory
 from .devices import physical_memory
 from .errors import InvalidJob, OutOfMemory
-from .experts.deep_prior import memory
 from .presets import preset
 
 MEMORY = 4e9  # bytes that a fit may keep before tiles are made smaller

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .fitting import Schedule
-from .networks.hourglass import Architecture
+from .networks.architecture import Architecture
+from .schedule import Schedule
 
 SCALINGS = ("band", "global", "none")
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
-from scipy.stats import norm
-from skimage.metrics import structural_similarity
+from scipy.special import ndtri
 
 SSIM_HALO = 5  # the Gaussian of sigma 1.5 is cut to 11 x 11 pixels
 _STRIP_ROWS = 512
@@ -128,6 +127,8 @@ def similarity_map(restored: NDArray, reference: NDArray, peaks: Sequence[float]
     Bovik, Sheikh, Simoncelli 2004. A window that leaves the raster or holds a pixel that is not finite
     is incomplete, so a raster under 11 pixels has no similarity.
     """
+    from skimage.metrics import structural_similarity  # slow to load, and not every task compares
+
     out = np.full(reference.shape, np.nan)
     window = np.ones((2 * SSIM_HALO + 1, 2 * SSIM_HALO + 1), bool)
     for band, peak in enumerate(peaks):
@@ -166,7 +167,7 @@ def coverage(errors: NDArray, deviation: NDArray, nominal: Sequence[float] | NDA
     """
     usable = np.isfinite(errors) & np.isfinite(deviation)
     size, sigma = np.abs(errors[usable].astype(np.float64)), deviation[usable].astype(np.float64)
-    inside = [int((size <= norm.ppf((1.0 + share) / 2.0) * sigma).sum()) for share in nominal]
+    inside = [int((size <= ndtri((1.0 + share) / 2.0) * sigma).sum()) for share in nominal]
     return [_ratio(number, size.size) for number in inside]
 
 

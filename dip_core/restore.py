@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from .demands import memory
 from .devices import physical_memory, resolve, set_threads, usable_threads
 from .experts import LEAN, NUMPY, PLUG_AND_PLAY, expert
 from .experts.bands import borrow
-from .experts.deep_prior import memory
 from .mixture import Mixture
 from .observation import Cube, Mask, Observation
 from .parallel import Shares, all_done
@@ -98,20 +97,22 @@ def run_experts(
     With two cores at hand, one does what is to be done ``beside`` when it has no expert left to run; and on a CPU,
     kriging and plug and play, which starts from it, run beside the other experts.
     """
-    device = torch.device("cpu") if set(names) <= set(NUMPY) else resolve(options.device)
-    threads = set_threads(options.threads)
+    device = resolve(options.device) if needs_device(names) else None
+    on_cpu = device is None or device.type == "cpu"
+    threads = usable_threads(options.threads)
     workers = min(threads, 2)
     first = [name for name in names if name in ("kriging", *PLUG_AND_PLAY)]
     others = [name for name in names if name not in first]
     chains: list[Sequence[str]] = [names]
-    if first and others and workers > 1 and device.type == "cpu":
+    if first and others and workers > 1 and on_cpu:
         chains = [first, *([name] for name in others)]
     each = threads // 2 if len(chains) > 1 else threads
     shares = Shares(len(names), lambda done, _: follow(done))
     found: dict[str, Cube] = {}
 
     def run(chain: Sequence[str]) -> None:
-        set_threads(each)
+        if device is not None:
+            set_threads(each)
         for name in chain:
             with shares.piece(names.index(name)) as note:
                 found[name] = expert(
@@ -125,8 +126,14 @@ def run_experts(
                 )(observation)
 
     all_done([*(partial(run, chain) for chain in chains), *beside], workers)
-    set_threads(threads)
+    if device is not None:
+        set_threads(threads)
     return [found[name] for name in names]
+
+
+def needs_device(names: Sequence[str]) -> bool:
+    """Whether any expert of these computes with torch, on a device; the others need the processor and no torch."""
+    return not set(names) <= set(NUMPY)
 
 
 def side_by_side(names: Sequence[str], options: Options, bands: int, pixels: int, count: int) -> tuple[int, Options]:
@@ -135,8 +142,8 @@ def side_by_side(names: Sequence[str], options: Options, bands: int, pixels: int
     The papers' networks, and whatever runs on a GPU, use all of it one at a time. The lean network is too narrow to
     keep several cores busy.
     """
-    with_torch = set(names) - set(NUMPY)
-    if not with_torch <= {*PLUG_AND_PLAY, LEAN} or (with_torch and resolve(options.device).type != "cpu"):
+    narrow = set(names) <= {*NUMPY, *PLUG_AND_PLAY, LEAN}
+    if not narrow or (needs_device(names) and resolve(options.device).type != "cpu"):
         return 1, options
     threads = usable_threads(options.threads)
     each = _BYTES * bands * pixels + (memory(LEAN, pixels, bands) if LEAN in names else 0.0)

@@ -17,13 +17,13 @@ from rasterio.windows import Window
 
 from . import metadata, model_file, partial, superresolve_report
 from .context import Context
+from .demands import cost
 from .denoise_survey import NoisyScene, look
 from .devices import resolve, set_threads
 from .enlarge_trial import Trial, validate, windows_of
 from .enlarging import Setting, Trained, estimates, mixed
 from .events import Result
 from .executors import executor
-from .experts.deep_prior import cost
 from .filling import AFFORDABLE
 from .finer import FinerScene, finer
 from .guide import Guide, usable_guide

@@ -21,11 +21,11 @@ from dip_core.denoising import denoise as denoise_array
 from dip_core.errors import InvalidJob, NothingObserved
 from dip_core.experts.eigen_prior import eigen_prior
 from dip_core.experts.nl_ridge import LARGE, WEAK, Groups, _inverse, find_groups, nl_ridge, nl_ridge_pair
-from dip_core.fitting import Schedule
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.noise import levels, neighbour_correlation
 from dip_core.outliers import find_outliers
 from dip_core.scene import Scene
+from dip_core.schedule import Schedule
 from dip_core.subspace import find_subspace
 
 RANK = 3

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from dip_core.devices import available, has_fast_bfloat16, resolve, set_threads
+from dip_core.devices import available, check, has_fast_bfloat16, resolve, set_threads
 from dip_core.errors import DeviceUnavailable
 
 
@@ -26,6 +26,14 @@ def test_a_device_that_is_not_there(name):
         pytest.skip("this machine has it")
     with pytest.raises(DeviceUnavailable, match=rf"Device '{name}' is not available \(this machine has cpu"):
         resolve(name)
+    with pytest.raises(DeviceUnavailable):
+        check(name)
+
+
+def test_the_processor_needs_no_check(monkeypatch):
+    monkeypatch.setattr("dip_core.devices.available", lambda: pytest.fail("torch is asked"))
+    check("auto")
+    check("cpu")
 
 
 def test_threads_leave_a_core_to_the_desktop():

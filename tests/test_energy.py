@@ -10,9 +10,11 @@ import torch
 
 from dip_core import degradation, fitting
 from dip_core.energy import DownsamplingEnergy, MaskEnergy, ReconstructionEnergy
-from dip_core.fitting import Schedule, fit
-from dip_core.networks.hourglass import Architecture, Hourglass
+from dip_core.fitting import fit
+from dip_core.networks.architecture import Architecture
+from dip_core.networks.hourglass import Hourglass
 from dip_core.networks.hourglass3d import Hourglass3d
+from dip_core.schedule import Schedule
 
 BANDS, ROWS, COLUMNS = 3, 17, 23
 TINY = {

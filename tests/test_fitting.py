@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from dip_core.energy import MaskEnergy
-from dip_core.fitting import Schedule, fit
-from dip_core.networks.hourglass import Architecture, Hourglass
+from dip_core.fitting import fit
+from dip_core.networks.architecture import Architecture
+from dip_core.networks.hourglass import Hourglass
+from dip_core.schedule import Schedule
 
 SMALL = Architecture((6,) * 2, (6,) * 2, (6,) * 2, upsample="bilinear", sigmoid=False)
 QUICK = Schedule(iterations=90, learning_rate=0.02, perturbation=0.03)

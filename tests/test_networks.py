@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from dip_core import prior
+from dip_core.networks.architecture import Architecture
 from dip_core.networks.cascade import Cascade
-from dip_core.networks.hourglass import Architecture, Hourglass
+from dip_core.networks.hourglass import Hourglass
 from dip_core.networks.hourglass3d import Hourglass3d
 from dip_core.presets import PRESETS, Preset, preset
 

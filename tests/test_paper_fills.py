@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dip_core import prior
-from dip_core.experts.deep_prior import cost, deep_prior
+from dip_core.demands import cost
+from dip_core.experts.deep_prior import deep_prior
 from dip_core.observation import Observation
 from dip_core.presets import PRESETS, preset
 

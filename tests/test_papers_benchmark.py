@@ -14,10 +14,11 @@ from benchmarks.papers.protocols import Problem
 from benchmarks.papers.tables import Table
 from dip_core import prior
 from dip_core.energy import MaskEnergy
-from dip_core.fitting import Schedule, fit
-from dip_core.networks.hourglass import Architecture
+from dip_core.fitting import fit
+from dip_core.networks.architecture import Architecture
 from dip_core.patches import Pairs
 from dip_core.presets import PRESETS, Preset
+from dip_core.schedule import Schedule
 from dip_core.training import Settings, Trainer
 
 SHAPE = (3, 16, 20)

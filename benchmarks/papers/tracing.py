@@ -18,7 +18,7 @@ from torch import Tensor
 from dip_core import degradation, prior
 from dip_core.energy import DownsamplingEnergy, Energy, MaskEnergy, ReconstructionEnergy
 from dip_core.fitting import fit, jumped, moving_average
-from dip_core.networks.hourglass import Architecture
+from dip_core.networks.architecture import Architecture
 from dip_core.presets import Preset
 
 from .protocols import Problem

@@ -2,23 +2,25 @@
 
 An *expert* takes an observation and returns an estimate of the same shape ``(band, row, column)``, with
 observed pixels as they are and every target pixel filled. The classical ones need no network.
+
+Those that compute with torch are imported when they are wanted: it takes longer to load than a small scene to fill.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-
-import torch
+from typing import TYPE_CHECKING
 
 from ..observation import Cube, Observation
-from .deep_prior import deep_prior
 from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
 from .linear import linear
-from .plug_and_play import PATCHES, plug_and_play
 from .similar import similar
+
+if TYPE_CHECKING:
+    import torch
 
 Expert = Callable[[Observation], Cube]
 
@@ -28,7 +30,7 @@ CLASSICAL: dict[str, Expert] = {
     "biharmonic": biharmonic,
     "kriging": kriging,
 }
-PLUG_AND_PLAY = tuple(PATCHES)  # they start from kriging
+PLUG_AND_PLAY = ("plug_and_play", "plug_and_play_fine")  # they start from kriging
 LEAN = "deep_prior"
 FILLERS = (*CLASSICAL, *PLUG_AND_PLAY)  # all that need neither a network nor a guide
 # The experts that stand for election where there is a guide, beside the classical ones.
@@ -53,8 +55,12 @@ def expert(
     """
     if name in NUMPY:
         return NUMPY[name]
-    if name in PATCHES:
+    if name in PLUG_AND_PLAY:
+        from .plug_and_play import PATCHES, plug_and_play
+
         return partial(plug_and_play, groups=PATCHES[name], start=kriged, device=device, follow=follow)
+    from .deep_prior import deep_prior
+
     return partial(
         deep_prior,
         name=name,

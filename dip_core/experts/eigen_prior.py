@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from .. import prior
 from ..devices import on_cores
 from ..energy import MaskEnergy
-from ..fitting import Schedule, fit
-from ..networks.hourglass import Architecture, Hourglass
+from ..fitting import fit
+from ..networks.architecture import Architecture
+from ..networks.hourglass import Hourglass
 from ..observation import Cube, Mask
 from ..parallel import Shares
+from ..schedule import Schedule
 
 LEAN = Architecture(down=(16,) * 4, up=(16,) * 4, skip=(4,) * 4, upsample="bilinear", sigmoid=False)
 SCHEDULE = Schedule(iterations=1000, perturbation=0.03, redraw=False, average=0.98, patience=250)
