@@ -37,7 +37,7 @@ _OWN_VARIOGRAMS = 32  # factors with a covariance of their own
 _MANY_BANDS = 20  # with fewer, principal components are the better factors (on Landsat scenes, by up to 1 %)
 _LEAST_POWER = 1e-9  # of the strongest component, below which one is rounding
 _FEWEST_PAIRS = 50
-_WORKING_FLOATS = 1 << 22  # of the systems that are solved at once: 32 MiB
+_WORKING_FLOATS = 1 << 18  # of the systems that are solved at once: 2 MiB, which a cache holds
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ SEARCH_RADIUS = 20  # pixels
 SPAN = 2 * SEARCH_RADIUS + 1
 PLACES = SPAN**2  # in the search window
 _FEWEST = 4  # neighbours that a prediction needs
-_CHUNK = 20_000
-_WORKING_FLOATS = 1 << 22  # gathered at once: 32 MiB
+_CHUNK = 5_000  # pixels
+_WORKING_FLOATS = 1 << 19  # gathered at once: 4 MiB
 
 
 class Neighbourhood:
