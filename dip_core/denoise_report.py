@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -265,17 +264,11 @@ def _views(
 ) -> tuple[NDArray, NDArray, NDArray[np.bool_]]:
     """Before, after and valid pixels of some bands, every ``step``-th pixel."""
     scene = known.scene
-    parts = [window] if window is not None else list(scene.blocks())
-
-    def thinned(read: Callable[[Window], NDArray]) -> NDArray:
-        pieces = [read(part)[:, int(-part.row_off % step) if window is None else 0 :: step, ::step] for part in parts]
-        return np.concatenate(pieces, axis=1)
-
-    before = thinned(lambda part: scene.read(part, bands)).astype(np.float32)
-    valid = thinned(lambda part: scene.valid(part, bands))
+    before = scene.thinned(lambda part: scene.read(part, bands), window, step)
+    valid = scene.thinned(lambda part: scene.valid(part, bands), window, step)
     with rasterio.open(written) as file:
-        after = thinned(lambda part: file.read([number + 1 for number in bands], window=part)).astype(np.float32)
-    return before, after, valid
+        after = scene.thinned(lambda part: file.read([number + 1 for number in bands], window=part), window, step)
+    return before.astype(np.float32), after.astype(np.float32), valid
 
 
 def _settings(outcome: Outcome, context: Context) -> dict[str, object]:

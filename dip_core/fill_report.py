@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -329,18 +329,12 @@ def _views(
     """Before, after, observed ``(band, row, column)`` and inside ``(row, column)``, every ``step``-th pixel."""
     chosen = list(bands)
     observed, target = (mask[chosen][:, ::step, ::step] for mask in gaps.window(window))
-    parts = [window] if window is not None else list(scene.blocks())
-
-    def thinned(read: Callable[[Window], NDArray]) -> NDArray:
-        rows = [read(part)[:, int(-part.row_off % step) if window is None else 0 :: step, ::step] for part in parts]
-        with np.errstate(over="ignore"):  # a double's nodata value, which is not drawn
-            return np.concatenate(rows, axis=1).astype(np.float32)
-
-    before = thinned(lambda part: scene.read(part, chosen))
+    before = scene.thinned(lambda part: scene.read(part, chosen), window, step)
     with rasterio.open(written) as file:
-        after = thinned(lambda part: file.read([number + 1 for number in chosen], window=part))
+        after = scene.thinned(lambda part: file.read([number + 1 for number in chosen], window=part), window, step)
     inside: NDArray[np.bool_] = np.any(observed | target, axis=0)
-    return before, after, observed, inside
+    with np.errstate(over="ignore"):  # a double's nodata value, which is not drawn
+        return before.astype(np.float32), after.astype(np.float32), observed, inside
 
 
 def _close_up(gaps: Gaps) -> Window:

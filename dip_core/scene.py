@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -227,6 +227,16 @@ class Scene:
         """Full-width windows from top to bottom."""
         for top in range(0, self.grid.height, rows):
             yield Window(0, top, self.grid.width, min(rows, self.grid.height - top))
+
+    def thinned(self, read: Callable[[Window], NDArray], window: Window | None, step: int) -> NDArray:
+        """Every ``step``-th row and column of a window, or of the scene: for pictures, without reading it all at once.
+
+        ``read`` gives the pixels of a window, ``(band, row, column)``, of this scene or of a raster on its grid.
+        """
+        if window is not None:
+            return read(window)[:, ::step, ::step]
+        rows = [read(part)[:, int(-part.row_off % step) :: step, ::step] for part in self.blocks()]
+        return np.concatenate(rows, axis=1)
 
     def read_alpha(self, window: Window) -> NDArray | None:
         """The alpha band's pixels, if there is one."""

@@ -298,3 +298,14 @@ def test_many_bands_are_read_in_the_order_that_is_asked_for(tmp_path):
     assert np.array_equal(pixels, np.concatenate([first, second])[chosen], equal_nan=True)
     assert not valid[2, 0, 0] and valid[2, 1, 1]
     assert np.array_equal(valid[3], first[0] != 7) and valid[4:].all()
+
+
+def test_thinned_is_every_so_manieth_pixel(tmp_path):
+    """Also across the blocks that a tall scene is read in."""
+    pixels = np.arange(2 * 1100 * 7, dtype=np.int32).reshape(2, 1100, 7)
+    with Scene([write(tmp_path / "tall.tif", pixels)]) as scene:
+        thinned = scene.thinned(scene.read, None, 3)
+        part = Window(1, 500, 5, 90)
+        close = scene.thinned(scene.read, part, 2)
+    np.testing.assert_array_equal(thinned, pixels[:, ::3, ::3])
+    np.testing.assert_array_equal(close, pixels[:, 500:590:2, 1:6:2])
