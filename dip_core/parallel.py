@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -48,7 +48,7 @@ def in_order(work: Callable[[Task], Found], tasks: Iterable[Task], workers: int)
 def all_done(jobs: Sequence[Callable[[], object]], workers: int) -> None:
     """Do all of these, by so many workers at a time, who take the next in order; one worker is the calling thread.
 
-    The first error in that order is raised; jobs that have not begun are then dropped.
+    After an error, jobs that have not begun are dropped; the first error in that order is raised.
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
@@ -56,12 +56,12 @@ def all_done(jobs: Sequence[Callable[[], object]], workers: int) -> None:
         return
     with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
         running = [pool.submit(job) for job in jobs]
-        try:
-            for future in running:
-                future.result()
-        finally:
-            for future in running:
-                future.cancel()
+        wait(running, return_when=FIRST_EXCEPTION)
+        for future in running:
+            future.cancel()
+    for future in running:
+        if not future.cancelled():
+            future.result()
 
 
 class Shares:

@@ -125,9 +125,11 @@ def run_experts(
                     follow=note,
                 )(observation)
 
-    all_done([*(partial(run, chain) for chain in chains), *beside], workers)
-    if device is not None:
-        set_threads(threads)
+    try:
+        all_done([*(partial(run, chain) for chain in chains), *beside], workers)
+    finally:
+        if device is not None:
+            set_threads(threads)
     return [found[name] for name in names]
 
 

@@ -235,7 +235,8 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
     observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
     held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
     names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
-    monkeypatch.setattr("dip_core.devices.usable_threads", lambda wanted: wanted)
+    for module in ("devices", "restore"):
+        monkeypatch.setattr(f"dip_core.{module}.usable_threads", lambda wanted: wanted)
     results, threads_of, told = [], {}, []
     whole = restore.expert
 
@@ -277,6 +278,26 @@ def test_all_jobs_are_done_and_the_first_error_is_told():
         assert sorted(done) == list(range(5))
         with pytest.raises(ValueError, match=r"^3$"):
             all_done([lambda: None, partial(fail, 3), partial(fail, 4)], workers)
+
+
+def test_an_error_beside_a_long_job_drops_the_rest():
+    failed, begun = threading.Event(), []
+
+    def fail():
+        failed.set()
+        raise MemoryError
+
+    def long():
+        failed.wait(10)
+        time.sleep(0.3)  # in which the other worker would take the next job
+
+    def next_job():
+        time.sleep(0.05)
+        begun.append(True)
+
+    with pytest.raises(MemoryError):
+        all_done([long, fail, *[next_job] * 20], 2)
+    assert len(begun) <= 2
 
 
 def test_a_long_job_does_not_keep_the_others_waiting():
