@@ -226,7 +226,7 @@ def save(folder: Path, name: str, record: dict, text: str) -> None:
 
 
 def threads() -> int:
-    """Let torch and BLAS use as many threads as OMP_NUM_THREADS says, else as a worker would; returns the number."""
+    """Let torch use as many threads as OMP_NUM_THREADS says, else as a worker would; returns the number."""
     return devices.set_threads(int(os.environ.get("OMP_NUM_THREADS") or 0))
 
 

@@ -39,7 +39,7 @@ def executor(
 
 
 class LocalExecutor:
-    """Runs tiles in this process: one after the other with torch and BLAS on all cores, or some side by side."""
+    """Runs tiles in this process: one after the other with torch on all cores, or some side by side."""
 
     def __init__(self, context: Context, work: Work = restore_tile, verb: str = "Filling") -> None:
         self._context = context

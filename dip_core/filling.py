@@ -262,7 +262,7 @@ def _blended(
 
 
 def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Mapping[str, object]) -> dict[str, str]:
-    on_device = mixture is not None and needs_device([mixture.names[number] for number in mixture.used])
+    on_device = mixture is not None and needs_device(planned.names)  # validation on it decides, too
     made: dict[str, object] = {
         "method": job.method,
         "seed": job.compute.seed,

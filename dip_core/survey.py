@@ -97,8 +97,8 @@ def survey(
         observed, _ = gaps.window(window)
         pixels = _corrected(scene, window, correction).astype(np.float64)
         here = observed.sum(axis=(1, 2))
-        # Sums are taken about the first mean that is met: no cancellation where values are far from 0.
         known = np.where(observed, pixels, 0.0)
+        # Sums are taken about the first mean that is met: no cancellation where values are far from 0.
         shift = np.where(count > 0, shift, known.sum(axis=(1, 2)) / np.maximum(here, 1))
         coarse.add(int(window.row_off), known, observed)
         moved = np.where(observed, known - shift[:, None, None], 0.0)

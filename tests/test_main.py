@@ -60,13 +60,14 @@ def files(tmp_path):
 
 def test_what_needs_no_torch_does_not_wait_for_it(tmp_path, scene):
     """Loading it takes longer than to fill a small scene."""
-    told = "print('torch' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr)"
-    code = f"import os, sys; from dip_core.__main__ import main; main(sys.argv[1:]); {told}"
+    early = "early = 'numpy' in sys.modules"  # it takes its number of threads as it loads
+    told = "print(early, code, 'torch' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr)"
+    code = f"import os, sys; from dip_core.__main__ import main; {early}; code = main(sys.argv[1:]); {told}"
     job = job_file(tmp_path, gap_fill(tmp_path, scene, device="auto"))
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     line = [sys.executable, "-c", code, job]
     ended = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert ended.stderr.splitlines()[-1] == "False 1"
+    assert ended.stderr.splitlines()[-1] == "False 0 False 1"
     assert files(tmp_path) == ["in.tif", "o.tif", "r.html"]
     with rasterio.open(tmp_path / "o.tif") as filled:
         assert json.loads(filled.tags()["DEEP_PRIOR"])["device"] == "cpu"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from core_scenes import stripes
 
-from dip_core.experts import expert
+from dip_core.experts import PLUG_AND_PLAY, expert
 from dip_core.experts.kriging import kriging
-from dip_core.experts.plug_and_play import PASSES, plug_and_play
+from dip_core.experts.plug_and_play import PASSES, PATCHES, plug_and_play
 from dip_core.observation import Observation
 
 
@@ -116,3 +116,7 @@ def test_it_tells_its_progress_and_can_be_stopped():
     stopped = plug_and_play(observation, follow=one_pass)
     assert len(told) == 1 and np.isfinite(stopped).all()
     np.testing.assert_array_equal(stopped[~observation.target], values[~observation.target])
+
+
+def test_each_expert_has_its_sizes():
+    assert tuple(PATCHES) == PLUG_AND_PLAY
