@@ -7,6 +7,7 @@ tolerances serves reflectance and digital numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,7 +98,7 @@ def distance_to(mask: Mask) -> NDArray:
     return ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.hypot(*mask.shape))
 
 
-def per_mask(masks: Mask, compute) -> Cube:  # type: ignore[no-untyped-def]
+def per_mask(masks: Mask, compute: Callable[[Mask], NDArray]) -> Cube:
     """``compute(mask)`` of every band's mask, computed once for bands in a row with equal masks."""
     out = np.empty(masks.shape, np.float32)
     for band in range(len(masks)):

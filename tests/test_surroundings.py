@@ -149,7 +149,7 @@ def test_surroundings_have_all_terms():
     found = surroundings(scene, np.zeros_like(observed), ~observed)
     terms = found.terms(np.full(80, 7.0))
     assert len(terms) == TERMS and all(np.isfinite(term).all() and term.shape == (80,) for term in terms)
-    roughest = roughness(scene)[~observed]
-    np.testing.assert_array_equal(terms[0], roughest)  # the first stands for the variance without validation
+    # The first stands for the variance without validation.
+    np.testing.assert_array_equal(terms[0], roughness(scene)[~observed])
     np.testing.assert_array_equal(terms[3], roughness(scene, 31)[~observed])
     np.testing.assert_array_equal(terms[4], rim(scene, np.zeros_like(observed), ~observed, terms[3]))
