@@ -140,7 +140,7 @@ def no_samples(names: Sequence[str]) -> Samples:
         roughness=none,
         wide=none,
         rim=none,
-        missing=none,
+        layout=none,
         names=tuple(names),
         estimates=np.zeros((0, len(names)), np.float32),
         truth=none,

@@ -3,8 +3,9 @@
 The *class* is that of the distance to the nearest observed pixel; pixels that other bands see have one of their own.
 *Roughness* is the variance of the observed pixels in a window of 15 x 15 pixels, *wide* that of 31 x 31, in which more
 is left where much is missing. The *rim* is the variance of the nearest observed pixels up, down, left and right,
-weighted by the inverse of their distances: where an edge crosses the gap they differ. *Missing* is the share of the
-15 x 15 pixels that is not observed, and 0.05. Pixels that are only assumed count as not observed.
+weighted by the inverse of their distances: where an edge crosses the gap they differ. The *layout* is how well what is
+seen encloses the pixel, whatever it holds: the variance of ordinary kriging from the 3 nearest seen pixels of each
+quadrant, for one covariance at all places. Pixels that are only assumed count as not observed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .experts.kriging import Variogram, kriging_variances
+from .experts.neighbourhood import PLACES, Neighbourhood
 from .observation import Cube, Mask, Observation, per_mask
 
 # Upper ends of the distance classes in pixels; class 0 is kept for pixels that other bands see.
@@ -23,7 +26,9 @@ DISTANCES = (1.5, 3.5, 6.5, np.inf)
 CLASSES = len(DISTANCES) + 1
 TERMS = 5  # of `Surroundings.terms`
 _AROUND, _WIDE = 15, 31  # pixels: the sides of the windows
-_LEAST_MISSING = 0.05  # added to the share that is missing, whose logarithm is taken
+_PER_QUADRANT = 3
+_COVARIANCE = Variogram(range=30.0, nugget=0.0)
+_OUT_OF_SIGHT = 1.0  # the sill: the layout of a pixel around which nothing is seen
 _LEAST_COUNT = 1e-4  # share of a window that must be observed
 
 
@@ -35,11 +40,11 @@ class Surroundings:
     roughness: NDArray[np.float32]
     wide: NDArray[np.float32]
     rim: NDArray[np.float32]
-    missing: NDArray[np.float32]
+    layout: NDArray[np.float32]
 
     def terms(self, spread: NDArray) -> Sequence[NDArray]:
         """What the uncertainty is a product of powers of; ``spread``: the variance among the experts."""
-        return self.roughness, spread, self.missing, self.wide, self.rim
+        return self.roughness, spread, self.layout, self.wide, self.rim
 
 
 def surroundings(observation: Observation, borrowed: Mask, wanted: Mask) -> Surroundings:
@@ -53,7 +58,7 @@ def surroundings(observation: Observation, borrowed: Mask, wanted: Mask) -> Surr
         roughness=roughness(observation)[wanted],
         wide=wide,
         rim=rim(observation, borrowed, wanted, wide),
-        missing=missing(observation)[wanted],
+        layout=layout(observation, borrowed, wanted),
     )
 
 
@@ -85,7 +90,7 @@ def rim(observation: Observation, borrowed: Mask, wanted: Mask, otherwise: NDArr
     known = observation.seen & ~borrowed
     found = []
     for band, (seen, chosen) in enumerate(zip(known, wanted)):
-        if not band or not (np.array_equal(seen, known[band - 1]) and np.array_equal(chosen, wanted[band - 1])):
+        if not band or not _as_before(band, known, wanted):
             places, weights = (part[:, chosen] for part in _nearest(seen))
             few = np.count_nonzero(weights, axis=0) < 2
             scale = 1.0 / np.where(few, 1.0, weights.sum(axis=0))
@@ -97,10 +102,30 @@ def rim(observation: Observation, borrowed: Mask, wanted: Mask, otherwise: NDArr
     return np.where(np.isnan(variances), otherwise, variances).astype(np.float32)
 
 
-def missing(observation: Observation) -> NDArray[np.float32]:
-    """Share of the pixels in a 15 x 15 window that are not observed, and 0.05; ``(band, row, column)``."""
-    share = per_mask(observation.seen, lambda mask: ndimage.uniform_filter((~mask).astype(np.float32), _AROUND))
-    return np.maximum(share, 0.0) + np.float32(_LEAST_MISSING)
+def layout(observation: Observation, borrowed: Mask, wanted: Mask) -> NDArray[np.float32]:
+    """Kriging variance of the pixels ``wanted`` ``(band, row, column)``, in their order; 1 is the sill.
+
+    It tells the middle of a gap from its rim, a wide gap from a narrow one, and what lies between two gaps from what
+    lies beside one. ``borrowed`` pixels are not seen.
+    """
+    known = observation.seen & ~borrowed
+    found: list[NDArray] = []
+    for band, (seen, chosen) in enumerate(zip(known, wanted)):
+        if not chosen.any():
+            found.append(np.zeros(0))
+        elif found and _as_before(band, known, wanted):
+            found.append(found[-1])
+        else:
+            places = Neighbourhood(seen, chosen, _PER_QUADRANT)
+            variances = kriging_variances(places.settings, _COVARIANCE)
+            variances[(places.settings >= PLACES).all(axis=1)] = _OUT_OF_SIGHT
+            found.append(places.of_pixels(variances))
+    return np.concatenate(found).astype(np.float32)
+
+
+def _as_before(band: int, known: Mask, wanted: Mask) -> bool:
+    """Whether the band sees and wants the same pixels as the one before."""
+    return np.array_equal(known[band], known[band - 1]) and np.array_equal(wanted[band], wanted[band - 1])
 
 
 def _nearest(seen: Mask) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

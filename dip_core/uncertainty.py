@@ -2,7 +2,7 @@
 
 The logarithm of the error's variance is linear, ``a_class + sum of b_i log term_i``, in the terms that
 `Surroundings.terms` gives: the variances of what is seen around, near and far, and at the gap's rim, the variance among
-the experts, and how much is missing around (hidden pixels lie between gaps, where less is left to go by than beside a
+the experts, and the layout of what is seen (hidden pixels lie between gaps, where less is left to go by than beside a
 single gap). ``a, b`` maximise the likelihood of normal errors with these variances (a gamma regression of the squared
 errors, convex in the coefficients); powers are not negative. Variances that are products of powers leave errors with
 shorter tails than sums of such terms do.

@@ -30,7 +30,7 @@ def samples(errors, names=None, seed=0, **facts):
         "roughness": np.ones(count, np.float32),
         "wide": np.ones(count, np.float32),
         "rim": np.ones(count, np.float32),
-        "missing": np.ones(count, np.float32),
+        "layout": np.ones(count, np.float32),
         "fold": rng.integers(0, 4, count),
     }
     return Samples(**{**found, **facts})

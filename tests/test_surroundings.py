@@ -1,4 +1,4 @@
-"""What is seen around a missing pixel: classes, variances near and far and at the rim, and how much is missing."""
+"""What is seen around a missing pixel: classes, variances near and far and at the rim, and their layout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dip_core.observation import Observation
-from dip_core.surroundings import CLASSES, TERMS, classes, missing, rim, roughness, surroundings
+from dip_core.surroundings import CLASSES, TERMS, classes, layout, rim, roughness, surroundings
 
 
 def test_classes_go_by_distance():
@@ -24,14 +24,76 @@ def test_classes_go_by_distance():
     assert classes(deep, np.zeros_like(observed))[0, 0, 5] == CLASSES - 1
 
 
-def test_missing_is_the_share_that_is_not_observed_around():
+def layout_map(observed, borrowed=None):
+    """The layout of all pixels that are not observed, as a map."""
+    scene = Observation(np.zeros(observed.shape, np.float32), observed, ~observed)
+    out = np.zeros(scene.shape, np.float32)
+    out[~observed] = layout(scene, np.zeros_like(observed) if borrowed is None else borrowed, ~observed)
+    return out
+
+
+def test_the_layout_grows_with_distance_width_and_openness():
+    observed = np.ones((1, 90, 60), bool)
+    observed[0, 20:25] = False  # narrow
+    observed[0, 50:65] = False  # wide
+    observed[0, 80:] = False  # open to one side
+    found = layout_map(observed)[0, :, 30]
+    assert found[20] < found[21] < found[22] and found[20] == pytest.approx(found[24], rel=1e-5)
+    assert found[20] < found[50] < found[80]  # beside the rim
+    assert found[22] < found[52] < found[82]  # the third pixel from it
+    assert 0 < found[~observed[0, :, 30]].min() and found.max() < 1
+
+
+def test_the_layout_of_a_line_is_what_the_equations_say():
+    """Pixels seen alike to each side: variance 1 - 2 w . c0 + w' C w with equal weights, by hand."""
+    observed = np.zeros((1, 1, 60), bool)
+    observed[0, 0, [0, 2]] = True
+    found = layout_map(observed)[0, 0]
+    assert found[1] == pytest.approx(1 - 2 * np.exp(-1 / 30) + (1 + np.exp(-2 / 30)) / 2, rel=1e-3)
+    assert found[22] < 1 and (found[23:] == 1.0).all()  # nothing within 20 pixels
+    observed = np.zeros((1, 3, 3), bool)
+    observed[0, [0, 0, 2, 2], [0, 2, 0, 2]] = True
+    away = np.sqrt([2.0, 2.0, 2.0, 2.0])
+    near = np.exp(-away / 30)
+    between = np.exp(-np.array([[0, 2, 2, 8**0.5], [2, 0, 8**0.5, 2], [2, 8**0.5, 0, 2], [8**0.5, 2, 2, 0]]) / 30)
+    # By symmetry each weighs 1/4.
+    by_hand = 1 - 2 * near.mean() + between.mean()
+    assert layout_map(observed)[0, 1, 1] == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_what_is_seen_in_one_quadrant_counts():
+    """At the corner of a gap that is open to the scene's border."""
     observed = np.ones((1, 40, 40), bool)
-    observed[0, :, 18:21] = False
-    values = np.zeros(observed.shape, np.float32)
-    found = missing(Observation(values, observed, ~observed))[0]
-    assert found.min() == np.float32(0.05)  # whose logarithm is taken
-    np.testing.assert_allclose(found[20, 19], 0.05 + 3 / 15, rtol=1e-5)
-    np.testing.assert_allclose(found[20, 12], 0.05 + 2 / 15, rtol=1e-5)
+    observed[0, :, :6] = False
+    found = layout_map(observed)[0]
+    np.testing.assert_allclose(found[:, :6], found[::-1, :6], rtol=0.2)  # quadrants own one axis each, so not quite
+    assert found[0, 5] < 2 * found[20, 5] and (np.diff(found[0, :6]) < 0).all()
+
+
+def test_the_layout_does_not_see_what_is_borrowed():
+    observed = np.ones((1, 40, 40), bool)
+    observed[0, 18:22] = False
+    borrowed = np.zeros_like(observed)
+    borrowed[0, 19] = True
+    helped = observed | borrowed
+    scene = Observation(np.zeros(helped.shape, np.float32), helped, ~helped)
+    found = layout(scene, borrowed, ~observed)
+    np.testing.assert_array_equal(found, layout_map(observed)[~observed])
+
+
+def test_the_layout_is_of_the_pixels_wanted():
+    """Bands of one mask of which other pixels are wanted, or none: each has its own."""
+    observed = np.ones((3, 20, 30), bool)
+    observed[:, :, 10:14] = False
+    scene = Observation(np.zeros(observed.shape, np.float32), observed, ~observed)
+    nothing = np.zeros_like(observed)
+    whole = np.zeros(observed.shape, np.float32)
+    whole[~observed] = layout(scene, nothing, ~observed)
+    some = ~observed
+    some[1] = False
+    some[2, 7:] = False
+    np.testing.assert_array_equal(layout(scene, nothing, some), whole[some])
+    assert layout(scene, nothing, nothing).shape == (0,)
 
 
 def test_roughness_is_the_variance_around():
@@ -135,10 +197,10 @@ def test_what_is_assumed_is_not_seen():
     found = surroundings(scene, np.zeros_like(assumed), assumed)
     row, column = np.nonzero(assumed)[1:]
     middle, border = (row == 40) & (column == 40), row < 24
-    for name in ("roughness", "wide", "rim", "missing"):
+    for name in ("roughness", "wide", "rim", "layout"):
         term = getattr(found, name)
         assert term[middle] >= 0.5 * term[border].mean() > 0, name
-    assert found.missing[middle] == pytest.approx(1.05)
+    assert found.layout[middle] > 0.6
 
 
 def test_surroundings_have_all_terms():

@@ -37,19 +37,19 @@ def test_levels_and_powers_are_found_again():
     np.testing.assert_allclose(model.factors, 1.0, atol=0.03)
 
 
-def test_where_more_is_missing_errors_are_larger():
-    """Hidden pixels in a scene that has more gaps than the pixels to be filled: the model tells the two apart."""
+def test_where_less_encloses_a_pixel_errors_are_larger():
+    """Hidden pixels lie mostly where less is left to go by than beside the pixels to be filled: they are told apart."""
     kind, band, spread, rough = facts()
-    missing = np.random.default_rng(4).uniform(0.05, 1.0, COUNT)
-    found = errors(kind, spread, rough) * missing**0.3
-    few = missing < 0.3
-    hidden = (np.arange(COUNT) % 10 == 0) | ~few  # mostly where much is missing
-    terms = (rough, spread, missing)
+    layout = np.random.default_rng(4).uniform(0.05, 1.0, COUNT)
+    found = errors(kind, spread, rough) * layout**0.3
+    well = layout < 0.3
+    hidden = (np.arange(COUNT) % 10 == 0) | ~well
+    terms = (rough, spread, layout)
     model = uncertainty.fit(
         np.square(found[hidden]), kind[hidden], band[hidden], [term[hidden] for term in terms], 3, 2
     )
     assert model.powers[2] == pytest.approx(0.6, abs=0.06)
-    ratio = np.abs(found / model.deviation(kind, band, terms))[few]
+    ratio = np.abs(found / model.deviation(kind, band, terms))[well]
     assert np.mean(ratio <= 1) == pytest.approx(0.683, abs=0.02)
 
 

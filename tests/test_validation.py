@@ -40,7 +40,7 @@ def test_samples_are_complete(known):
     count = len(found)
     assert count > 1000 and found.names == EXPERTS
     assert found.estimates.shape == (count, 4) and found.estimates.dtype == np.float32
-    for name in ("truth", "baseline", "band", "kind", "distance", "roughness", "wide", "rim", "missing", "fold"):
+    for name in ("truth", "baseline", "band", "kind", "distance", "roughness", "wide", "rim", "layout", "fold"):
         values = getattr(found, name)
         assert values.shape == (count,) and np.isfinite(values).all(), name
     assert set(found.band) == {0, 1} and set(found.fold) == {0, 1, 2, 3}

@@ -14,7 +14,7 @@ autocorrelation factors for multivariate spatial imagery (1984); the baseline of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -172,7 +172,7 @@ def _correlations(lags: tuple[float, ...]) -> NDArray[np.float64]:
     return np.stack([matern(scaled, smoothness) for smoothness in _SMOOTHNESSES])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _between(neighbours: int) -> NDArray[np.int16]:
     """Squared distance of any two places; of an unused neighbour to others `_FAR`, whose covariance is 0."""
     down, right = np.divmod(np.arange(PLACES), SPAN)
@@ -183,31 +183,52 @@ def _between(neighbours: int) -> NDArray[np.int16]:
 
 
 def kriging_weights(settings: NDArray[np.int16], variograms: Sequence[Variogram]) -> list[NDArray[np.float64]]:
-    """Ordinary kriging weights ``(setting, neighbour)`` for each variogram; they sum to 1, unused ones are 0.
+    """Ordinary kriging weights ``(setting, neighbour)`` for each variogram; they sum to 1, unused ones are 0."""
+    unlike = list(dict.fromkeys(variograms))  # fits lie on a grid, so several surfaces may share one
+    out = [np.empty(settings.shape) for _ in unlike]
+    for part, solved in _solve(settings, unlike):
+        for weights, (own, _) in zip(out, solved):
+            weights[part] = own
+    found = dict(zip(unlike, out))
+    # Each surface's weights are its own, for they may be corrected later.
+    return [found[one].copy() if one in variograms[:number] else found[one] for number, one in enumerate(variograms)]
 
-    Solves ``C w = c0 - m 1`` with the multiplier ``m`` that makes the weights sum to 1.
+
+def kriging_variances(settings: NDArray[np.int16], variogram: Variogram) -> NDArray[np.float64]:
+    """The variance of the error of ordinary kriging, in sills, ``(setting,)``, were the covariance the true one."""
+    out = np.empty(len(settings))
+    for part, [(_, own)] in _solve(settings, [variogram]):
+        out[part] = own
+    return np.maximum(out, 0.0)
+
+
+def _solve(
+    settings: NDArray[np.int16], variograms: Sequence[Variogram]
+) -> Iterator[tuple[slice, list[tuple[NDArray[np.float64], NDArray[np.float64]]]]]:
+    """Weights and variances of some settings after the other, for each variogram.
+
+    ``C w = c0 + m 1`` with the multiplier ``m`` that makes the weights sum to 1; the variance is
+    ``C(0) - w . c0 + m``. The target has no nugget of its own: the noise-free surface is predicted.
     """
     distances = np.sqrt(np.arange(_FAR, dtype=np.float64))
-    unlike = list(dict.fromkeys(variograms))  # fits lie on a grid, so several surfaces may share one
-    tables = [np.append(variogram.covariance(distances), 0.0) for variogram in unlike]
+    tables = [np.append(variogram.covariance(distances), 0.0) for variogram in variograms]
     size = settings.shape[1]
     between = _between(size)
     middle = SEARCH_RADIUS * SPAN + SEARCH_RADIUS
-    out = [np.empty(settings.shape) for _ in unlike]
     for part in parts(len(settings), max(1, _WORKING_FLOATS // size**2)):
         own = settings[part]
         squared, away = between[own[:, :, None], own[:, None]], between[own, middle]
         used = own < PLACES
-        for variogram, table, weights in zip(unlike, tables, out):
+        found = []
+        for variogram, table in zip(variograms, tables):
             matrix = table[squared]
             matrix[:, np.arange(size), np.arange(size)] += 1e-6
-            # The target has no nugget of its own: the noise-free surface is predicted.
-            to_target = np.where(away > 0, table[away], 1.0 - variogram.nugget)
-            right = np.stack([np.where(used, to_target, 0.0), used.astype(np.float64)], axis=-1)
-            solved = np.linalg.solve(matrix, right)
+            to_target = np.where(used, np.where(away > 0, table[away], 1.0 - variogram.nugget), 0.0)
+            solved = np.linalg.solve(matrix, np.stack([to_target, used.astype(np.float64)], axis=-1))
             simple, ones = solved[..., 0], solved[..., 1]
             total = np.maximum(ones.sum(axis=1, keepdims=True), 1e-12)
-            weights[part] = np.where(used, simple + ones * (1.0 - simple.sum(axis=1, keepdims=True)) / total, 0.0)
-    found = dict(zip(unlike, out))
-    # Each surface's weights are its own, for they may be corrected later.
-    return [found[one].copy() if one in variograms[:number] else found[one] for number, one in enumerate(variograms)]
+            multiplier = (1.0 - simple.sum(axis=1, keepdims=True)) / total
+            weights = np.where(used, simple + ones * multiplier, 0.0)
+            left = 1.0 - variogram.nugget - (weights * to_target).sum(axis=1) + multiplier[:, 0]
+            found.append((weights, left))
+        yield part, found

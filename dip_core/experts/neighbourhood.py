@@ -47,6 +47,10 @@ class Neighbourhood:
         """How many target pixels have each setting."""
         return np.bincount(self._setting, minlength=len(self.settings))
 
+    def of_pixels(self, each: NDArray) -> NDArray:
+        """What each target pixel's setting has, from what each setting has, ``(setting,)``."""
+        return each[self._setting]
+
     def offsets(self, setting: int) -> tuple[NDArray[np.int64], Mask]:
         """Offsets ``(neighbour, 2)`` in rows and columns of the neighbours that a setting has, and which those are."""
         used: Mask = self.settings[setting] < PLACES
