@@ -48,7 +48,11 @@ _ROUNDS = {"fast": (3_000, 1, 3), "best": (30_000, 3, 9)}
 _ROUNDS_OF_MANY = (1, 2)  # at least and at most, where there are several windows
 # Experts that hold-outs overrate in stripes, and that are not worth their time on scenes too large for one window.
 _SMALL_GAPS_ONLY = ("plug_and_play_fine",)
-_VALIDATION_WINDOW = 384
+# A scene of so many pixels at most (some 470 x 470) is validated as a whole; of others, so many windows of a size are.
+# Scenes differ from place to place: many small windows tell more of them than few large ones of the same area.
+_WHOLE = 221_000
+_WINDOWS = {"fast": 8, "best": 12}
+_VALIDATION_WINDOW = 256
 _FEWEST_SAMPLES = 30
 CLASSICAL_TILE = 512
 
@@ -141,8 +145,10 @@ def plan(job: FillJob, known: Survey) -> Plan:
         size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
         if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
-    most = 1 if with_network else 4 if job.method == "fast" else 6
-    windows = holdout.sample_windows(gaps, size if with_network else _VALIDATION_WINDOW, most, rng)
+    if with_network:
+        windows = holdout.sample_windows(gaps, size, 1, rng)
+    else:
+        windows = holdout.sample_windows(gaps, _VALIDATION_WINDOW, _WINDOWS[job.method], rng, _WHOLE)
     rounds = 1
     if windows and not with_network:
         pixels, fewest, limit = _ROUNDS[job.method]

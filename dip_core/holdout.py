@@ -3,15 +3,18 @@
 The gap pattern of a window is shifted onto observed pixels and hidden in blocks, all bands as the shifted
 pattern has them, so that hold-outs have the width, the tilt and the band offsets of the real gaps. What a
 method scores on them is what it will score in the gaps. Only some blocks are hidden at a time: hiding a
-whole second pattern would leave less to work with than the real task does.
+whole second pattern would leave less to work with than the real task does. Draws that know of each other
+take turns over the window, so that no part of it goes unseen by chance.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from .gaps import Gaps
@@ -27,25 +30,31 @@ _PATTERNS = 4  # shifted ones of which a draw may take blocks
 
 
 def draw(
-    observed: Mask, pattern: Mask, rng: np.random.Generator, share: float = SHARE, deepest: float = math.inf
+    observed: Mask,
+    pattern: Mask,
+    rng: np.random.Generator,
+    share: float = SHARE,
+    deepest: float = math.inf,
+    often: NDArray[np.integer] | None = None,
 ) -> Mask:
     """Pixels to hide, ``(band, row, column)``; never more than ``share`` of the observed ones.
 
     ``pattern``: the target pixels of this window, or of another of the same shape with more gaps. ``deepest``: the
     distance to the nearest observed pixel that few hidden pixels may exceed, if that can be. Where gaps lie close
     together, a whole piece of the pattern would join several of them, so narrower pieces are hidden there; the
-    narrowest, however deep, where nothing meets the limit.
+    narrowest, however deep, where nothing meets the limit. ``often`` ``(row, column)``: how many times earlier draws
+    hid each place; blocks far from those that were hidden come first then, and in random order where it is None.
     """
     most = share * np.count_nonzero(observed)
     hidden = np.zeros(observed.shape, bool)
     wanted = most * _ENOUGH if math.isfinite(deepest) else 1.0
     size = BLOCK
     while np.count_nonzero(hidden) < wanted and size >= _SMALLEST_BLOCK:  # in a small window no large block fits
-        _draw(observed, pattern, rng, most, size, deepest, hidden)
+        _draw(observed, pattern, rng, most, size, deepest, hidden, often)
         size //= 2
     if not hidden.any() and math.isfinite(deepest):
-        _draw(observed, pattern, rng, most, _SMALLEST_BLOCK, math.inf, hidden)
-        return hidden if hidden.any() else draw(observed, pattern, rng, share)
+        _draw(observed, pattern, rng, most, _SMALLEST_BLOCK, math.inf, hidden, often)
+        return hidden if hidden.any() else draw(observed, pattern, rng, share, often=often)
     return hidden
 
 
@@ -55,28 +64,35 @@ def expected(observed: Mask, pattern: Mask, share: float = SHARE) -> float:
     return min(share * seen, float(_PATTERNS * gaps))
 
 
-def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) -> list[Window]:
-    """Windows to validate on: the whole scene where it is small, else ``count`` windows with gaps.
+def sample_windows(
+    gaps: Gaps, size: int, count: int, rng: np.random.Generator, whole: float | None = None
+) -> list[Window]:
+    """Windows to validate on: the scene itself if it has at most ``whole`` pixels, else ``count`` windows with gaps.
 
-    There are none where there is nothing to fill. Windows do not overlap. They are drawn with probability in
-    proportion to their target pixels, among those with at least a quarter of their pixels observed.
+    Windows are the cells of a grid, as large as they can be, but ``size`` pixels a side at most; a single one is as
+    large as that. ``whole`` is 1.5 of these where it is None. There are none where there is nothing to fill. They are
+    drawn with probability in proportion to their target pixels, evenly over the scene, among those with at least a
+    quarter of their pixels observed.
     """
     target, observed = gaps.target_any, np.any(gaps.observed, axis=0)
     if not target.any():
         return []
     height, width = target.shape
-    if height * width <= 1.5 * size * size:
+    if height * width <= (1.5 * size * size if whole is None else whole):
         return [Window(0, 0, width, height)]
-    tall, wide = min(size, height), min(size, width)
-    tops = np.unique(np.linspace(0, height - tall, max(1, int((height - tall) // size) + 1)).astype(int))
-    lefts = np.unique(np.linspace(0, width - wide, max(1, int((width - wide) // size) + 1)).astype(int))
+    down, across = -(-height // size), -(-width // size)
+    tall, wide = -(-height // down), -(-width // across)
+    if count == 1:
+        tall, wide = min(size, height), min(size, width)
     windows, weights = [], []
-    for top in tops:
-        for left in lefts:
+    for row in range(down):
+        # To and fro, so that neighbours in the list are neighbours in the scene.
+        for column in range(across)[:: -1 if row % 2 else 1]:
+            top, left = row * (height - tall) // max(down - 1, 1), column * (width - wide) // max(across - 1, 1)
             cut = (slice(top, top + tall), slice(left, left + wide))
             missing = np.count_nonzero(target[cut])
             if missing and np.mean(observed[cut]) >= 0.25:
-                windows.append(Window(int(left), int(top), wide, tall))
+                windows.append(Window(left, top, wide, tall))
                 weights.append(missing)
     if not windows:
         rows, columns = np.nonzero(target)
@@ -84,9 +100,23 @@ def sample_windows(gaps: Gaps, size: int, count: int, rng: np.random.Generator) 
         top = int(np.clip(rows[middle] - tall // 2, 0, height - tall))
         left = int(np.clip(columns[middle] - wide // 2, 0, width - wide))
         return [Window(left, top, wide, tall)]
-    share = np.array(weights) / np.sum(weights)
-    chosen = rng.choice(len(windows), min(count, len(windows)), replace=False, p=share)
-    return [windows[place] for place in sorted(chosen)]
+    chosen = _systematic(np.array(weights, float), count, rng)
+    return sorted((windows[place] for place in chosen), key=lambda window: (window.row_off, window.col_off))
+
+
+def _systematic(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> list[int]:
+    """Numbers of ``count`` items (all, if there are no more), drawn in proportion to their weights at even steps."""
+    if len(weights) <= count:
+        return list(range(len(weights)))
+    chosen: list[int] = []
+    left = np.ones(len(weights), bool)
+    while len(chosen) < count:  # again where an item weighs more than a step, and would be drawn twice
+        ends = np.cumsum(np.where(left, weights, 0.0))
+        steps = (np.arange(count - len(chosen)) + rng.random()) / (count - len(chosen)) * ends[-1]
+        found = np.unique(np.searchsorted(ends, steps, side="right"))
+        chosen += found.tolist()
+        left[found] = False
+    return chosen
 
 
 def _draw(
@@ -97,20 +127,24 @@ def _draw(
     size: int,
     deepest: float,
     hidden: Mask,
+    often: NDArray[np.integer] | None,
 ) -> None:
     """Add blocks of ``size`` pixels to ``hidden`` until the next would make more than ``most`` hidden pixels."""
     total, refused = np.count_nonzero(hidden), 0
     for _ in range(_PATTERNS):
         shifted = _best_shift(observed & ~hidden, pattern, rng) & observed
-        for cut, block in _blocks_of(shifted, rng, size):
-            if math.isfinite(deepest) and _depth(cut, block, observed, hidden, deepest) > deepest:
+        turns = _Turns(_blocks_of(shifted, rng, size), None if often is None else often + hidden.any(axis=0))
+        for block in turns:
+            cut, mask = block.cut, block.mask
+            if math.isfinite(deepest) and _depth(cut, mask, observed, hidden, deepest) > deepest:
                 refused += 1
                 if refused == _MOST_REFUSED:
                     return
                 continue
-            if total + np.count_nonzero(block) <= most:
-                total += np.count_nonzero(block & ~hidden[cut])
-                hidden[cut] |= block
+            if total + np.count_nonzero(mask) <= most:
+                total += np.count_nonzero(mask & ~hidden[cut])
+                hidden[cut] |= mask
+                turns.hidden(block)
             elif total:
                 return
 
@@ -143,14 +177,76 @@ def _best_shift(observed: Mask, pattern: Mask, rng: np.random.Generator) -> Mask
     return best
 
 
-def _blocks_of(mask: Mask, rng: np.random.Generator, size: int) -> Iterator[tuple[tuple[slice, slice, slice], Mask]]:
-    """The mask cut into blocks, in random order: where they are, and the mask there. Empty ones are left out."""
+@dataclass(frozen=True)
+class _Block:
+    """A piece of a mask ``(band, row, column)``: where it is, the mask there, and its place in the grid of blocks."""
+
+    cut: tuple[slice, slice, slice]
+    mask: Mask
+    place: tuple[int, int]
+
+
+class _Turns:
+    """Blocks in the order in which they are tried, while some of them are hidden.
+
+    Each time it is the block's turn around which least was hidden, for what blocks there are, ``often`` counting
+    earlier draws, too; of several such, the first one's. Around: with weights that fall as ``1 / (1 + d^2)`` with the
+    distance in blocks, so that both the next block and the next quarter of the window matter. Without ``often`` they
+    stay in order.
+    """
+
+    def __init__(self, blocks: Sequence[_Block], often: NDArray[np.integer] | None) -> None:
+        self._blocks = blocks
+        self._often = often
+        if often is None or not blocks:
+            return
+        shape = tuple(max(side) + 1 for side in zip(*(block.place for block in blocks)))
+        self._size, before = np.zeros(shape), np.zeros(shape)
+        for block in blocks:
+            self._size[block.place] = np.count_nonzero(block.mask.any(axis=0))
+            before[block.place] = often[block.cut[1:]].sum()
+        down, right = (np.arange(1 - side, side) for side in shape)
+        self._near = 1.0 / (1.0 + np.square(down)[:, None] + np.square(right))
+        self._around = _convolved(self._size, self._near)
+        self._hidden = _convolved(before, self._near)
+
+    def __iter__(self) -> Iterator[_Block]:
+        if self._often is None:
+            yield from self._blocks
+            return
+        row, column = (np.array(side, np.intp) for side in zip(*(block.place for block in self._blocks)))
+        waiting = np.ones(len(self._blocks), bool)
+        while waiting.any():
+            share = self._hidden[row, column] / self._around[row, column]
+            first = int(np.argmin(np.where(waiting, share, np.inf)))
+            waiting[first] = False
+            yield self._blocks[first]
+
+    def hidden(self, block: _Block) -> None:
+        """Note that a block was hidden."""
+        if self._often is not None:
+            far = tuple(slice(side - 1 - at, 2 * side - 1 - at) for side, at in zip(self._size.shape, block.place))
+            self._hidden += self._size[block.place] * self._near[far]
+
+
+def _convolved(values: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each place's sum of all values ``(row, column)`` by ``near``, whose middle is a place itself; never below 0."""
+    shape = tuple(one + other - 1 for one, other in zip(values.shape, near.shape))
+    whole = np.fft.irfft2(np.fft.rfft2(values, shape) * np.fft.rfft2(near, shape), shape)
+    middle = tuple(slice(side // 2, side // 2 + one) for side, one in zip(near.shape, values.shape))
+    return np.maximum(whole[middle], 0.0)
+
+
+def _blocks_of(mask: Mask, rng: np.random.Generator, size: int) -> list[_Block]:
+    """The mask cut into blocks, in random order; empty ones are left out."""
     bands, rows, columns = mask.shape
     tops, lefts = range(-(size // 2), rows, size), range(-(size // 2), columns, size)
-    corners = [(top, left) for top in tops for left in lefts]
-    for place in rng.permutation(len(corners)):
-        top, left = corners[place]
+    found = []
+    for number in rng.permutation(len(tops) * len(lefts)):
+        place = int(number) // len(lefts), int(number) % len(lefts)
+        top, left = tops[place[0]], lefts[place[1]]
         down, right = slice(max(top, 0), min(top + size, rows)), slice(max(left, 0), min(left + size, columns))
         cut = (slice(0, bands), down, right)
         if mask[cut].any():
-            yield cut, mask[cut]
+            found.append(_Block(cut, mask[cut], place))
+    return found

@@ -101,6 +101,7 @@ def _hold_outs(
     patterns = [known.gaps.window(window)[1] for window in windows]
     richest = max(patterns, key=np.count_nonzero)
     deepest: dict[int, float] = {}
+    often: dict[int, NDArray[np.int64]] = {}  # how many times each place was hidden
     for place, (number, window) in enumerate((n, w) for _ in range(rounds) for n, w in enumerate(windows)):
         observation = known.observe(window)
         pattern = patterns[number]
@@ -110,7 +111,9 @@ def _hold_outs(
             distances = observation.distance()[observation.target]
             depths[number] = _histogram(distances)
             deepest[number] = _DEEPER * float(np.percentile(distances, 95.0)) if distances.size else np.inf
-        hidden = holdout.draw(observation.seen, pattern, rng, deepest=deepest[number])
+            often[number] = np.zeros(observation.shape[1:], np.int64)
+        hidden = holdout.draw(observation.seen, pattern, rng, deepest=deepest[number], often=often[number])
+        often[number] += hidden.any(axis=0)
         if hidden.any():
             yield _HoldOut(place, number, observation, hidden)
 

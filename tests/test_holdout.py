@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from core_scenes import stripes
@@ -121,6 +124,43 @@ def test_same_generator_same_pixels():
     assert (first != other).any()
 
 
+def unevenness(observed, gap, seed, knowing):
+    """How far the shares of the parts of a window, hidden in six draws, are apart (standard deviation by mean)."""
+    generator, often = rng(seed), np.zeros(observed.shape[1:], int)
+    for _ in range(6):
+        often += holdout.draw(observed, gap, generator, often=often if knowing else None).any(axis=0)
+    side = 40
+    parts = often[: often.shape[0] // side * side, : often.shape[1] // side * side]
+    parts = parts.reshape(parts.shape[0] // side, side, -1, side).mean(axis=(1, 3))
+    return parts.std() / parts.mean()
+
+
+def test_draws_that_know_of_each_other_take_turns():
+    """Over six draws every part of the window has its share, where chance leaves some out and takes others thrice."""
+    observed, gap = masks(bands=2, rows=320, columns=360, thick=6, period=32)
+    known, chance = (np.mean([unevenness(observed, gap, seed, each) for seed in range(5)]) for each in (True, False))
+    assert known < 0.6 * chance
+
+
+def test_turns_among_many_blocks_cost_little():
+    """Small blocks in a large window: sums over all pairs of them would take gigabytes."""
+    observed, gap = masks(rows=1000, columns=1000, thick=17, period=31)
+    start = time.process_time()
+    tracemalloc.start()
+    hidden = holdout.draw(observed, gap, rng(), deepest=4.0, often=np.zeros(observed.shape[1:], int))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert hidden.any() and peak < 200e6 and time.process_time() - start < 10
+
+
+def test_what_was_hidden_before_comes_last():
+    observed, gap = masks(rows=256, columns=512, thick=6, period=32)
+    often = np.zeros(observed.shape[1:], int)
+    often[:, :256] = 3 * np.roll(gap[0], 16, axis=0)[:, :256]  # wherever the pattern now lies
+    hidden = holdout.draw(observed, gap, rng(), share=0.06, often=often)[0]
+    assert hidden[:, 256:].sum() > 20 * hidden[:, :256].sum()
+
+
 def gaps_of(target, observed=None):
     return Gaps(~target if observed is None else observed, target, len(target), "nodata and masks")
 
@@ -133,9 +173,48 @@ def test_windows_are_inside_apart_and_hold_gaps():
     covered = np.zeros(target.shape[1:], int)
     for window in windows:
         covered[window.toslices()] += 1
-        assert (window.width, window.height) == (200, 200)
+        assert (window.width, window.height) == (180, 200)  # 5 x 5 cells of at most 200 x 200 pixels
         assert target[0][window.toslices()].any()
-    assert covered.max() == 1 and covered.sum() == 4 * 200 * 200
+    assert covered.max() == 1 and covered.sum() == 4 * 180 * 200
+
+
+def test_windows_may_hold_the_whole_scene():
+    """No part of a scene a little larger than a window goes without."""
+    target = stripes(301, 513)[None]
+    windows = holdout.sample_windows(gaps_of(target), 256, 12, rng(), whole=0)
+    covered = np.zeros(target.shape[1:], int)
+    for window in windows:
+        covered[window.toslices()] += 1
+    assert len(windows) == 6 and covered.min() == 1 and (covered == 1).mean() > 0.99
+    (window,) = holdout.sample_windows(gaps_of(target), 256, 12, rng(), whole=301 * 513)
+    assert (window.width, window.height) == (513, 301)
+    (window,) = holdout.sample_windows(gaps_of(target), 256, 1, rng())  # as a tile is
+    assert (window.width, window.height) == (256, 256)
+
+
+def test_windows_lie_evenly_over_the_gaps():
+    """Three quarters of the gaps lie in the lower half, and so do three quarters of the windows, whatever the seed."""
+    target = np.zeros((1, 800, 800), bool)
+    target[0, :400, :400] = stripes(400, 400)
+    target[0, 400:, :] = stripes(400, 800)
+    target[0, 400:, 400:] |= stripes(400, 400)
+    gaps = gaps_of(target)
+    share = target[0, 400:].sum() / target.sum()
+    for seed in range(20):
+        windows = holdout.sample_windows(gaps, 100, 16, rng(seed))
+        assert len(windows) == 16
+        low = [window for window in windows if window.row_off >= 400]
+        assert abs(len(low) - 16 * share) <= 1
+        assert {window.col_off >= 400 for window in low} == {True, False}
+
+
+def test_a_window_full_of_gaps_is_drawn_once():
+    target = np.zeros((1, 400, 400), bool)
+    target[0, :100, :100] = stripes(100, 100)
+    target[0, ::50, ::50] = True
+    windows = holdout.sample_windows(gaps_of(target), 100, 6, rng())
+    places = {(window.row_off, window.col_off) for window in windows}
+    assert len(places) == 6 and (0, 0) in places
 
 
 def test_a_small_scene_is_one_window():

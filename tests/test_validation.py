@@ -83,6 +83,17 @@ def test_more_rounds_more_samples(known):
     assert len(samples(known, rounds=3)) > 2 * len(samples(known, rounds=1))
 
 
+def test_rounds_take_turns_over_the_scene(tmp_path):
+    """Chance may leave a whole quarter out, of which the mixture and its uncertainty then know nothing."""
+    gap = stripes(256, 256, thick=6, period=32)[None]
+    pixels = np.where(gap, 0, landscape(1, 256, 256)).astype("u2")
+    with Scene([write(tmp_path / "a.tif", pixels, nodata=0)]) as scene:
+        whole = survey(scene, find_gaps(scene))
+        for seed in range(4):
+            counts = np.bincount(samples(whole, ("linear",), rounds=4, seed=seed).fold, minlength=4)
+            assert counts.min() > 0.85 * counts.max(), seed  # by chance, about 0.7
+
+
 def test_folds_are_windows_where_there_are_several(known):
     windows = sample_windows(known.gaps, 40, 3, np.random.default_rng(0))
     assert len(windows) == 3
