@@ -205,7 +205,7 @@ def losses(task: Task) -> list[str]:
             if wanted is None or value is None:
                 continue
             higher = key in SCORES and SCORES[key][2]
-            digits = SCORES[key][1] if key in SCORES else 0
+            digits = SCORES[key][1] if key in SCORES else 1
             if value < wanted if higher else value > wanted:
                 title = SCORES[key][0] if key in SCORES else "seconds"
                 said.append(

@@ -79,7 +79,7 @@ def test_the_page_says_all_losses_and_what_is_not_measured(stored):
     assert "- Indian Pines, stripes inpainted: `linear` beats `best` in PSNR: 39.00 against 38.50." in text
     assert "stripes inpainted: `linear` beats `fast` in PSNR: 39.00 against 37.00." in text
     assert "stripes inpainted: `fast` misses its target in PSNR: 37.00, 38.00 was asked for." in text
-    assert "stripes inpainted: `fast` misses its target in seconds: 20, 15 was asked for." in text
+    assert "stripes inpainted: `fast` misses its target in seconds: 20.0, 15.0 was asked for." in text
     assert "stripes inpainted: `best` misses its target in SAM: 1.00, 0.83 was asked for." in text
     assert "SLC-off: A:" not in text.replace("| SLC-off: A |", "")  # nothing is lost there
     assert "Not measured: Reno denoised" in text and "SLC-off." not in text and "The machine was quiet." in text
