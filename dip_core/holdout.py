@@ -211,7 +211,7 @@ class _Turns:
         self._hidden = _convolved(before, self._near)
 
     def __iter__(self) -> Iterator[_Block]:
-        if self._often is None:
+        if self._often is None or not self._blocks:
             yield from self._blocks
             return
         row, column = (np.array(side, np.intp) for side in zip(*(block.place for block in self._blocks)))

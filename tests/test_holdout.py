@@ -113,8 +113,9 @@ def test_small_windows_are_validated_too(rows, columns):
 
 def test_no_gap_or_no_observed_pixel_hides_nothing():
     observed, gap = masks(rows=40, columns=40)
-    assert not holdout.draw(observed, np.zeros_like(gap), rng()).any()
-    assert not holdout.draw(np.zeros_like(observed), gap, rng()).any()
+    for often in (None, np.zeros((40, 40), int)):
+        assert not holdout.draw(observed, np.zeros_like(gap), rng(), often=often).any()
+        assert not holdout.draw(np.zeros_like(observed), gap, rng(), often=often).any()
 
 
 def test_same_generator_same_pixels():
