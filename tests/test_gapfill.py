@@ -138,8 +138,8 @@ def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene
         ("best", 250, 10, 5),
         ("best", 400, 10, 3),
         ("best", 1000, 10, 1),
-        ("best", 1000, 100, 2),
-        ("fast", 1000, 100, 1),
+        ("best", 1000, 125, 2),
+        ("fast", 1000, 125, 1),
     ],
 )
 def test_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, method, side, period, rounds):
