@@ -36,6 +36,7 @@ from .scene import Scene
 from .survey import Survey
 from .tiles import Mosaic, finished, split
 from .validation import collect
+from .validation_windows import sample_windows
 
 # Multiply-adds that the deep prior may cost within METHOD best before it is left out: a minute or two on two cores,
 # and the same on a GPU; how many two cores do in a minute (170 x 170 pixels in 6 bands with 2 hold-outs took 83 s).
@@ -146,9 +147,9 @@ def plan(job: FillJob, known: Survey) -> Plan:
         if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
             raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
     if with_network:
-        windows = holdout.sample_windows(gaps, size, 1, rng)
+        windows = sample_windows(gaps, size, 1, rng)
     else:
-        windows = holdout.sample_windows(gaps, _VALIDATION_WINDOW, _WINDOWS[job.method], rng, _WHOLE)
+        windows = sample_windows(gaps, _VALIDATION_WINDOW, _WINDOWS[job.method], rng, _WHOLE)
     rounds = 1
     if windows and not with_network:
         pixels, fewest, limit = _ROUNDS[job.method]

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
 
-from .gaps import Gaps
 from .observation import Mask, distance_to
 
 BLOCK = 64
@@ -64,61 +62,6 @@ def expected(observed: Mask, pattern: Mask, share: float = SHARE) -> float:
     return min(share * seen, float(_PATTERNS * gaps))
 
 
-def sample_windows(
-    gaps: Gaps, size: int, count: int, rng: np.random.Generator, whole: float | None = None
-) -> list[Window]:
-    """Windows to validate on: the scene itself if it has at most ``whole`` pixels, else ``count`` windows with gaps.
-
-    Windows are the cells of a grid, as large as they can be, but ``size`` pixels a side at most; a single one is as
-    large as that. ``whole`` is 1.5 of these where it is None. There are none where there is nothing to fill. They are
-    drawn with probability in proportion to their target pixels, evenly over the scene, among those with at least a
-    quarter of their pixels observed.
-    """
-    target, observed = gaps.target_any, np.any(gaps.observed, axis=0)
-    if not target.any():
-        return []
-    height, width = target.shape
-    if height * width <= (1.5 * size * size if whole is None else whole):
-        return [Window(0, 0, width, height)]
-    down, across = -(-height // size), -(-width // size)
-    tall, wide = -(-height // down), -(-width // across)
-    if count == 1:
-        tall, wide = min(size, height), min(size, width)
-    windows, weights = [], []
-    for row in range(down):
-        # To and fro, so that neighbours in the list are neighbours in the scene.
-        for column in range(across)[:: -1 if row % 2 else 1]:
-            top, left = row * (height - tall) // max(down - 1, 1), column * (width - wide) // max(across - 1, 1)
-            cut = (slice(top, top + tall), slice(left, left + wide))
-            missing = np.count_nonzero(target[cut])
-            if missing and np.mean(observed[cut]) >= 0.25:
-                windows.append(Window(left, top, wide, tall))
-                weights.append(missing)
-    if not windows:
-        rows, columns = np.nonzero(target)
-        middle = len(rows) // 2
-        top = int(np.clip(rows[middle] - tall // 2, 0, height - tall))
-        left = int(np.clip(columns[middle] - wide // 2, 0, width - wide))
-        return [Window(left, top, wide, tall)]
-    chosen = _systematic(np.array(weights, float), count, rng)
-    return sorted((windows[place] for place in chosen), key=lambda window: (window.row_off, window.col_off))
-
-
-def _systematic(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> list[int]:
-    """Numbers of ``count`` items (all, if there are no more), drawn in proportion to their weights at even steps."""
-    if len(weights) <= count:
-        return list(range(len(weights)))
-    chosen: list[int] = []
-    left = np.ones(len(weights), bool)
-    while len(chosen) < count:  # again where an item weighs more than a step, and would be drawn twice
-        ends = np.cumsum(np.where(left, weights, 0.0))
-        steps = (np.arange(count - len(chosen)) + rng.random()) / (count - len(chosen)) * ends[-1]
-        found = np.unique(np.searchsorted(ends, steps, side="right"))
-        chosen += found.tolist()
-        left[found] = False
-    return chosen
-
-
 def _draw(
     observed: Mask,
     pattern: Mask,
@@ -133,7 +76,10 @@ def _draw(
     total, refused = np.count_nonzero(hidden), 0
     for _ in range(_PATTERNS):
         shifted = _best_shift(observed & ~hidden, pattern, rng) & observed
-        turns = _Turns(_blocks_of(shifted, rng, size), None if often is None else often + hidden.any(axis=0))
+        blocks = _blocks_of(shifted, rng, size)
+        if not blocks:
+            continue
+        turns = _Turns(blocks, None if often is None else often + hidden.any(axis=0))
         for block in turns:
             cut, mask = block.cut, block.mask
             if math.isfinite(deepest) and _depth(cut, mask, observed, hidden, deepest) > deepest:
@@ -197,8 +143,8 @@ class _Turns:
 
     def __init__(self, blocks: Sequence[_Block], often: NDArray[np.integer] | None) -> None:
         self._blocks = blocks
-        self._often = often
-        if often is None or not blocks:
+        self._balanced = often is not None
+        if often is None:
             return
         shape = tuple(max(side) + 1 for side in zip(*(block.place for block in blocks)))
         self._size, before = np.zeros(shape), np.zeros(shape)
@@ -211,7 +157,7 @@ class _Turns:
         self._hidden = _convolved(before, self._near)
 
     def __iter__(self) -> Iterator[_Block]:
-        if self._often is None or not self._blocks:
+        if not self._balanced:
             yield from self._blocks
             return
         row, column = (np.array(side, np.intp) for side in zip(*(block.place for block in self._blocks)))
@@ -224,7 +170,7 @@ class _Turns:
 
     def hidden(self, block: _Block) -> None:
         """Note that a block was hidden."""
-        if self._often is not None:
+        if self._balanced:
             far = tuple(slice(side - 1 - at, 2 * side - 1 - at) for side, at in zip(self._size.shape, block.place))
             self._hidden += self._size[block.place] * self._near[far]
 

@@ -24,11 +24,11 @@ def test_classes_go_by_distance():
     assert classes(deep, np.zeros_like(observed))[0, 0, 5] == CLASSES - 1
 
 
-def layout_map(observed, borrowed=None):
+def layout_map(observed):
     """The layout of all pixels that are not observed, as a map."""
     scene = Observation(np.zeros(observed.shape, np.float32), observed, ~observed)
     out = np.zeros(scene.shape, np.float32)
-    out[~observed] = layout(scene, np.zeros_like(observed) if borrowed is None else borrowed, ~observed)
+    out[~observed] = layout(scene, np.zeros_like(observed), ~observed)
     return out
 
 

@@ -9,12 +9,12 @@ from core_scenes import landscape, stripes, warnings_of, write
 from dip_core.context import Context
 from dip_core.events import Progress
 from dip_core.gaps import find_gaps
-from dip_core.holdout import sample_windows
 from dip_core.restore import Options
 from dip_core.scene import Scene
 from dip_core.surroundings import CLASSES
 from dip_core.survey import survey
 from dip_core.validation import collect, like_gaps
+from dip_core.validation_windows import sample_windows
 
 EXPERTS = ("linear", "harmonic", "biharmonic", "kriging")
 
