@@ -14,7 +14,7 @@ from rasterio.windows import Window
 from . import __version__, metadata, partial, report
 from .context import Context
 from .gaps import Gaps
-from .mixture import Mixture, Samples
+from .mixture import INCLUDED, Mixture, Samples
 from .quality import coverage, rmse_by_distance
 from .scene import Scene
 from .survey import Survey
@@ -42,6 +42,7 @@ _LABELS = {
     "weights by roughness": "Mixture, weights by roughness",
     "weights by distance and roughness": "Mixture, weights by distance and roughness",
 }
+_LABELS |= {name + INCLUDED: text + INCLUDED for name, text in _LABELS.items() if text.startswith("Mixture")}
 _TITLES = {"gap_fill": "Gap-fill SLC-off", "inpaint_stripes": "Inpaint stripes"}
 _DISTANCES = ("seen by other bands", "1 pixel", "2\u20133", "4\u20136", "7 and more")
 BASELINE = "GDAL fill-nodata (baseline)"

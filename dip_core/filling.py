@@ -38,11 +38,11 @@ from .tiles import Mosaic, finished, split
 from .validation import collect
 from .validation_windows import sample_windows
 
-# Multiply-adds that the deep prior may cost within METHOD best before it is left out: a minute or two on two cores,
-# and the same on a GPU; how many two cores do in a minute (170 x 170 pixels in 6 bands with 2 hold-outs took 83 s).
+# Multiply-adds that the deep prior may cost within METHOD best, with all hold-outs, before it is left out: a minute or
+# two on two cores, and the same on a GPU; how many two cores do in a minute (170 x 170 pixels in 6 bands with 2
+# hold-outs took 83 s).
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
 _A_MINUTE = 2e12
-_ROUNDS_WITH_NETWORK = 2
 # A scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the choice
 # of one expert, some thousands of pixels are enough.
 _ROUNDS = {"fast": (3_000, 1, 3), "best": (30_000, 3, 9)}
@@ -165,10 +165,11 @@ def plan(job: FillJob, known: Survey) -> Plan:
     if with_network:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:
-        area = sum(int(window.width * window.height) for window in windows) * _ROUNDS_WITH_NETWORK
+        # Fewer hold-outs for its sake would cost the mixture more than it brings.
+        area = sum(int(window.width * window.height) for window in windows) * rounds
         work = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
         if work <= AFFORDABLE[resolve(job.compute.device).type]:
-            names, rounds = (*names, "deep_prior"), _ROUNDS_WITH_NETWORK
+            names = (*names, "deep_prior")
         else:
             minutes = work / _A_MINUTE
             skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"

@@ -34,6 +34,8 @@ _MIXTURES = (
     ("weights by distance and roughness", True, True),
 )
 _ALONE = ("linear", "harmonic")  # experts that no mixture has
+_AT_WILL = "deep_prior"  # the expert that mixtures stand with and without
+INCLUDED = ", with the deep prior"  # what the names of those that have it end in
 _MOST_SAMPLES = 400_000
 
 
@@ -120,9 +122,9 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
         name: samples.estimates[:, number].astype(np.float64) for number, name in enumerate(samples.names)
     }
     rules = {name: _alone(name, number, experts) for number, name in enumerate(samples.names)}
-    mixed = np.array([number for number, name in enumerate(samples.names) if name not in _ALONE], np.int64)
-    if mix and len(mixed) > 1:
-        for name, by_class, by_level in _MIXTURES:
+    for ending, mixed in _mixed(samples.names) if mix else ():
+        for kind, by_class, by_level in _MIXTURES:
+            name = kind + ending
             rules[name] = _weighted(name, samples, errors, mixed, by_class, by_level)
             heldout[name] = _crossed(samples, errors, mixed, by_class, by_level)
     scores = {name: float(np.sqrt(np.mean(np.square(value - samples.truth)))) for name, value in heldout.items()}
@@ -159,6 +161,14 @@ def unvalidated(samples: Samples, bands: int) -> Mixture:
     nothing = np.zeros(0)
     spread = uncertainty.as_rough(CLASSES, bands, TERMS)
     return Mixture(samples.names, rule, spread, {}, nothing, nothing, _thin(samples, np.zeros(0, np.int64)))
+
+
+def _mixed(names: Sequence[str]) -> list[tuple[str, NDArray[np.int64]]]:
+    """The experts of every kind of mixture, as numbers, and what its rules' names end in."""
+    everyone = [number for number, name in enumerate(names) if name not in _ALONE]
+    others = [number for number in everyone if names[number] != _AT_WILL]
+    found = [("", others)] if others == everyone else [("", others), (INCLUDED, everyone)]
+    return [(ending, np.array(some, np.int64)) for ending, some in found if len(some) > 1]
 
 
 def _alone(name: str, number: int, experts: int) -> Rule:

@@ -13,10 +13,11 @@ from core_scenes import ROOT, TRANSFORM, copy, data, fill, landscape, read, stri
 from rasterio.enums import ColorInterp
 
 from dip_core import filling, presets
+from dip_core.demands import cost
 from dip_core.errors import DeviceUnavailable, GridMismatch, NothingObserved, SchedulerUnavailable
 from dip_core.events import Progress
-from dip_core.gaps import Gaps
-from dip_core.job import GapFillJob, Outputs
+from dip_core.gaps import Gaps, find_gaps
+from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.scene import Scene
 from dip_core.survey import survey
 
@@ -154,6 +155,20 @@ def test_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, meth
     )
     with Scene(job.inputs) as opened:
         assert filling.plan(job, survey(opened, Gaps(observed, ~observed, 1, "test", 0))).rounds == rounds
+
+
+def test_the_deep_prior_stands_for_election_where_every_hold_out_can_have_it(scene, monkeypatch):
+    """Scenes are not validated less often for its sake."""
+    job = GapFillJob((scene,), outputs=Outputs("o.tif"), compute=Compute(device="cpu"))
+    with Scene(job.inputs) as opened:
+        known = survey(opened, find_gaps(opened))
+        enough = cost("deep_prior", 90 * 110 * (filling.plan(job, known).rounds + 1), 3)
+        plans = []
+        for limit in (enough, 0.99 * enough):
+            monkeypatch.setattr(filling, "AFFORDABLE", {"cpu": limit})
+            plans.append(filling.plan(job, known))
+    assert ["deep_prior" in planned.names for planned in plans] == [True, False]
+    assert plans[0].rounds == plans[1].rounds > 3 and plans[0].names[:-1] == plans[1].names
 
 
 def test_a_scene_without_gaps_is_copied(tmp_path, whole):

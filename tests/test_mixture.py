@@ -94,6 +94,21 @@ def test_interpolators_that_kriging_stands_for_are_in_no_mixture():
     assert alone.rule.name == "harmonic"
 
 
+def test_mixtures_stand_with_and_without_the_deep_prior():
+    """It takes part where the folds agree that it helps; where one of them would lose by it, the others still mix."""
+    names = ("kriging", "biharmonic", "deep_prior")
+    errors = noise(1.0, 1.0, 1.0)
+    helps = choose(samples(errors, names=names))
+    assert helps.rule.name == "one weight, with the deep prior"
+    np.testing.assert_allclose(helps.rule.weights, 1 / 3, atol=0.05)
+    assert helps.scores[helps.rule.name] < helps.scores["one weight"] < helps.scores["kriging"]
+    fold = samples(errors).fold
+    errors[:, 2] *= np.where(fold == 0, 4.0, 0.4)
+    fails = choose(samples(errors, names=names, fold=fold))
+    assert fails.rule.name == "one weight"
+    np.testing.assert_allclose(fails.rule.weights, [[[0.5, 0.5, 0.0]] * CLASSES], atol=0.05)
+
+
 def test_rough_and_smooth_surroundings_have_their_weights_where_it_pays():
     """One expert is good where it is smooth, the other where it is rough; distance tells nothing."""
     rough = np.random.default_rng(4).uniform(0.0, 3.0, COUNT).astype(np.float32)
