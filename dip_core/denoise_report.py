@@ -192,16 +192,15 @@ def _noise(outcome: Outcome) -> report.Section:
 
 
 def _expected(outcome: Outcome) -> NDArray[np.float64]:
-    """Root of the mean error of each band: as held out where it can be measured, else the error model's floor."""
-    errors, subspace, score = outcome.model.errors, outcome.model.subspace, outcome.model.score
-    floor = subspace.sigma * np.sqrt(errors.scale * max(float(errors.coefficients[0]), 1e-6))
-    if score is None:
-        return floor
-    return np.where(score.error > 0, np.sqrt(np.maximum(score.error, 0.0)), floor)
+    """Root of the mean squared error that the error model expects of each band, in the data's units."""
+    return outcome.model.subspace.sigma * outcome.model.errors.typical
 
 
 def _validation(outcome: Outcome, score: Score) -> report.Section:
     model = outcome.model
+    formula, note = "a + b roughness + c spread", ""
+    if model.errors.by_leverage:
+        formula, note = "a leverage + b + c spread", " The leverage is the weight that a value has in its own estimate."
     parts: list[str | report.Table | report.Figure | report.Gallery] = [
         f"On a part of at most {SIDE} x {SIDE} pixels, {score.kind}, and the rest was denoised. The error is the "
         "difference to what was held out, less its noise. A residual of 1 noise deviation means that what was "
@@ -212,8 +211,8 @@ def _validation(outcome: Outcome, score: Score) -> report.Section:
         rows = [(_LABELS.get(name, name), f"{100 * share:.0f} %") for name, share in model.shares.items()]
         parts.append(report.Table(("Method", "Share"), rows, "What the held-out values chose."))
     parts.append(
-        "The uncertainty layer is sqrt(a + b roughness + c spread) noise deviations: a, b, c and a factor for each "
-        "band are fitted to the squared errors on the held-out values."
+        f"The uncertainty layer is sqrt({formula}) noise deviations: a, b, c and a factor for each band are fitted to "
+        f"the squared errors on the held-out values, as far as these tell them from the noise.{note}"
     )
     return report.Section("How good is it?", parts)
 

@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from . import trial
+from . import error_model, trial
 from .clipping import Limits, complete, find_limits, no_limits, unclipped
 from .devices import resolve, set_threads
+from .error_model import ErrorModel
 from .experts.nl_ridge import nl_ridge, nl_ridge_pair
 from .noise import MANY_BANDS, levels
 from .observation import Cube, Mask
 from .outliers import find_outliers, robust_subspace
 from .signal_covariance import with_weak_directions
 from .subspace import Subspace, find_subspace
-from .trial import ErrorModel, Score
+from .trial import Score
 
 Follow = Callable[[float], bool]
 
@@ -35,6 +36,7 @@ EXPERTS: dict[str, tuple[str, ...]] = {
 }
 _ROUNDS_OF_LEARNING = 6  # the level of the noise converges by about a half in each
 _ROUNDS = 4
+_CLIPPED_SIDE = 128  # pixels of the part of a scene from which the noise level of clipped data is learned
 _COVARIANCE_SIDE = 192  # pixels of the part of a scene whose signal covariance is taken
 _PIXELS_A_BAND = 4  # that it needs
 _LEAST_GAIN = 0.2  # of an eigen-image that is kept
@@ -60,6 +62,14 @@ class Settings:
     seed: int = 0
     threads: int = 0
     iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An expert's estimate in the data's units, and the leverage of its eigen-images ``(rank, row, column)``."""
+
+    values: Cube
+    leverage: Cube | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +139,13 @@ def learn(
     test = trial.hold_out(values[crop], judged[crop], subspace, rng, hidden, plain)
     shares = {name: 1.0 / len(names) for name in names}
     if test is None:
-        return Model(settings, subspace, np.ones(subspace.rank), limits, shares, trial.unknown_error(subspace), None)
+        errors = error_model.unknown(subspace, any(name in _WITHOUT_NETWORK for name in names))
+        return Model(settings, subspace, np.ones(subspace.rank), limits, shares, errors, None)
     given_values = _completed(test.values, test.observed, test.subspace, limits, settings)
     estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, follow)
-    weights = trial.best_shares(test, estimates, limits)
+    weights = trial.best_shares(test, [estimate.values for estimate in estimates], limits)
     shares = dict(zip(names, weights.tolist()))
-    mean, spread = _mixed(estimates, weights, subspace)
+    mean, spread, leverage = _mixed(estimates, weights, subspace)
     gains = np.ones(subspace.rank)
     if settings.method not in PAPERS:
         # Strong directions may belong to materials that the trial's part of the scene lacks.
@@ -143,7 +154,9 @@ def learn(
         kept = gains >= min(_LEAST_GAIN, gains.max())
         mean = subspace.attenuated(mean, gains * kept)
         subspace, gains = subspace.part(kept), gains[kept]
-    errors, score = trial.judge(test, mean, spread, limits)
+        test = replace(test, subspace=test.subspace.part(kept))
+        leverage = None if leverage is None else leverage[kept]
+    errors, score = trial.judge(test, mean, spread, _shrunk(leverage, gains), limits)
     return Model(settings, subspace, gains, limits, shares, errors, score)
 
 
@@ -173,10 +186,11 @@ def restore(
         observed = observed & ~find_outliers(values, observed, model.subspace)
     values = _completed(values, observed, model.subspace, model.limits, model.settings)
     estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, follow)
-    mean, spread = _mixed(estimates, np.array([model.shares[name] for name in names]), model.subspace)
+    weights = np.array([model.shares[name] for name in names])
+    mean, spread, leverage = _mixed(estimates, weights, model.subspace)
     if (model.gains < 1).any():
         mean = model.subspace.attenuated(mean, model.gains)
-    return mean, model.errors.deviation(model.subspace, mean, spread)
+    return mean, model.errors.deviation(model.subspace, mean, spread, _shrunk(leverage, model.gains))
 
 
 def run_experts(
@@ -187,15 +201,17 @@ def run_experts(
     settings: Settings,
     seed: int,
     follow: Follow,
-) -> list[Cube]:
-    """The estimates of the experts called ``names`` in the data's units."""
+) -> list[Estimate]:
+    """The estimates of the experts called ``names``."""
     device = resolve(settings.device)
     if names[0] in PAPERS:
         from .experts.deep_prior import denoised  # torch.nn is slow to load
 
         iterations = settings.iterations
         return [
-            denoised(values, observed, names[0], seed=seed, device=device, iterations=iterations, follow=follow),
+            Estimate(
+                denoised(values, observed, names[0], seed=seed, device=device, iterations=iterations, follow=follow)
+            )
         ]
     images, seen = subspace.project(values, observed)
     found = []
@@ -208,10 +224,11 @@ def run_experts(
             from .experts.eigen_prior import SCHEDULE, eigen_prior  # torch.nn is slow to load
 
             schedule = replace(SCHEDULE, iterations=settings.iterations or SCHEDULE.iterations)
-            images_found = eigen_prior(images, seen, seed=seed, device=device, schedule=schedule, follow=part)
+            fitted = eigen_prior(images, seen, seed=seed, device=device, schedule=schedule, follow=part)
+            found.append(Estimate(subspace.back(fitted)))
         else:
-            images_found = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
-        found.append(subspace.back(images_found))
+            denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
+            found.append(Estimate(subspace.back(denoised_images), leverage))
     return found
 
 
@@ -240,7 +257,7 @@ def _enriched(
         kept &= observed
     images, seen = subspace.project(whole, kept)
     whole = np.where(kept, whole, subspace.back(images))
-    guide = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), follow=lambda fraction: False)
+    guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), follow=lambda fraction: False)
     return with_weak_directions(subspace, whole, observed, guide, part)
 
 
@@ -254,7 +271,7 @@ def _clipped_subspace(
     values: NDArray, observed: Mask, limits: Limits, given: NDArray[np.float64] | None, settings: Settings
 ) -> Subspace:
     """Noise levels and subspace of clipped data: by expectation and maximisation, on the middle of ``values``."""
-    crop = trial.middle(observed)
+    crop = trial.middle(observed, _CLIPPED_SIDE)
     part, seen = values[crop], observed[crop]
     if not seen.all(axis=0).any():
         part, seen = values, observed
@@ -293,21 +310,35 @@ def _completed(
 def _quick_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     """That of the non-local ridge's first stage."""
     images, seen = subspace.project(values, observed)
-    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device), follow=lambda fraction: False))
+    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device), follow=lambda fraction: False).images)
 
 
 def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     images, seen = subspace.project(values, observed)
-    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device)))
+    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device)).images)
 
 
-def _mixed(estimates: Sequence[Cube], weights: NDArray[np.float64], subspace: Subspace) -> tuple[Cube, Cube]:
-    """The weighted mean, and the mean square difference between the experts in noise variances ``(row, column)``."""
-    if len(estimates) == 1:
-        return estimates[0], np.zeros(estimates[0].shape[1:], np.float32)
-    mean = sum(np.float32(weight) * estimate for weight, estimate in zip(weights, estimates))
-    spread = np.zeros(estimates[0].shape[1:], np.float32)
-    for weight, estimate in zip(weights, estimates):
-        difference = (estimate - mean) / subspace.sigma[:, None, None].astype(np.float32)
+def _mixed(
+    estimates: Sequence[Estimate], weights: NDArray[np.float64], subspace: Subspace
+) -> tuple[Cube, Cube, Cube | None]:
+    """The weighted mean, the mean square difference between the experts in noise variances ``(row, column)``, leverage.
+
+    The leverage of a mean is the mean of theirs; an expert that has none counts as one like the others.
+    """
+    known = [(weight, found.leverage) for weight, found in zip(weights, estimates) if found.leverage is not None]
+    total = sum(weight for weight, _ in known)
+    leverage = sum(np.float32(weight / total) * own for weight, own in known) if total > 0 else None
+    images = [found.values for found in estimates]
+    if len(images) == 1:
+        return images[0], np.zeros(images[0].shape[1:], np.float32), leverage
+    mean = sum(np.float32(weight) * image for weight, image in zip(weights, images))
+    spread = np.zeros(images[0].shape[1:], np.float32)
+    for weight, image in zip(weights, images):
+        difference = (image - mean) / subspace.sigma[:, None, None].astype(np.float32)
         spread += np.float32(weight) * np.square(difference).mean(axis=0)
-    return np.asarray(mean, np.float32), spread
+    return np.asarray(mean, np.float32), spread, leverage
+
+
+def _shrunk(leverage: Cube | None, gains: NDArray[np.float64]) -> Cube | None:
+    """The leverage of eigen-images that are multiplied by ``gains``."""
+    return None if leverage is None else leverage * gains[:, None, None].astype(np.float32)

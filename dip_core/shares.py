@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear, nnls
 
 _SMALLEST = 0.05  # a smaller share is not worth its expert's time
 _HEAVY = 1e3
@@ -72,3 +72,13 @@ def convex(products: NDArray[np.float64]) -> NDArray[np.float64]:
     system = np.vstack([root, np.full(count, _HEAVY)])
     found, _ = nnls(system, np.append(np.zeros(count), _HEAVY))
     return np.asarray(found / found.sum())
+
+
+def bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
+    """``min c' G c / 2 - a' c`` with ``0 <= c <= most``; a singular G is no harm, and what it knows nothing of is 0."""
+    own = np.diag(gram)
+    size = np.sqrt(np.where(own > 0, own, 1.0))
+    scaled = gram / size[:, None] / size + 1e-6 * np.eye(len(gram))
+    root = np.linalg.cholesky(scaled).T
+    found = lsq_linear(root, np.linalg.solve(root.T, aim / size), (0.0, most * size), method="bvls")
+    return np.asarray(found.x / size)

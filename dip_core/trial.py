@@ -21,22 +21,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.optimize import lsq_linear
 
+from . import error_model
 from .clipping import Limits, moments
+from .error_model import ErrorModel
 from .noise import MANY_BANDS
 from .observation import Cube, Mask
+from .shares import bounded
 from .subspace import Subspace
 
 Crop = tuple[slice, slice, slice]
 
-SIDE = 128  # pixels of the part of a scene that a trial takes
+SIDE = 96  # pixels of the part of a scene that a trial takes
 _FOLDS = 10
 _SPLIT = 0.7
 _LEAST_SLOPE = 0.5
 _FEWEST = 200  # held-out values
-_BAND_TRUST = 2000  # held-out values that a band's own scale must outvote
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,6 @@ class Score:
         if not usable.any():
             return None
         return float(np.mean(1.0 - np.maximum(self.error[usable], 0.0) / self.power[usable]))
-
-
-@dataclass(frozen=True)
-class ErrorModel:
-    """Error variance in noise variances: ``scale_b (c0 + c1 roughness + c2 spread)``.
-
-    *Roughness* is the local variance of the estimate in noise variances, *spread* the variance among experts.
-    """
-
-    coefficients: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-    def deviation(self, subspace: Subspace, estimate: Cube, spread: Cube) -> Cube:
-        """One standard deviation of the error in the data's units."""
-        terms = np.stack([np.ones_like(spread), roughness(subspace, estimate), spread])
-        variance = np.tensordot(self.coefficients.astype(np.float32), terms, axes=1)
-        factor = (subspace.sigma * np.sqrt(self.scale)).astype(np.float32)
-        return np.sqrt(np.maximum(variance, 1e-12))[None] * factor[:, None, None]
 
 
 def middle(observed: Mask, side: int = SIDE) -> Crop:
@@ -188,16 +170,15 @@ def gains(test: Trial, estimate: Cube, limits: Limits) -> NDArray[np.float64]:
     for row, image in enumerate(images):
         shared = (basis * basis[:, row : row + 1]).T @ counted  # sum over the judged bands of E_bi E_bj
         gram[row] = (shared * images * image).sum(axis=1, dtype=np.float64)
-    return _bounded(gram, right, 1.0)
+    return bounded(gram, right, 1.0)
 
 
-def judge(test: Trial, estimate: Cube, spread: Cube, limits: Limits) -> tuple[ErrorModel, Score]:
+def judge(test: Trial, estimate: Cube, spread: Cube, leverage: Cube | None, limits: Limits) -> tuple[ErrorModel, Score]:
     """The error model that the held-out samples support, and the scores.
 
     Where the data are clipped, an estimate x is compared with the samples as ``g(x)``, and the difference divided by
     the slope of g; samples that are clipped more often than not tell nothing and do not count.
     """
-    sigma = test.subspace.sigma
     mean, variance, slope = moments(estimate, np.sqrt(test.noise), limits)
     judged = test.judged & (slope > _LEAST_SLOPE)
     slope = np.where(judged, slope, 1.0)
@@ -218,34 +199,10 @@ def judge(test: Trial, estimate: Cube, spread: Cube, limits: Limits) -> tuple[Er
         power,
         np.sqrt(error / np.where(level > 0, level, 1.0)),
     )
-    aim = (square - noise) / np.square(sigma)[:, None, None]
-    terms = np.stack([np.ones_like(spread), roughness(test.subspace, estimate), spread]).astype(np.float64)
-    number = judged.sum(axis=0).astype(np.float64)
-    gram = np.einsum("irc,jrc,rc->ij", terms, terms, number)
-    right = np.einsum("irc,rc->i", terms, aim.sum(axis=0))
-    coefficients = _bounded(gram, right)
-    if not coefficients.any():
-        return unknown_error(test.subspace), score
-    expected = np.tensordot(coefficients, terms, axes=1)
-    model = np.where(judged, expected[None], 0.0).sum(axis=(1, 2))
-    common = model.sum() / max(number.sum(), 1)
-    scale = (aim.sum(axis=(1, 2)) + _BAND_TRUST * common) / (model + _BAND_TRUST * common)
-    return ErrorModel(coefficients, np.clip(scale, 0.2, 5.0)), score
-
-
-def unknown_error(subspace: Subspace) -> ErrorModel:
-    """For want of held-out samples: the noise that truncation to the subspace alone would leave."""
-    return ErrorModel(np.array([1.0, 0.0, 0.0]), np.maximum(subspace.leverage, 1e-3))
-
-
-def roughness(subspace: Subspace, estimate: Cube) -> Cube:
-    """Local variance (3 x 3) of the estimate, mean over bands, in noise variances; ``(row, column)``."""
-    out = np.zeros(estimate.shape[1:], np.float32)
-    for band, sigma in zip(estimate, subspace.sigma):
-        scaled = (band - band.mean()) / np.float32(sigma)
-        mean = ndimage.uniform_filter(scaled, 3)
-        out += np.maximum(ndimage.uniform_filter(scaled * scaled, 3) - mean * mean, 0.0)
-    return (out / len(estimate)).astype(np.float32)
+    if not judged.any():
+        return error_model.unknown(test.subspace, leverage is not None), score
+    unit = np.square(test.subspace.sigma)[:, None, None]
+    return error_model.learn(test.subspace, estimate, spread, leverage, square / unit, noise / unit, judged), score
 
 
 def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace, plain: Subspace | None) -> Trial:
@@ -299,12 +256,3 @@ def _split_noise(values: NDArray, observed: Mask, subspace: Subspace, rng: np.ra
 def _root_mean(error: NDArray[np.float64], count: NDArray[np.int64]) -> float | None:
     mean = float((error * count).sum() / max(count.sum(), 1))
     return float(np.sqrt(mean)) if mean > 0 else None
-
-
-def _bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
-    """``min c' G c / 2 - a' c`` with ``0 <= c <= most``; a singular G is no harm."""
-    size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    scaled = gram / size[:, None] / size + 1e-6 * np.eye(len(gram))
-    root = np.linalg.cholesky(scaled).T
-    found = lsq_linear(root, np.linalg.solve(root.T, aim / size), (0.0, most * size), method="bvls")
-    return np.asarray(found.x / size)

@@ -126,7 +126,7 @@ def test_weak_directions_make_denoising_better():
     assert model.subspace.rank >= 3 and (model.gains[:2] > 0.95).all() and 0.3 < model.gains[2] <= 1
     plain = find_subspace(values, EVERYWHERE, np.ones(BANDS))
     images, seen = plain.project(values, EVERYWHERE)
-    simpler = plain.back(nl_ridge(images, seen))
+    simpler = plain.back(nl_ridge(images, seen).images)
     assert plain.rank == 2
     assert np.square(estimate - clean).mean() < 0.9 * np.square(simpler - clean).mean()
 

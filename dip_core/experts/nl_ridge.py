@@ -10,7 +10,8 @@ The estimate is ``R Theta + m`` with the weights that minimise the expected squa
   done once more with its own result as Q, and as what is matched (0.1 to 0.4 dB better on two scenes).
 
 Overlapping estimates of a pixel are averaged with weights ``1 / (sum_i Theta_ij^2 + 1 / k)``, the inverse of the noise
-variance that patch j keeps.
+variance that patch j keeps. The *leverage* of a pixel is the weight that its own value has in its estimate, by fixed
+Theta: ``Theta_jj`` and its share in the mean, averaged alike.
 
 Source: Herbreteau and Kervrann, Towards a unified view of unsupervised non-local methods for image denoising: the
 NL-Ridge approach (2022); the shared matching of eigen-images and the care for unobserved pixels are our own.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -69,6 +71,13 @@ _MOST_SMALL, _HALF_POWER = 0.75, 0.3  # the share of small patches where the sig
 _STRONG_NOISE = 60.0  # total signal variance, in noise variances, below which larger patches pay
 
 
+class Denoised(NamedTuple):
+    """Denoised images, and the leverage of each pixel (0 to about 1), both ``(channel, row, column)``."""
+
+    images: Cube
+    leverage: Cube
+
+
 def nl_ridge(
     images: Cube,
     seen: Mask,
@@ -76,7 +85,7 @@ def nl_ridge(
     groups: Groups | None = None,
     device: torch.device | None = None,
     follow: Callable[[float], bool] = lambda fraction: True,
-) -> Cube:
+) -> Denoised:
     """Denoise images ``(channel, row, column)`` whose noise has variance 1, independent between pixels.
 
     ``seen`` ``(row, column)``: pixels that are not seen take no part and come back as 0. ``groups``: sizes; by the
@@ -84,7 +93,7 @@ def nl_ridge(
     the last one.
     """
     if not seen.any():
-        return np.zeros_like(images)
+        return Denoised(np.zeros_like(images), np.zeros_like(images))
     power = _power(images, seen)
     sizes = (groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)).within(seen.shape)
     patch = sizes.patch
@@ -96,14 +105,14 @@ def nl_ridge(
     share = torch.from_numpy((power[chosen] / (1.0 + power[chosen])).astype(np.float32)).to(device)
     guide = smooth(noisy[chosen]) * share.sqrt()[:, None, None]
     alike = find_groups(guide, mask, sizes, sizes.first)
-    estimate = ridge_pass(noisy, None, alike, patch, _portion(follow, 0.0, 0.2))
+    estimate, leverage = ridge_pass(noisy, None, alike, patch, _portion(follow, 0.0, 0.2))
     for number in range(2):
         done = 0.2 + 0.4 * number
         if not follow(done):
             break
         alike = find_groups(estimate[chosen], mask, sizes, sizes.second)
-        estimate = ridge_pass(noisy, estimate, alike, patch, _portion(follow, done, 0.4))
-    return np.where(seen, estimate.cpu().numpy(), 0).astype(np.float32)
+        estimate, leverage = ridge_pass(noisy, estimate, alike, patch, _portion(follow, done, 0.4))
+    return Denoised(*(np.where(seen, found.cpu().numpy(), 0).astype(np.float32) for found in (estimate, leverage)))
 
 
 def nl_ridge_pair(
@@ -112,7 +121,7 @@ def nl_ridge_pair(
     *,
     device: torch.device | None = None,
     follow: Callable[[float], bool] = lambda fraction: True,
-) -> Cube:
+) -> Denoised:
     """A mean of two runs of `nl_ridge`, with small and with large patches, whose errors differ; same arguments.
 
     The weaker a channel's signal is, the more pixels it takes to tell it from noise: the small patches' share in the
@@ -120,12 +129,12 @@ def nl_ridge_pair(
     channel on Indian Pines and two ABU scenes.
     """
     if not seen.any():
-        return np.zeros_like(images)
+        return Denoised(np.zeros_like(images), np.zeros_like(images))
     small = nl_ridge(images, seen, groups=WEAK, device=device, follow=_portion(follow, 0.0, 0.55))
     large = nl_ridge(images, seen, groups=LARGE, device=device, follow=_portion(follow, 0.55, 0.45))
     power = _power(images, seen)[:, None, None]
     share = _MOST_SMALL * power / (power + _HALF_POWER)
-    return (share * small + (1.0 - share) * large).astype(np.float32)
+    return Denoised(*((share * one + (1.0 - share) * other).astype(np.float32) for one, other in zip(small, large)))
 
 
 def _portion(follow: Callable[[float], bool], begin: float, share: float) -> Callable[[float], bool]:
@@ -172,11 +181,16 @@ def ridge_pass(
     groups: Tensor,
     patch: int,
     told: Callable[[float], bool] = lambda fraction: True,
-) -> Tensor:
-    """One estimate of ``(channel, row, column)`` from all groups; pixels in no group stay as they are."""
+    with_leverage: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """One estimate from all groups, and the pixels' leverage (all 1 unless asked for), ``(channel, row, column)``.
+
+    Pixels in no group stay as they are.
+    """
     channels, rows, columns = noisy.shape
     sums = torch.zeros((channels, rows * columns), device=noisy.device)
     weights = torch.zeros_like(sums)
+    owned = torch.zeros_like(sums) if with_leverage else None
     offsets = _offsets(patch, columns, noisy.device)
     stack = noisy.reshape(channels, -1)
     pilots = None if pilot is None else pilot.reshape(channels, -1)
@@ -195,14 +209,18 @@ def ridge_pass(
             noisy_part, pilot_part = _gather(stack[some], index), None
             if pilots is not None:
                 pilot_part = noisy_part if pilot is noisy else _gather(pilots[some], index)
-            estimate, weight = _combine(noisy_part, pilot_part, bool(strong[some].any()))
+            estimate, weight, own = _combine(noisy_part, pilot_part, bool(strong[some].any()))
             weight = weight[:, None].expand(estimate.shape)
             sums[some].index_add_(1, flat, (estimate * weight).permute(2, 0, 1, 3).flatten(1))
             weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
+            if owned is not None:
+                owned[some].index_add_(1, flat, (own[:, None] * weight).permute(2, 0, 1, 3).flatten(1))
         told(min(1.0, (begin + size) / len(groups)))
     done = weights > 0
-    averaged = torch.where(done, sums / weights.clamp(min=1e-20), stack)
-    return averaged.reshape(channels, rows, columns)
+    weights.clamp_(min=1e-20)
+    averaged = torch.where(done, sums / weights, stack).reshape(channels, rows, columns)
+    whole = torch.ones_like(averaged)
+    return averaged, whole if owned is None else torch.where(done, owned / weights, 1.0).reshape(whole.shape)
 
 
 def _offsets(patch: int, columns: int, device: torch.device) -> Tensor:
@@ -216,8 +234,8 @@ def _gather(stack: Tensor, index: Tensor) -> Tensor:
     return stack[:, index].permute(1, 2, 0, 3)
 
 
-def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor, Tensor]:
-    """Estimates like ``noisy`` ``(group, pixel, channel, patch)`` and weights ``(group, channel, patch)``.
+def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Estimates like ``noisy`` ``(group, pixel, channel, patch)``, weights and leverage ``(group, channel, patch)``.
 
     ``strong``: the signal is so far above the noise that single precision would lose the latter.
     """
@@ -239,8 +257,9 @@ def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor,
     else:
         shrunk = pixels * _inverse(gram + pixels * identity)
     weight = 1.0 / ((identity - shrunk).square().sum(dim=-2) + 1.0 / count)
+    own = 1.0 - shrunk.diagonal(dim1=-2, dim2=-1) + shrunk.mean(dim=-2)
     estimate = matrices - centred @ shrunk.to(matrices.dtype)
-    return estimate.permute(0, 2, 1, 3), weight.to(matrices.dtype)
+    return estimate.permute(0, 2, 1, 3), weight.to(matrices.dtype), own.to(matrices.dtype)
 
 
 def _inverse(matrices: Tensor) -> Tensor:

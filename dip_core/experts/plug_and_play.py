@@ -106,7 +106,7 @@ def _passes(
         if number % _MATCHED == 0:
             begin = _STARTS[number // _MATCHED % len(_STARTS)]
             alike = find_groups(smooth(images), mask, sizes, sizes.second, wanted=wanted, first=begin)
-        denoised = ridge_pass(images, images, alike, sizes.patch)
+        denoised, _ = ridge_pass(images, images, alike, sizes.patch, with_leverage=False)
         change = torch.tensordot(turn.T, (denoised - images) * level, dims=1)
         before, now = now, torch.where(known, start, ahead + change)
         if not follow((number + 1) / PASSES):

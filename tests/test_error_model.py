@@ -1,0 +1,124 @@
+"""What error a denoiser is expected to make: by the leverage, by held-out samples, and by how much these can tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dip_core import error_model
+from dip_core.denoising import Settings, denoise
+from dip_core.error_model import ErrorModel
+from dip_core.experts.nl_ridge import WEAK, find_groups, nl_ridge, nl_ridge_pair, ridge_pass
+from dip_core.subspace import Subspace
+
+BANDS, SIDE = 40, 64
+
+
+@pytest.fixture
+def space() -> Subspace:
+    """Two directions of 40 bands, noise of level 1."""
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(BANDS, 2)))
+    return Subspace(np.zeros(BANDS), np.ones(BANDS), basis, np.ones(BANDS), 1.2)
+
+
+@pytest.fixture
+def leverage() -> np.ndarray:
+    return np.random.default_rng(1).uniform(0.05, 0.4, (2, SIDE, SIDE)).astype(np.float32)
+
+
+def learned(space, leverage, level, noise, scale=1.0, seed=2) -> ErrorModel:
+    """From samples of that much noise (a variance) and of errors of ``level scale_b`` times the leverage's variance."""
+    rng = np.random.default_rng(seed)
+    expected = np.tensordot(np.square(space.basis), leverage, 1) * level * np.reshape(scale, (-1, 1, 1))
+    error = rng.normal(size=expected.shape) * np.sqrt(expected)
+    square = np.square(error + rng.normal(size=expected.shape) * np.sqrt(noise))
+    nothing = np.zeros(expected.shape, np.float32)
+    everywhere = np.ones(expected.shape, bool)
+    return error_model.learn(space, nothing, nothing[0], leverage, square, np.full(expected.shape, noise), everywhere)
+
+
+@pytest.mark.parametrize("pilot", [True, False])
+def test_leverage_is_the_weight_of_a_pixel_in_its_own_estimate(pilot):
+    """With weights that do not move, as those of a fixed pilot; those of the first stage move with the pixel."""
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.normal(size=(2, 40, 44)).astype(np.float32) * 3.0)
+    seen = torch.ones(40, 44, dtype=torch.bool)
+    groups = find_groups(image, seen, WEAK, 18)
+    guide = image + torch.from_numpy(rng.normal(size=image.shape).astype(np.float32)) if pilot else None
+    before, leverage = ridge_pass(image, guide, groups, 7)
+    assert leverage.shape == image.shape and 0.0 < float(leverage.min()) and float(leverage.max()) < 1.01
+    if pilot:
+        for place in [(0, 5, 7), (1, 20, 20), (1, 39, 0)]:
+            moved = image.clone()
+            moved[place] += 1.0
+            after, _ = ridge_pass(moved, guide, groups, 7)
+            # A group may hold the pixel in several patches, whose means it moves too: the leverage leaves that out.
+            assert float(after[place] - before[place]) == pytest.approx(float(leverage[place]), rel=0.15)
+
+
+def test_smooth_images_have_a_low_leverage_and_rough_ones_a_high_one():
+    rng = np.random.default_rng(0)
+    smooth = 5.0 * np.hypot(*np.mgrid[-1:1:64j, -1:1:64j])
+    rough = 5.0 * rng.normal(size=(64, 64))
+    noisy = (np.stack([smooth, rough]) + rng.normal(size=(2, 64, 64))).astype(np.float32)
+    for expert in (nl_ridge, nl_ridge_pair):
+        found = expert(noisy, np.ones((64, 64), bool))
+        low, high = found.leverage.mean(axis=(1, 2))
+        assert 0.0 < low < 0.15 and 0.5 < high <= 1.0
+        errors = np.square(found.images - np.stack([smooth, rough])).mean(axis=(1, 2))
+        assert errors[0] < 0.25 and errors[1] > 0.5
+
+
+def test_samples_that_can_tell_the_error_decide_on_it(space, leverage):
+    """Their noise is as small as the error: three times the leverage is found, though half of that is usual."""
+    model = learned(space, leverage, 3.0, 0.01)
+    assert model.coefficients[0] == pytest.approx(3.0, rel=0.05) and model.coefficients[1] < 1e-3
+    np.testing.assert_allclose(model.scale, 1.0, atol=0.4)
+
+
+def test_noise_does_not_decide_on_the_error(space, leverage):
+    """Samples a thousand times as noisy as the error: what is usual stands, for all bands alike."""
+    for seed in range(3):
+        model = learned(space, leverage, 1.4, 10.0, seed=seed)
+        assert 1.0 < model.coefficients[0] < 1.8
+        np.testing.assert_allclose(model.scale, 1.0, atol=0.1)
+
+
+def test_an_error_of_the_noise_level_is_not_taken_for_one_of_the_estimate(space, leverage):
+    """Samples 5 % noisier than they are said to be: a fit by itself would find five times the error."""
+    rng = np.random.default_rng(0)
+    own = np.tensordot(np.square(space.basis), leverage, 1)
+    square = np.square(rng.normal(size=own.shape)) * (1.4 * own + 1.05)
+    nothing = np.zeros(own.shape, np.float32)
+    model = error_model.learn(space, nothing, nothing[0], leverage, square, np.ones(own.shape), own > 0)
+    alone = (square - 1.0).mean() / own.mean()
+    assert alone > 5.0 and np.square(model.typical).mean() / own.mean() < 2.0
+
+
+def test_a_band_that_errs_more_has_a_scale_of_its_own(space, leverage):
+    scale = np.where(np.arange(BANDS) == 7, 4.0, 1.0)
+    model = learned(space, leverage, 1.4, 0.01, scale)
+    assert model.scale[7] == pytest.approx(4.0, rel=0.3) and np.delete(model.scale, 7).max() < 1.5
+
+
+def test_deviation_follows_the_leverage(space, leverage):
+    model = error_model.unknown(space, by_leverage=True)
+    nothing = np.zeros((BANDS, SIDE, SIDE), np.float32)
+    one = model.deviation(space, nothing, nothing[0], leverage)
+    np.testing.assert_allclose(model.deviation(space, nothing, nothing[0], 4.0 * leverage), 2.0 * one, rtol=1e-5)
+    np.testing.assert_allclose(one**2, 1.4 * np.tensordot(np.square(space.basis), leverage, 1), rtol=1e-4)
+
+
+def test_deviations_mean_what_they_say_under_strong_noise():
+    """Sixty bands of noise as large as the whole range: the samples of a band say nothing of its error."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:96, 0:96] / 96.0
+    fields = np.stack([np.sin(9 * rows) * np.cos(7 * columns), rows > 0.4, np.hypot(rows, columns) > 0.8])
+    clean = np.tensordot(rng.random((60, 3)), fields, 1)
+    clean = (clean - clean.min()) / np.ptp(clean)
+    for seed in range(3):
+        values = clean + np.random.default_rng(10 + seed).normal(size=clean.shape)
+        estimate, deviation, _ = denoise(values, np.ones(clean.shape, bool), Settings("fast", "gaussian", seed=seed))
+        ratio = np.abs(estimate - clean) / deviation
+        assert 0.6 < np.mean(ratio <= 1) < 0.9 and np.mean(ratio <= 2) > 0.93
