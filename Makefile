@@ -22,7 +22,7 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-core test-qgis check format \
-    bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-papers $(PAPERS) install package \
+    bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty bench-papers $(PAPERS) install package \
     clean distclean
 
 help: ## list the targets
@@ -82,6 +82,9 @@ bench-networks: system $(ENGINE) ## the lean networks' time an iteration beside 
 
 bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)
+
+bench-uncertainty: system $(ENGINE) ## shares of the errors within the deviations of denoising and super-resolution (about 5 minutes); in benchmarks/results/
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.uncertainty $(BENCH_ARGS)
 
 bench-papers: $(PAPERS) ## the tables of DHP and CASCADE (about 3 hours); bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade: one
 
