@@ -37,6 +37,8 @@ PAPER = ("paper_composite", "paper_per_band")
 METHODS = (BASELINE, *FILLERS, *PRODUCT, "deep_prior", *PAPER)
 LABELS = {
     BASELINE: "GDAL fill-nodata (baseline)",
+    "plug_and_play": "Plug and play",
+    "plug_and_play_fine": "Plug and play, small patches",
     "fast": "`fast`",
     "best": "`best`",
     "deep_prior": "`deep_prior`",
