@@ -53,10 +53,14 @@ class ErrorModel:
 
         ``leverage``: that of the eigen-images ``(rank, row, column)``, where the model goes by it.
         """
-        terms = _terms(subspace, estimate, spread, leverage if self.by_leverage else None)
-        variance = sum(np.float32(own) * term for own, term in zip(self.coefficients, terms))
-        factor = (subspace.sigma * np.sqrt(self.scale)).astype(np.float32)
-        return np.asarray(np.sqrt(np.maximum(variance, 1e-12)) * factor[:, None, None], np.float32)
+        variance, *others = _terms(subspace, estimate, spread, leverage if self.by_leverage else None)
+        # As large as the result where it goes by the leverage, so in place.
+        variance *= np.float32(self.coefficients[0])
+        for own, term in zip(self.coefficients[1:], others):
+            variance += np.float32(own) * term
+        np.sqrt(np.maximum(variance, 1e-12, out=variance), out=variance)
+        factor = (subspace.sigma * np.sqrt(self.scale)).astype(np.float32)[:, None, None]
+        return np.multiply(variance, factor, out=variance if len(variance) == len(factor) else None)
 
 
 def learn(
