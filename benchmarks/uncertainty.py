@@ -44,8 +44,9 @@ def main() -> None:
     for scene in chosen.scene:
         for task in chosen.task:
             for method in chosen.method:
-                rows += measured(scene, task, method)
-                print(json.dumps(rows[-1]), flush=True)
+                for row in measured(scene, task, method):
+                    rows.append(row)
+                    print(json.dumps(row), flush=True)
     found = {"rows": rows, "machine": machine.describe(), "foreign_load": machine.foreign_load()}
     common.save(chosen.out, "uncertainty", found, page(found))
 

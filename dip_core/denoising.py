@@ -145,11 +145,10 @@ def learn(
     estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, follow)
     weights = trial.best_shares(test, [estimate.values for estimate in estimates], limits)
     shares = dict(zip(names, weights.tolist()))
-    mean, spread, leverage = _mixed(estimates, weights, subspace)
-    gains = np.ones(subspace.rank)
-    if settings.method not in PAPERS:
+    mean, spread, leverage = _mixed(estimates, weights, test.subspace)
+    gains, weak = np.ones(subspace.rank), subspace.weak
+    if settings.method not in PAPERS and weak is not None and weak.any():
         # Strong directions may belong to materials that the trial's part of the scene lacks.
-        weak = np.zeros(subspace.rank, bool) if subspace.weak is None else subspace.weak
         gains = np.where(weak, trial.gains(test, mean, limits), 1.0)
         kept = gains >= min(_LEAST_GAIN, gains.max())
         mean = subspace.attenuated(mean, gains * kept)

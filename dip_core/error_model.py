@@ -29,7 +29,8 @@ from .subspace import Subspace
 # The error's variance by the leverage, and one standard deviation of it; see docs/methods.md for where it was measured.
 _USUAL, _VARIES = 1.4, 0.35
 _CONSTANT_VARIES = 0.5  # of the mean leverage
-# What the noise variance is known to, of itself: by the other bands of many, or by neighbouring pixels of few.
+# What the noise variance of held-out samples is known to, of itself: by the other bands of many, or by the neighbouring
+# pixels of few (of whose variance a third is the scene's; the rest was added, and is known).
 _KNOWN_OF_MANY, _KNOWN_OF_FEW = 0.03, 0.1
 _BELOW = 0.5  # no noise variance is off by more
 _BANDS_VARY = 0.5  # one standard deviation of the bands' scales
@@ -105,7 +106,7 @@ def learn(
     prior_of_scale = _BANDS_VARY**-2.0
     scale = (summed(trust * model * aim) + prior_of_scale) / (summed(trust * model**2) + prior_of_scale)
     scale = np.clip(scale, *_LIMITS)
-    mean = summed(model) / np.maximum(count, 1)
+    mean = np.where(count > 0, summed(model) / np.maximum(count, 1), model.mean())
     return ErrorModel(coefficients, scale, np.sqrt(scale * mean), leverage is not None)
 
 

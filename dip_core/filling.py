@@ -38,11 +38,11 @@ from .tiles import Mosaic, finished, split
 from .validation import collect
 from .validation_windows import sample_windows
 
-# Multiply-adds that the deep prior may cost within METHOD best, with all hold-outs, before it is left out: a minute or
-# two on two cores, and the same on a GPU; how many two cores do in a minute (170 x 170 pixels in 6 bands with 2
-# hold-outs took 83 s).
+# Multiply-adds that the deep prior may cost within METHOD best, with all hold-outs, before it is left out: about a
+# minute on two cores, and on a GPU; and how many two cores do in a minute (6.5e12 of them, for 140 x 140 pixels with 9
+# hold-outs, took 83 s where the machine was quick, and twice that is not rare).
 AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
-_A_MINUTE = 2e12
+_A_MINUTE = 3e12
 # A scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the choice
 # of one expert, some thousands of pixels are enough.
 _ROUNDS = {"fast": (3_000, 1, 3), "best": (30_000, 3, 9)}
