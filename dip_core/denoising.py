@@ -227,7 +227,8 @@ def run_experts(
             found.append(Estimate(subspace.back(fitted)))
         else:
             denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
-            found.append(Estimate(subspace.back(denoised_images), leverage))
+            # The error of what stands for unseen bands counts as noise.
+            found.append(Estimate(subspace.back(denoised_images), leverage * subspace.noise(observed)))
     return found
 
 

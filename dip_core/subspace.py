@@ -12,6 +12,7 @@ subspace; the masked least squares of pixels that some bands do not see is that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,29 +71,50 @@ class Subspace:
         """
         flat = self.whiten(np.where(observed, values, self.mean[:, None, None])).reshape(len(values), -1)
         images = (self.basis.T.astype(np.float32) @ flat).reshape(self.rank, -1)
-        complete, seen = np.asarray(observed.all(axis=0)), np.asarray(observed.any(axis=0))
-        partial = np.flatnonzero(seen & ~complete)
-        if len(partial):
-            masks = observed.reshape(len(values), -1)[:, partial].T
-            packed = np.ascontiguousarray(np.packbits(masks, axis=1))
-            _, first, which = np.unique(packed.view(f"V{packed.shape[1]}"), return_index=True, return_inverse=True)
-            order = np.argsort(which.reshape(-1), kind="stable")
-            squares = (self.basis[:, :, None] * self.basis[:, None]).reshape(len(values), -1)
-            size = max(1, _WORKING_FLOATS // self.rank**2)
-            bounds = np.searchsorted(which.reshape(-1)[order], np.arange(0, len(first) + size, size))
-            for start, low, high in zip(range(0, len(first), size), bounds[:-1], bounds[1:]):
-                gram = (masks[first[start : start + size]].astype(np.float64) @ squares).reshape(
-                    -1, self.rank, self.rank
-                )
-                # E' M y + (I - G) (G + L^-1)^-1 E' M y with G = E' M E and the signal variances L
-                inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal))
-                inverse = (np.eye(self.rank) + inverse - gram @ inverse).astype(np.float32)
-                for begin in range(low, high, size):
-                    own = order[begin : min(begin + size, high)]
-                    # Zeros stand for unseen bands in `flat`, so E' M y is there already.
-                    chosen = inverse[which.reshape(-1)[own] - start]
-                    images[:, partial[own]] = np.einsum("pij,jp->ip", chosen, images[:, partial[own]])
-        return images.reshape(self.rank, *observed.shape[1:]), seen
+        # Zeros stand for unseen bands in `flat`, so E' M y is there already.
+        for own, turns, _, which in self._partly_seen(observed):
+            images[:, own] = np.einsum("pij,jp->ip", turns.astype(np.float32)[which], images[:, own])
+        return images.reshape(self.rank, *observed.shape[1:]), np.asarray(observed.any(axis=0))
+
+    def noise(self, observed: Mask) -> Cube:
+        """Variance of the error of the eigen-images that `project` makes, ``(rank, row, column)``.
+
+        It is 1 where all bands see, elsewhere that of ``T E' M y``: ``(T G - I) L (T G - I)' + T G T'``.
+        """
+        variance = np.ones((self.rank, observed[0].size), np.float32)
+        for own, turns, gram, which in self._partly_seen(observed):
+            held = turns @ gram
+            lost = held - np.eye(self.rank)
+            found = np.einsum("mij,j,mij->mi", lost, self.signal, lost) + np.einsum("mij,mij->mi", held, turns)
+            variance[:, own] = found[which].T
+        return variance.reshape(self.rank, *observed.shape[1:])
+
+    def _partly_seen(
+        self, observed: Mask
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
+        """Pixels that some bands see and others do not: their flat numbers, and for each of their patterns of bands the
+        matrices ``T`` and ``G`` ``(pattern, rank, rank)``; last, each pixel's pattern.
+
+        ``T E' M y = E' M y + (I - G) (G + L^-1)^-1 E' M y`` with ``G = E' M E`` and the signal variances L.
+        """
+        partial = np.flatnonzero(observed.any(axis=0) & ~observed.all(axis=0))
+        if not len(partial):
+            return
+        masks = observed.reshape(len(observed), -1)[:, partial].T
+        packed = np.ascontiguousarray(np.packbits(masks, axis=1))
+        _, first, which = np.unique(packed.view(f"V{packed.shape[1]}"), return_index=True, return_inverse=True)
+        which = which.reshape(-1)
+        order = np.argsort(which, kind="stable")
+        squares = (self.basis[:, :, None] * self.basis[:, None]).reshape(len(observed), -1)
+        size = max(1, _WORKING_FLOATS // self.rank**2)
+        bounds = np.searchsorted(which[order], np.arange(0, len(first) + size, size))
+        for start, low, high in zip(range(0, len(first), size), bounds[:-1], bounds[1:]):
+            gram = (masks[first[start : start + size]].astype(np.float64) @ squares).reshape(-1, self.rank, self.rank)
+            inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal))
+            turns = np.eye(self.rank) + inverse - gram @ inverse
+            for begin in range(low, high, size):
+                own = order[begin : min(begin + size, high)]
+                yield partial[own], turns, gram, which[own] - start
 
     def back(self, images: NDArray) -> Cube:
         """Values in the data's units from eigen-images; ``(band, row, column)``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,39 @@ def test_a_mean_has_the_mean_leverage_and_a_shrunk_image_a_shrunk_one(space, lev
     assert denoising._mixed(with_network, np.array([0.0, 1.0]), space)[2] is None
     half = denoising._shrunk(leverage, np.array([0.5, 1.0]))
     np.testing.assert_allclose(half, leverage * np.array([0.5, 1.0])[:, None, None], rtol=1e-6)
+
+
+def test_the_error_of_pixels_that_few_bands_see_is_known(space):
+    """Spectra of known signal variances and noise 1, seen by all, some, few or none of the bands."""
+    rng = np.random.default_rng(0)
+    power = np.array([26.0, 5.0])
+    known = dataclasses.replace(space, power=power)
+    seen = np.zeros((BANDS, 4, 20_000), bool)
+    for row, count in enumerate((BANDS, 20, 3, 0)):
+        seen[:count, row] = True
+    images = rng.normal(size=(2, 4, 20_000)) * np.sqrt(power - 1.0)[:, None, None]
+    values = np.tensordot(known.basis, images, 1) + rng.normal(size=seen.shape)
+    found, _ = known.project(values, seen)
+    wanted = np.square(found - images).mean(axis=2)
+    noise = known.noise(seen)
+    np.testing.assert_allclose(noise, np.broadcast_to(noise[:, :, :1], noise.shape), rtol=1e-5)
+    # Means of 20,000 squares are right to 1 % (one standard deviation).
+    np.testing.assert_allclose(noise[:, :3, 0], wanted[:, :3], rtol=0.05)
+    np.testing.assert_allclose(noise[:, 0], 1.0)
+    assert (noise[:, 2] > noise[:, 1]).all() and (noise[:, 1] > 1.2).all()
+
+
+def test_deviations_mean_what_they_say_where_few_bands_see():
+    """A block of pixels that 5 of 40 bands see, in a scene that is complete elsewhere."""
+    rows, columns = np.mgrid[0:64, 0:64] / 64.0
+    fields = np.stack([np.sin(9 * rows) * np.cos(7 * columns), rows > 0.4, np.hypot(rows, columns) > 0.8])
+    clean = np.tensordot(np.random.default_rng(0).random((BANDS, 3)), fields, 1)
+    seen = np.ones(clean.shape, bool)
+    seen[5:, 24:40, 24:40] = False
+    values = clean + 0.3 * np.random.default_rng(1).normal(size=clean.shape)
+    estimate, deviation, _ = denoise(np.where(seen, values, 0), seen, Settings("fast", "gaussian", sigma=0.3))
+    ratio = np.abs(estimate - clean)[:, 24:40, 24:40] / deviation[:, 24:40, 24:40]
+    assert 0.55 < np.mean(ratio <= 1) < 0.9 and 0.85 < np.mean(ratio <= 2)
 
 
 def test_deviation_follows_the_leverage(space, leverage):
