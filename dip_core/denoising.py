@@ -227,8 +227,10 @@ def run_experts(
             found.append(Estimate(subspace.back(fitted)))
         else:
             denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
-            # The error of what stands for unseen bands counts as noise.
-            found.append(Estimate(subspace.back(denoised_images), leverage * subspace.noise(observed)))
+            # The error of what stands for unseen bands counts as noise; where no band sees, the whole signal is lost.
+            lost = subspace.signal[:, None, None].astype(np.float32)
+            leverage = np.where(seen, leverage * subspace.noise(observed), lost)
+            found.append(Estimate(subspace.back(denoised_images), leverage))
     return found
 
 

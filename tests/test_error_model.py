@@ -177,6 +177,19 @@ def test_deviations_mean_what_they_say_where_few_bands_see():
     assert 0.55 < np.mean(ratio <= 1) < 0.9 and 0.85 < np.mean(ratio <= 2)
 
 
+@pytest.mark.parametrize("bands", [6, 24])
+def test_a_pixel_that_is_an_outlier_in_every_band_has_a_large_deviation(bands):
+    """Nothing is known of it: its error is that of a guess, not 0."""
+    rows, columns = np.mgrid[0:64, 0:64] / 64.0
+    fields = np.stack([np.sin(9 * rows) * np.cos(7 * columns), rows > 0.4])
+    clean = 5.0 * np.tensordot(np.random.default_rng(0).random((bands, 2)), fields, 1)
+    values = clean + np.random.default_rng(1).normal(size=clean.shape)
+    values[:, 30, 30] = 60.0
+    _, deviation, _ = denoise(values, np.ones(clean.shape, bool), Settings("fast", "mixed"))
+    assert np.isfinite(deviation).all()
+    assert np.sqrt(np.mean(deviation[:, 30, 30] ** 2)) > 2.0 * np.sqrt(np.mean(deviation**2))
+
+
 def test_deviation_follows_the_leverage(space, leverage):
     model = error_model.unknown(space, by_leverage=True)
     nothing = np.zeros((BANDS, SIDE, SIDE), np.float32)
