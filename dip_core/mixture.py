@@ -122,7 +122,7 @@ def elect(samples: Samples, bands: int, rng: np.random.Generator, mix: bool = Tr
         name: samples.estimates[:, number].astype(np.float64) for number, name in enumerate(samples.names)
     }
     rules = {name: _alone(name, number, experts) for number, name in enumerate(samples.names)}
-    for ending, mixed in _mixed(samples.names) if mix else ():
+    for ending, mixed in _line_ups(samples.names) if mix else ():
         for kind, by_class, by_level in _MIXTURES:
             name = kind + ending
             rules[name] = _weighted(name, samples, errors, mixed, by_class, by_level)
@@ -163,7 +163,7 @@ def unvalidated(samples: Samples, bands: int) -> Mixture:
     return Mixture(samples.names, rule, spread, {}, nothing, nothing, _thin(samples, np.zeros(0, np.int64)))
 
 
-def _mixed(names: Sequence[str]) -> list[tuple[str, NDArray[np.int64]]]:
+def _line_ups(names: Sequence[str]) -> list[tuple[str, NDArray[np.int64]]]:
     """The experts of every kind of mixture, as numbers, and what its rules' names end in."""
     everyone = [number for number, name in enumerate(names) if name not in _ALONE]
     others = [number for number in everyone if names[number] != _AT_WILL]

@@ -183,14 +183,14 @@ def ridge_pass(
     told: Callable[[float], bool] = lambda fraction: True,
     with_leverage: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """One estimate from all groups, and the pixels' leverage (all 1 unless asked for), ``(channel, row, column)``.
+    """One estimate from all groups, and the pixels' leverage (empty unless asked for), ``(channel, row, column)``.
 
     Pixels in no group stay as they are.
     """
     channels, rows, columns = noisy.shape
     sums = torch.zeros((channels, rows * columns), device=noisy.device)
     weights = torch.zeros_like(sums)
-    owned = torch.zeros_like(sums) if with_leverage else None
+    owned = torch.zeros_like(sums) if with_leverage else sums[:0]
     offsets = _offsets(patch, columns, noisy.device)
     stack = noisy.reshape(channels, -1)
     pilots = None if pilot is None else pilot.reshape(channels, -1)
@@ -213,14 +213,13 @@ def ridge_pass(
             weight = weight[:, None].expand(estimate.shape)
             sums[some].index_add_(1, flat, (estimate * weight).permute(2, 0, 1, 3).flatten(1))
             weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
-            if owned is not None:
+            if with_leverage:
                 owned[some].index_add_(1, flat, (own[:, None] * weight).permute(2, 0, 1, 3).flatten(1))
         told(min(1.0, (begin + size) / len(groups)))
     done = weights > 0
     weights.clamp_(min=1e-20)
     averaged = torch.where(done, sums / weights, stack).reshape(channels, rows, columns)
-    whole = torch.ones_like(averaged)
-    return averaged, whole if owned is None else torch.where(done, owned / weights, 1.0).reshape(whole.shape)
+    return averaged, torch.where(done, owned / weights, 1.0).reshape(averaged.shape) if with_leverage else owned
 
 
 def _offsets(patch: int, columns: int, device: torch.device) -> Tensor:
