@@ -6,6 +6,9 @@ elsewhere in the scene so grows into the gap, which no linear interpolation can 
 rim by one patch a pass; momentum (each pass starts further along the last step) carries it on faster: on hidden pixels
 of SLC-off scenes, 12 passes with momentum come as far as 40 without.
 
+Before, the same is done at half the resolution, where a gap is half as deep and a patch sees twice as far: what comes
+of it is where the passes at full resolution start.
+
 Levels are in proportion to the scene's whole variance, so bands, their number and their units do not matter.
 
 Large patches continue what is large, small ones keep more of what is fine; alone they come to much the same, but their
@@ -18,7 +21,7 @@ Schedule and sizes were chosen on observed pixels hidden on purpose, as the prod
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +32,7 @@ from .kriging import kriging
 from .nl_ridge import Groups, extended, find_groups, ridge_pass, smooth, with_double
 
 PASSES = 16
+_COARSE_PASSES = 8
 _LEVELS = (0.15, 0.025)  # of the first and the last pass, in square roots of the scene's whole variance
 _MOMENTUM = 0.85
 # The sizes of each of the experts.
@@ -36,10 +40,34 @@ PATCHES = {
     "plug_and_play": Groups(patch=15, first=20, second=20, reach=12, step=12, thin=2),
     "plug_and_play_fine": Groups(patch=9, first=30, second=30, reach=12, step=9, thin=2),
 }
+_COARSE = Groups(patch=9, first=20, second=20, reach=10, step=7)  # at half the resolution
+_COARSEST = 18  # rows and columns at half the resolution, below which there is too little to learn from
+_COARSE_SHARE = 0.15  # of the time
 _MATCHED = 4  # passes for which groups are found once
 _STARTS = (0, 6, 3, 9)  # where the grid of reference patches begins, in turn (of small patches at 0, 6, 3 and 0)
 _COMPONENTS = 6  # that are denoised; what they leave over keeps its kriged value
 _LEAST_POWER = 1e-6  # of the strongest component, below which one is rounding
+
+
+@dataclass(frozen=True)
+class _State:
+    """Values of mean 0 ``(channel, row, column)``, put back where they are ``seen`` (by channel, or alike for all).
+
+    ``inside``: the scene; ``missing``: what is to be filled; both ``(row, column)``.
+    """
+
+    values: Cube
+    seen: Mask
+    inside: Mask
+    missing: Mask
+
+    def halved(self) -> _State:
+        """The same at half the resolution: means of 2 x 2 pixels, seen where at least half of them are."""
+        part = _means(self.inside[None].astype(np.float32))
+        values = _means(np.where(self.inside, self.values, np.float32(0))) / np.maximum(part, 0.25)
+        seen: Mask = _means((self.seen & self.inside).astype(np.float32)) >= 0.5
+        missing: Mask = (_means(self.missing[None].astype(np.float32))[0] > 0) & ~seen.all(axis=0)
+        return _State(values.astype(np.float32), seen, part[0] > 0, missing)
 
 
 def plug_and_play(
@@ -73,34 +101,64 @@ def plug_and_play(
     seen: Mask = ~widened.target | widened.observed  # what is put back
     device = with_double(device)
     if not (seen == seen[:1]).all():
-        found = _passes(fill - mean, seen, directions, inside, missing, groups, device, follow) + mean
+        found = _coarse_to_fine(_State(fill - mean, seen, inside, missing), directions, groups, device, follow) + mean
     else:  # components are seen wherever bands are, and stand for them throughout
-        first = np.tensordot(directions, fill - mean, axes=1)
-        last = _passes(first, seen[:1], np.eye(len(first)), inside, missing, groups, device, follow)
+        first = np.tensordot(directions, fill - mean, axes=1).astype(np.float32)
+        state = _State(first, seen[:1], inside, missing)
+        last = _coarse_to_fine(state, np.eye(len(first)), groups, device, follow)
         found = fill + np.tensordot(directions.T, last - first, axes=1)
     return observation.keep_observed(found)
 
 
-def _passes(
-    first: Cube,
-    seen: Mask,
+def _coarse_to_fine(
+    state: _State,
     directions: NDArray[np.float64],
-    inside: Mask,
-    missing: Mask,
     sizes: Groups,
     device: torch.device,
     follow: Callable[[float], bool],
 ) -> Cube:
-    """What `first` ``(channel, row, column)``, of mean 0, becomes; ``directions`` ``(image, channel)`` are denoised."""
+    """What the values become, ``(channel, row, column)``; ``directions`` ``(image, channel)`` are denoised."""
+    half = state.halved()
+    if min(half.inside.shape) < _COARSEST or not half.missing.any():
+        return _passes(state, PASSES, directions, sizes, device, follow)
+    going = True
+
+    def early(fraction: float) -> bool:
+        nonlocal going
+        going = follow(_COARSE_SHARE * fraction)
+        return going
+
+    better = _passes(half, _COARSE_PASSES, directions, _COARSE, device, early)
+    change = np.where(half.seen, np.float32(0), better - half.values)
+    start = np.where(state.seen, state.values, state.values + _doubled(change, state.inside.shape))
+    if not going:
+        return start
+
+    def late(fraction: float) -> bool:
+        return follow(_COARSE_SHARE + (1.0 - _COARSE_SHARE) * fraction)
+
+    return _passes(replace(state, values=start), PASSES, directions, sizes, device, late)
+
+
+def _passes(
+    state: _State,
+    passes: int,
+    directions: NDArray[np.float64],
+    sizes: Groups,
+    device: torch.device,
+    follow: Callable[[float], bool],
+) -> Cube:
+    """What so many passes make of the values, ``(channel, row, column)``."""
+    first, inside = state.values, state.inside
     turn = torch.from_numpy(directions.astype(np.float32)).to(device)
     start = torch.from_numpy(extended(first, inside)).to(device)
-    known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
-    mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(missing).to(device)
+    known = torch.from_numpy(np.ascontiguousarray(state.seen)).to(device)
+    mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(state.missing).to(device)
     sizes = sizes.within(inside.shape)
     scale = float(np.sqrt(np.square(first[:, inside], dtype=np.float64).mean(axis=1).sum()))
     now = before = start
     alike = torch.zeros(0)
-    for number, level in enumerate(np.geomspace(*_LEVELS, PASSES) * scale):
+    for number, level in enumerate(np.geomspace(*_LEVELS, passes) * scale):
         ahead = now + (_MOMENTUM if number else 0.0) * (now - before)
         images = torch.tensordot(turn, ahead, dims=1) / level
         if number % _MATCHED == 0:
@@ -109,9 +167,23 @@ def _passes(
         denoised, _ = ridge_pass(images, images, alike, sizes.patch, with_leverage=False)
         change = torch.tensordot(turn.T, (denoised - images) * level, dims=1)
         before, now = now, torch.where(known, start, ahead + change)
-        if not follow((number + 1) / PASSES):
+        if not follow((number + 1) / passes):
             break
     return now.cpu().numpy()
+
+
+def _means(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of 2 x 2 pixels; an odd last row or column counts twice."""
+    count, rows, columns = images.shape
+    even = np.pad(images, ((0, 0), (0, rows % 2), (0, columns % 2)), mode="edge")
+    means: NDArray[np.float32] = even.reshape(count, (rows + 1) // 2, 2, (columns + 1) // 2, 2).mean(axis=(2, 4))
+    return means
+
+
+def _doubled(images: Cube, shape: tuple[int, ...]) -> Cube:
+    """Images at twice the resolution, bilinear, cut to ``shape`` ``(row, column)``."""
+    doubled = torch.nn.functional.interpolate(torch.from_numpy(images)[None], scale_factor=2, mode="bilinear")[0]
+    return doubled[:, : shape[0], : shape[1]].numpy()
 
 
 def _directions(fill: Cube, inside: Mask) -> NDArray[np.float64]:
