@@ -83,12 +83,23 @@ class Shares:
 
         That answers False where the piece is to stop: because it was asked to, or because another has failed.
         """
-        try:
+        with self.watched():
             yield lambda fraction: self.note(place, fraction)
             self.note(place, 1.0)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Work beside the pieces: where it fails, they are asked to stop."""
+        try:
+            yield
         except BaseException:
             self._failed = True
             raise
+
+    def settle(self, place: int) -> None:
+        """Count the piece at ``place`` as whole; whoever is told next hears of it."""
+        with self._lock:
+            self._done[place] = 1.0
 
     def note(self, place: int, fraction: float) -> bool:
         """Note that a fraction of the piece at ``place`` is done; returns whether it is to go on."""

@@ -110,23 +110,37 @@ def run_experts(
     shares = Shares(len(names), lambda done, _: follow(done))
     found: dict[str, Cube] = {}
 
+    def estimate(name: str) -> None:
+        place = names.index(name)
+
+        def follow_one(fraction: float) -> bool:
+            # What is done needs no leave to go on: to ask for it would tell of a method that was cut short.
+            return fraction >= 1.0 or shares.note(place, fraction)
+
+        found[name] = expert(
+            name,
+            seed=seed,
+            device=device,
+            network_input=options.network_input,
+            iterations=options.iterations,
+            kriged=found.get("kriging", kriged),
+            follow=follow_one,
+        )(observation)
+        shares.settle(place)
+
     def run(chain: Sequence[str]) -> None:
         if device is not None:
             set_threads(each)
         for name in chain:
-            with shares.piece(names.index(name)) as note:
-                found[name] = expert(
-                    name,
-                    seed=seed,
-                    device=device,
-                    network_input=options.network_input,
-                    iterations=options.iterations,
-                    kriged=found.get("kriging", kriged),
-                    follow=note,
-                )(observation)
+            estimate(name)
 
+    def watched(job: Callable[[], None]) -> None:
+        with shares.watched():
+            job()
+
+    jobs: list[Callable[[], None]] = [*(partial(run, chain) for chain in chains), *beside]
     try:
-        all_done([*(partial(run, chain) for chain in chains), *beside], workers)
+        all_done([partial(watched, job) for job in jobs], workers)
     finally:
         if device is not None:
             set_threads(threads)

@@ -259,7 +259,7 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
                     names, held, Options("cpu", iterations=3, threads=threads), 5, lambda f: told.append(f) or True
                 )
             )
-            assert told == sorted(told) and told[-1] == 1.0
+            assert told == sorted(told) and 0.8 < told[-1] < 1.0  # what is done asks no leave to go on
             assert len(set(threads_of.values())) == threads
     finally:
         torch.set_num_threads(before)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from core_scenes import landscape, stripes
 
+from dip_core.devices import usable_threads
+from dip_core.experts.plug_and_play import PASSES
 from dip_core.mixture import Mixture, Rule, no_samples
 from dip_core.observation import Observation
 from dip_core.restore import Options, Recipe, TileTask, as_pixels, restore_tile, run_experts, tile_seed
@@ -96,9 +101,35 @@ def test_a_tile_without_gaps_costs_nothing():
 
 
 def test_progress_runs_over_all_experts():
+    """Those that can stop are asked to go on, until they are done; the others only count."""
     told = []
-    restore_tile(recipe(weights=(0.2, 0.4, 0.4)), task(), lambda share: told.append(share) or True)
-    assert told == pytest.approx([1 / 3, 2 / 3, 1.0])
+    names = ("harmonic", "kriging", "plug_and_play")
+    restore_tile(recipe(names, (0.2, 0.4, 0.4)), task(), lambda share: told.append(share) or True)
+    assert len(told) >= PASSES - 1 and told == sorted(told) and 1 / 3 <= told[0] < told[-1] < 1
+
+
+def test_nobody_is_asked_on_behalf_of_experts_that_cannot_stop():
+    """The answer would tell of a method that the time budget has cut short, where none was."""
+    restore_tile(recipe(weights=(0.2, 0.4, 0.4)), task(), lambda share: pytest.fail("asked"))
+
+
+def test_what_fails_beside_the_experts_stops_them():
+    wanted = task()
+    observation = Observation(wanted.values, wanted.observed, wanted.target)
+    began, told = time.monotonic(), threading.Event()
+
+    def follow(share):
+        told.set()
+        return time.monotonic() < began + 60
+
+    def fail():
+        told.wait(60)
+        raise ValueError("beside")
+
+    options = Options(device="cpu", iterations=100_000, threads=2)
+    with pytest.raises(ValueError, match="beside"):
+        run_experts(("deep_prior",), observation, options, 3, follow, beside=[fail])
+    assert usable_threads(2) < 2 or time.monotonic() < began + 30
 
 
 def test_a_tile_with_a_network_depends_on_its_seed_alone():
