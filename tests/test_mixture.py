@@ -9,6 +9,7 @@ from core_scenes import landscape, stripes
 from dip_core import mixture
 from dip_core.mixture import Samples, elect, unvalidated
 from dip_core.observation import Observation
+from dip_core.shares import convex
 from dip_core.surroundings import CLASSES, TERMS, classes, roughness, surroundings
 
 COUNT = 12_000
@@ -107,6 +108,17 @@ def test_mixtures_stand_with_and_without_the_deep_prior():
     fails = choose(samples(errors, names=names, fold=fold))
     assert fails.rule.name == "one weight"
     np.testing.assert_allclose(fails.rule.weights, [[[0.5, 0.5, 0.0]] * CLASSES], atol=0.05)
+
+
+@pytest.mark.parametrize("first", [0.95, 1.0, 1.1])
+def test_two_sizes_of_one_method_are_drawn_to_their_usual_shares(first):
+    """By a fifth of the way to 0.7, from the share that has the least error."""
+    products = np.array([[first, 0.875], [0.875, 1.0]])
+    difference = first + 1.0 - 2 * 0.875
+    found = 0.5 + (1.0 - first) / (2 * difference)
+    names = ["plug_and_play", "plug_and_play_fine"]
+    np.testing.assert_allclose(convex(mixture._drawn(products, names))[0], 0.8 * found + 0.2 * 0.7, atol=1e-3)
+    np.testing.assert_array_equal(mixture._drawn(products, ["kriging", "plug_and_play_fine"]), products)
 
 
 def test_rough_and_smooth_surroundings_have_their_weights_where_it_pays():
