@@ -206,7 +206,7 @@ def _weighted(
     by_class: bool,
     by_level: bool,
 ) -> Rule:
-    """The rule whose weights of the experts ``mixed`` minimise the squared error of the mixture."""
+    """The rule whose weights of the experts ``mixed`` minimise the squared error of the mixture (see `_drawn`)."""
     pooled = errors.T @ errors / max(len(errors), 1)
     shares = np.arange(1, LEVELS) / LEVELS if by_level else np.zeros(0)
     limits: NDArray[np.float64] = np.quantile(samples.roughness.astype(np.float64), shares)
@@ -223,9 +223,10 @@ def _weighted(
 
 
 def _drawn(products: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-    """Mean products of errors, with what a mixture is charged for other shares of the twins than their usual ones.
+    """Mean products of errors, and a charge for shares of the twins that are not in their usual proportion.
 
-    With *D* their mean squared difference, shares *s*, *t* and usual parts *p*, *q*: ``D (s q - t p)^2 / 4``.
+    It is ``D (s q - t p)^2 / 4`` (the 1/4 is `_DRAW`), with shares *s* and *t*, usual parts *p* and *q*, and *D* the
+    mean squared difference of the twins.
     """
     if not set(_TWINS) <= set(names):
         return products

@@ -94,6 +94,7 @@ def run_experts(
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, in order; ``kriged``: that of kriging, where it is at hand.
 
+    ``follow`` hears of experts that can stop, until they are done.
     With two cores at hand, one does what is to be done ``beside`` when it has no expert left to run; and on a CPU,
     kriging and plug and play, which starts from it, run beside the other experts.
     """
@@ -114,7 +115,7 @@ def run_experts(
         place = names.index(name)
 
         def follow_one(fraction: float) -> bool:
-            # What is done needs no leave to go on: to ask for it would tell of a method that was cut short.
+            # Asked after its end, `follow` could warn of a method that was cut short, though it was not.
             return fraction >= 1.0 or shares.note(place, fraction)
 
         found[name] = expert(

@@ -121,6 +121,15 @@ def test_two_sizes_of_one_method_are_drawn_to_their_usual_shares(first):
     np.testing.assert_array_equal(mixture._drawn(products, ["kriging", "plug_and_play_fine"]), products)
 
 
+def test_rules_draw_the_shares_of_two_sizes():
+    """Shares of least error are 0.5; a fifth of the way to 0.7 is 0.54."""
+    errors = noise(1.0, 1.0, 3.0)
+    errors[: COUNT // 2] = errors[COUNT // 2 :][:, [1, 0, 2]]  # so that both twins are exactly as good
+    twins = choose(samples(errors, ["plug_and_play", "plug_and_play_fine", "kriging"], fold=np.arange(COUNT) % 2))
+    first, second = twins.rule.weights.mean(axis=(0, 1))[:2]
+    assert first / (first + second) == pytest.approx(0.54, abs=0.005)
+
+
 def test_rough_and_smooth_surroundings_have_their_weights_where_it_pays():
     """One expert is good where it is smooth, the other where it is rough; distance tells nothing."""
     rough = np.random.default_rng(4).uniform(0.0, 3.0, COUNT).astype(np.float32)

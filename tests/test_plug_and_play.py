@@ -102,18 +102,45 @@ def test_wide_gaps_are_begun_at_half_the_resolution(monkeypatch):
 
 
 def test_half_the_resolution_of_an_odd_scene_with_an_exterior():
-    """A mean is one of what lies inside; half a block that is seen is enough; the last row and column count twice."""
-    values = np.arange(15, dtype=np.float32).reshape(1, 3, 5)
-    inside = np.ones((3, 5), bool)
-    inside[0, 0] = False
-    seen = np.ones((1, 3, 5), bool)
-    seen[0, 0, 0] = seen[0, 0, 2:4] = seen[0, 2, 2] = False
-    seen[0, 1, 2] = False
-    missing = inside & ~seen[0]
-    half = module._State(values, seen, inside, missing).halved()
-    np.testing.assert_allclose(half.values[0], [[(1 + 5 + 6) / 3, (2 + 3 + 7 + 8) / 4, 6.5], [10.5, 12.5, 14]])
-    assert half.seen.tolist() == [[[True, False, True], [True, True, True]]]
-    assert half.missing.tolist() == [[False, True, False], [False, False, False]] and half.inside.all()
+    """A mean is one of what lies inside; half of that seen is enough; the last row and column count twice."""
+    values = np.arange(21, dtype=np.float32).reshape(1, 3, 7)
+    inside = np.ones((3, 7), bool)
+    inside[0, 0] = inside[:, 5:] = False
+    seen = np.ones((1, 3, 7), bool)
+    seen[0, 0, 2:4] = seen[0, 2, 2] = seen[0, 1, 2] = False
+    values[:, ~inside] = 99
+    half = module._State(values, seen, inside, inside & ~seen[0]).halved()
+    means = [[(1 + 7 + 8) / 3, (2 + 3 + 9 + 10) / 4, (4 + 11) / 2, 0], [14.5, 16.5, 18, 0]]
+    np.testing.assert_allclose(half.values[0], means)
+    assert half.seen.tolist() == [[[True, False, True, False], [True, True, True, False]]]
+    assert half.missing.tolist() == [[False, True, False, False], [False] * 4]
+    assert half.inside.tolist() == [[True, True, True, False]] * 2
+
+
+def test_values_of_the_exterior_stay_out_of_gaps_that_run_into_it(monkeypatch):
+    """Two almost flat halves: what is begun at half the resolution is as flat beside the exterior as elsewhere."""
+    rng = np.random.default_rng(0)
+    values = np.where(np.arange(96) < 48, -1.0, 1.0) + 0.01 * rng.normal(size=(2, 96, 96))
+    gap = stripes(96, 96, thick=8, period=24)
+    inside = np.ones((96, 96), bool)
+    inside[:, :20] = inside[:, -20:] = False
+    seen = np.broadcast_to(inside & ~gap, values.shape)
+    observation = Observation(
+        np.where(seen, values, 0).astype(np.float32), seen, np.broadcast_to(inside & gap, seen.shape)
+    )
+    begun = plug_and_play(observation, follow=lambda fraction: fraction < 0.9 * module._COARSE_SHARE)
+    rim = inside & gap
+    rim[:, 24:-24] = False
+    assert error(begun, values, rim) < 0.05
+
+
+def test_what_is_too_fine_for_half_the_resolution_is_filled_at_the_whole():
+    """The means of 2 x 2 pixels of a chessboard are all the same."""
+    y, x = np.mgrid[:64, :64]
+    values = np.where((x + y) % 2, 1.0, -1.0).astype(np.float32)[None]
+    gap = stripes(64, 64, thick=6, period=30)
+    fill = plug_and_play(observe(values, gap), start=values)
+    assert error(fill, values, gap) < 0.5
 
 
 def test_a_constant_scene_keeps_its_constant():

@@ -6,8 +6,8 @@ elsewhere in the scene so grows into the gap, which no linear interpolation can 
 rim by one patch a pass; momentum (each pass starts further along the last step) carries it on faster: on hidden pixels
 of SLC-off scenes, 12 passes with momentum come as far as 40 without.
 
-Before, the same is done at half the resolution, where a gap is half as deep and a patch sees twice as far: what comes
-of it is where the passes at full resolution start.
+Before, some passes are made at half the resolution, where a gap is half as deep: what comes of them is where the passes
+at the whole resolution start.
 
 Levels are in proportion to the scene's whole variance, so bands, their number and their units do not matter.
 
@@ -42,6 +42,7 @@ PATCHES = {
 }
 _COARSE = Groups(patch=9, first=20, second=20, reach=10, step=7)  # at half the resolution
 _COARSEST = 18  # rows and columns at half the resolution, below which there is too little to learn from
+_LEAST_LEFT = 0.01  # of the root of the whole variance, at half the resolution; below it all there is, is finer
 _COARSE_SHARE = 0.15  # of the time
 _MATCHED = 4  # passes for which groups are found once
 _STARTS = (0, 6, 3, 9)  # where the grid of reference patches begins, in turn (of small patches at 0, 6, 3 and 0)
@@ -61,11 +62,16 @@ class _State:
     inside: Mask
     missing: Mask
 
+    @property
+    def scale(self) -> float:
+        """The root of the whole variance."""
+        return float(np.sqrt(np.square(self.values[:, self.inside], dtype=np.float64).mean(axis=1).sum()))
+
     def halved(self) -> _State:
-        """The same at half the resolution: means of 2 x 2 pixels, seen where at least half of them are."""
+        """The same at half the resolution: means of 2 x 2 pixels of the scene, seen where at least half of them are."""
         part = _means(self.inside[None].astype(np.float32))
         values = _means(np.where(self.inside, self.values, np.float32(0))) / np.maximum(part, 0.25)
-        seen: Mask = _means((self.seen & self.inside).astype(np.float32)) >= 0.5
+        seen: Mask = (_means((self.seen & self.inside).astype(np.float32)) >= 0.5 * part) & (part > 0)
         missing: Mask = (_means(self.missing[None].astype(np.float32))[0] > 0) & ~seen.all(axis=0)
         return _State(values.astype(np.float32), seen, part[0] > 0, missing)
 
@@ -119,7 +125,7 @@ def _coarse_to_fine(
 ) -> Cube:
     """What the values become, ``(channel, row, column)``; ``directions`` ``(image, channel)`` are denoised."""
     half = state.halved()
-    if min(half.inside.shape) < _COARSEST or not half.missing.any():
+    if min(half.inside.shape) < _COARSEST or not half.missing.any() or half.scale < _LEAST_LEFT * state.scale:
         return _passes(state, PASSES, directions, sizes, device, follow)
     going = True
 
@@ -130,6 +136,7 @@ def _coarse_to_fine(
 
     better = _passes(half, _COARSE_PASSES, directions, _COARSE, device, early)
     change = np.where(half.seen, np.float32(0), better - half.values)
+    change = extended(change, half.inside)  # beside the exterior, too, a change is that of the pixels inside
     start = np.where(state.seen, state.values, state.values + _doubled(change, state.inside.shape))
     if not going:
         return start
@@ -155,10 +162,9 @@ def _passes(
     known = torch.from_numpy(np.ascontiguousarray(state.seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(state.missing).to(device)
     sizes = sizes.within(inside.shape)
-    scale = float(np.sqrt(np.square(first[:, inside], dtype=np.float64).mean(axis=1).sum()))
     now = before = start
     alike = torch.zeros(0)
-    for number, level in enumerate(np.geomspace(*_LEVELS, passes) * scale):
+    for number, level in enumerate(np.geomspace(*_LEVELS, passes) * state.scale):
         ahead = now + (_MOMENTUM if number else 0.0) * (now - before)
         images = torch.tensordot(turn, ahead, dims=1) / level
         if number % _MATCHED == 0:
