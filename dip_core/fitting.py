@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from .devices import has_fast_bfloat16
 from .energy import Energy
+from .gradient import gradient, objective
 from .schedule import Schedule
 
 _CHECK_EVERY = 10
@@ -77,10 +78,11 @@ def fit(
     good = _snapshot(network, noise)
     losses: list[float] = []
     image: Tensor | None = None
+    evaluate = gradient(network, noise, values, energy, fitted, schedule.iterations, low_precision)
     for iteration in range(1, schedule.iterations + 1):
-        evaluate = partial(objective, network, noise, next(perturbation), values, energy, low_precision)
-        output, loss = evaluate()
-        losses.append(float(loss.detach()))
+        shift = next(perturbation)
+        output, loss = evaluate(shift)
+        losses.append(float(loss))
         if jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
             _restore(network, noise, good)
             optimiser = _optimiser(fitted, schedule)
@@ -89,9 +91,9 @@ def fit(
             break
         if iteration % 50 == 0:
             good = _snapshot(network, noise)
-        _step(optimiser, loss, evaluate)
+        _step(optimiser, loss, partial(evaluate, shift))
         with torch.no_grad():
-            image = output.detach()
+            image = output
             if schedule.average is not None:
                 average = image = moving_average(average, image, schedule.average, iteration)
             if check is not None and iteration % _CHECK_EVERY == 0:
@@ -128,21 +130,6 @@ def _perturbation(noise: Tensor, schedule: Schedule, generator: torch.Generator)
             yield draw(*noise.shape) if schedule.perturbation else 0.0
 
 
-def objective(
-    network: nn.Module,
-    noise: Tensor,
-    shift: Tensor | float,
-    values: Tensor,
-    energy: Energy,
-    low_precision: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """The network's image for the input ``noise + shift``, and its energy: what every step lowers."""
-    with torch.autocast(values.device.type, torch.bfloat16, enabled=low_precision):
-        output = network(noise + shift)
-    image = output.to(values.dtype)
-    return image, energy.loss(image, values)
-
-
 def moving_average(average: Tensor | None, image: Tensor, decay: float, iteration: int) -> Tensor:
     """The average of outputs with one more; changed in place.
 
@@ -166,14 +153,11 @@ def _optimiser(fitted: list[Tensor], schedule: Schedule) -> torch.optim.Optimize
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor, evaluate: Callable[[], tuple[Tensor, Tensor]]) -> None:
-    """One step from a loss that is at hand; a line search evaluates further ones."""
+    """One step from a loss whose gradient is at hand; a line search evaluates further ones."""
     at_hand = [loss]
 
     def closure() -> float:
-        optimiser.zero_grad(set_to_none=True)
-        value = at_hand.pop() if at_hand else evaluate()[1]
-        value.backward()
-        return float(value.detach())
+        return float(at_hand.pop() if at_hand else evaluate()[1])
 
     optimiser.step(closure)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from dip_core import degradation, fitting
+from dip_core import degradation
 from dip_core.energy import DownsamplingEnergy, MaskEnergy, ReconstructionEnergy
 from dip_core.fitting import fit
+from dip_core.gradient import objective
 from dip_core.networks.architecture import Architecture
 from dip_core.networks.hourglass import Hourglass
 from dip_core.networks.hourglass3d import Hourglass3d
@@ -105,7 +106,7 @@ def test_gradient_of_the_loop_agrees_with_finite_differences(name, dimensions):
     noise.requires_grad_()
 
     def loss() -> torch.Tensor:
-        return fitting.objective(network, noise, shift, values, energy)[1]
+        return objective(network, noise, shift, values, energy)[1]
 
     loss().backward()
     rng = np.random.default_rng(0)

@@ -176,13 +176,11 @@ def test_a_bad_step_after_the_snapshot_is_undone(scene):
 
     class Leaping(Spiking):
         def forward(self, noise):
-            output = super().forward(noise)
-            if self.calls == 51:
+            if self.calls == 50:
                 with torch.no_grad():
                     for values in self.inner.parameters():
                         values.fill_(float("nan"))
-                return output * float("nan")
-            return output
+            return super().forward(noise)
 
     fitted = run(scene, network=Leaping({}))
     assert np.isfinite(fitted.losses[-1]) and fitted.losses[-1] < fitted.losses[0] / 5
