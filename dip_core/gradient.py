@@ -9,8 +9,8 @@ Source: the recipe for whole networks in PyTorch's notes on CUDA semantics.
 
 from __future__ import annotations
 
-import contextlib
-import math
+import logging
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -22,10 +22,12 @@ Gradient = Callable[["Tensor | float"], "tuple[Tensor, Tensor]"]
 # Runs the work on a stream, and returns what replays it.
 Record = Callable[[Callable[[], None], "torch.cuda.Stream | None"], Callable[[], None]]
 
-_WARM_UP = 3  # iterations op by op, in which libraries choose and prepare what they will use
-_FEWEST = 50  # iterations that recording is worth while for
-# A replay that differs from op by op by more was not recorded right. Kernels may sum in any order, and in bfloat16.
+_WARM_UP = 3  # iterations op by op before the recording, in which libraries choose and prepare what they will use
+_FEWEST = 50  # iterations that recording is taken to be worth while for
+# A replay that differs more was not recorded right. Right ones differ, too: kernels sum in any order, some in bfloat16.
 _LOSS_AGREES, _GRADIENT_AGREES = 0.01, 0.1
+_recording = threading.Lock()  # one at a time in a process
+_failed: list[torch.cuda.CUDAGraph] = []  # kept, for torch's allocator may still ask them
 
 
 def objective(
@@ -100,9 +102,12 @@ class Replayed:
         return self._replay is not None
 
     def __call__(self, shift: Tensor | float) -> tuple[Tensor, Tensor]:
-        """The image and the energy, which later calls leave alone."""
+        """The image and the energy: copies, so that later replays do not change them."""
         with torch.no_grad():
-            self._shift.copy_(shift if isinstance(shift, Tensor) else torch.full_like(self._shift, shift))
+            if isinstance(shift, Tensor):
+                self._shift.copy_(shift)
+            else:
+                self._shift.fill_(shift)
         self._calls += 1
         if self._calls == _WARM_UP + 1:
             self._try()
@@ -113,7 +118,7 @@ class Replayed:
         return image.clone(), loss.clone()
 
     def _beside(self) -> tuple[Tensor, Tensor]:
-        """Op by op, on the stream that is recorded later."""
+        """Op by op, on the stream that is recorded later: what libraries prepare belongs to a stream."""
         if self._stream is None:
             return self._by_op(self._shift)
         main = torch.cuda.current_stream(self._stream.device)
@@ -125,32 +130,55 @@ class Replayed:
 
     def _try(self) -> None:
         """Record, and keep it where a replay agrees with what goes op by op."""
-        wanted, length = self._beside()[1], self._length()
+        wanted = self._beside()[1]
+        gradients = [None if tensor.grad is None else tensor.grad.clone() for tensor in self._fitted]
 
         def work() -> None:
             self._found = self._by_op(self._shift)
 
-        with contextlib.suppress(RuntimeError):  # out of memory, or a kernel that cannot be recorded
+        try:
             replay = self._record(work, self._stream)
             replay()
-            assert self._found is not None  # nosec B101: the work was run
-            if _agree(self._found[1], wanted, _LOSS_AGREES) and _agree(self._length(), length, _GRADIENT_AGREES):
+            if self._agrees(wanted, gradients):
                 self._replay = replay
+                return
+            reason = "a replay does not agree with the network"
+        except RuntimeError as error:  # out of memory, or a kernel that cannot be recorded
+            reason = str(error)
+        logging.getLogger(__name__).warning("No CUDA graph is used: %s", reason)
+        self._found = None
+        for tensor in self._fitted:
+            tensor.grad = None
 
-    def _length(self) -> Tensor:
-        """The length of the gradient."""
-        squares = [tensor.grad.square().sum() for tensor in self._fitted if tensor.grad is not None]
-        return torch.stack(squares).sum().sqrt() if squares else torch.zeros(())
+    def _agrees(self, wanted: Tensor, gradients: Sequence[Tensor | None]) -> bool:
+        """Whether the last replay's loss is as wanted, and its gradients, taken together, are."""
+        assert self._found is not None  # nosec B101: the work was run
+        off = length = 0.0
+        for tensor, own in zip(self._fitted, gradients):
+            if (tensor.grad is None) != (own is None):
+                return False
+            if own is not None and tensor.grad is not None:
+                off += float((tensor.grad - own).square().sum())
+                length += float(own.square().sum())
+        loss = float(wanted)
+        # Not a number is not less than anything.
+        return abs(float(self._found[1]) - loss) <= _LOSS_AGREES * abs(loss) and off <= _GRADIENT_AGREES**2 * length
 
 
 def record(work: Callable[[], None], stream: torch.cuda.Stream | None) -> Callable[[], None]:
-    """Record what ``work`` asks of the GPU; nothing is computed until it is replayed."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        work()
+    """Record what ``work`` asks of the GPU; nothing is computed until it is replayed.
+
+    Raises RuntimeError where that fails, and ever after in this process: what a recording leaves behind that was cut
+    short is not safe to record beside.
+    """
+    with _recording, torch.cuda.stream(stream):  # which puts device and stream back, whatever happens
+        if _failed:
+            raise RuntimeError("an earlier recording failed")
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                work()
+        except BaseException:
+            _failed.append(graph)
+            raise
     return graph.replay
-
-
-def _agree(one: Tensor, other: Tensor, share: float) -> bool:
-    found, wanted = float(one), float(other)
-    return math.isfinite(found) and abs(found - wanted) <= share * abs(wanted)
