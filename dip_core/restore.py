@@ -94,7 +94,8 @@ def run_experts(
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, in order; ``kriged``: that of kriging, where it is at hand.
 
-    ``follow`` hears of experts that can stop, until they are done.
+    ``follow`` hears of the experts that can stop, until they are done.
+
     With two cores at hand, one does what is to be done ``beside`` when it has no expert left to run; and on a CPU,
     kriging and plug and play, which starts from it, run beside the other experts.
     """
