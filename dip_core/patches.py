@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from . import metadata
 from .context import Context
 from .degradation import bicubic_enlargement, gaussian
 from .denoise_survey import look
 from .errors import BandsDiffer, TooSmall
+from .grids import extended
 from .model_file import same_bands
 from .observation import Cube, Mask
 from .scene import Scene
@@ -207,7 +207,5 @@ def fill_nearest(values: NDArray, observed: Mask) -> NDArray:
     """``(band, row, column)`` with missing pixels taken from the nearest observed one; 0 in bands without any."""
     out = np.where(observed, values, 0)
     for band, seen in enumerate(observed):
-        if seen.any() and not seen.all():
-            nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
-            out[band] = out[band][tuple(nearest)]
+        out[band] = extended(out[band : band + 1], seen)[0]
     return out

@@ -102,7 +102,7 @@ def test_wide_gaps_are_begun_at_half_the_resolution(monkeypatch):
 
 
 def test_half_the_resolution_of_an_odd_scene_with_an_exterior():
-    """A mean is one of what lies inside; half of that seen is enough; the last row and column count twice."""
+    """A mean is one of what lies inside; half of that seen is enough; an odd last row or column counts alone."""
     values = np.arange(21, dtype=np.float32).reshape(1, 3, 7)
     inside = np.ones((3, 7), bool)
     inside[0, 0] = inside[:, 5:] = False

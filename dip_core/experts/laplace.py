@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import SuperLU, splu
 
+from ..grids import block_sums, enlarged
 from ..observation import Cube, Mask, Observation
 
 # Deeper in a gap than this the surface is so smooth that a grid of a quarter of the resolution holds it.
@@ -91,29 +92,13 @@ def _deep(observed: Mask, target: Mask) -> Mask | None:
 
 def _coarse_harmonic(values: NDArray, observed: Mask, target: Mask) -> NDArray[np.float64]:
     """The harmonic surface on a grid of a quarter of the resolution, enlarged again."""
-    factor = _COARSE_FACTOR
-    rows, columns = observed.shape
-    pad = ((0, -rows % factor), (0, -columns % factor))
-
-    def blocks(array: NDArray) -> NDArray[np.float64]:
-        padded = np.pad(array.astype(np.float64), ((0, 0), *pad))
-        bands, height, width = padded.shape
-        return padded.reshape(bands, height // factor, factor, width // factor, factor).sum(axis=(2, 4))
-
-    counts = blocks(observed[None])[0]
+    counts = block_sums(observed[None], _COARSE_FACTOR)[0]
     coarse_observed = counts > 0
-    coarse_target = (blocks(target[None])[0] > 0) & ~coarse_observed
-    sums = blocks(np.where(observed, values, 0.0))
+    coarse_target = (block_sums(target[None], _COARSE_FACTOR)[0] > 0) & ~coarse_observed
+    sums = block_sums(np.where(observed, values, 0.0), _COARSE_FACTOR)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=coarse_observed)
     surface = fill_harmonic(means, coarse_observed, coarse_target)
-    inside = coarse_observed | coarse_target
-    if not inside.all():  # enlarging must not mix in the zeros outside
-        nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-        surface = surface[:, nearest[0], nearest[1]]
-    at_rows = (np.arange(rows) + 0.5) / factor - 0.5
-    at_columns = (np.arange(columns) + 0.5) / factor - 0.5
-    grid = np.meshgrid(at_rows, at_columns, indexing="ij")
-    return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in surface])
+    return enlarged(surface, coarse_observed | coarse_target, _COARSE_FACTOR, observed.shape)
 
 
 def _laplacian(rows_at: Mask, domain: Mask) -> tuple[sparse.csr_matrix, NDArray[np.int64]]:

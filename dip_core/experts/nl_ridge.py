@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
+from ..grids import extended
 from ..observation import Cube, Mask
 
 _MATCH_CHANNELS = 8
@@ -98,7 +98,7 @@ def nl_ridge(
     sizes = (groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)).within(seen.shape)
     patch = sizes.patch
     device = with_double(device)
-    noisy = torch.from_numpy(extended(images, seen)).to(device)
+    noisy = torch.from_numpy(np.ascontiguousarray(extended(images, seen), np.float32)).to(device)
     mask = torch.from_numpy(seen).to(device)
     # Where there is less signal than noise, likeness in that channel says less about likeness of what lies below.
     chosen = np.argsort(-power, kind="stable")[:_MATCH_CHANNELS]
@@ -361,11 +361,3 @@ def smooth(images: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(images[:, None], (2, 2, 2, 2), mode="replicate")
     across = torch.nn.functional.conv2d(padded, kernel.reshape(1, 1, 1, 5))
     return torch.nn.functional.conv2d(across, kernel.reshape(1, 1, 5, 1))[:, 0]
-
-
-def extended(images: Cube, seen: Mask) -> NDArray[np.float32]:
-    """Images with each unobserved pixel given the value of the nearest observed one."""
-    if seen.all():
-        return np.ascontiguousarray(images, np.float32)
-    nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
-    return np.ascontiguousarray(images[:, nearest[0], nearest[1]], np.float32)

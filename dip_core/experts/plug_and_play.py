@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..grids import block_sums, enlarged, extended
 from ..observation import Cube, Mask, Observation
 from .kriging import kriging
-from .nl_ridge import Groups, extended, find_groups, ridge_pass, smooth, with_double
+from .nl_ridge import Groups, find_groups, ridge_pass, smooth, with_double
 
 PASSES = 16
 _COARSE_PASSES = 8
@@ -69,10 +70,10 @@ class _State:
 
     def halved(self) -> _State:
         """The same at half the resolution: means of 2 x 2 pixels of the scene, seen where at least half of them are."""
-        part = _means(self.inside[None].astype(np.float32))
-        values = _means(np.where(self.inside, self.values, np.float32(0))) / np.maximum(part, 0.25)
-        seen: Mask = (_means((self.seen & self.inside).astype(np.float32)) >= 0.5 * part) & (part > 0)
-        missing: Mask = (_means(self.missing[None].astype(np.float32))[0] > 0) & ~seen.all(axis=0)
+        part = block_sums(self.inside[None], 2)
+        values = block_sums(np.where(self.inside, self.values, np.float32(0)), 2) / np.maximum(part, 1.0)
+        seen: Mask = (block_sums(self.seen & self.inside, 2) >= 0.5 * part) & (part > 0)
+        missing: Mask = (block_sums(self.missing[None], 2)[0] > 0) & ~seen.all(axis=0)
         return _State(values.astype(np.float32), seen, part[0] > 0, missing)
 
 
@@ -136,8 +137,8 @@ def _coarse_to_fine(
 
     better = _passes(half, _COARSE_PASSES, directions, _COARSE, device, early)
     change = np.where(half.seen, np.float32(0), better - half.values)
-    change = extended(change, half.inside)  # beside the exterior, too, a change is that of the pixels inside
-    start = np.where(state.seen, state.values, state.values + _doubled(change, state.inside.shape))
+    wider = enlarged(change, half.inside, 2, state.inside.shape).astype(np.float32)
+    start = np.where(state.seen, state.values, state.values + wider)
     if not going:
         return start
 
@@ -158,7 +159,7 @@ def _passes(
     """What so many passes make of the values, ``(channel, row, column)``."""
     first, inside = state.values, state.inside
     turn = torch.from_numpy(directions.astype(np.float32)).to(device)
-    start = torch.from_numpy(extended(first, inside)).to(device)
+    start = torch.from_numpy(np.ascontiguousarray(extended(first, inside), np.float32)).to(device)
     known = torch.from_numpy(np.ascontiguousarray(state.seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(state.missing).to(device)
     sizes = sizes.within(inside.shape)
@@ -176,20 +177,6 @@ def _passes(
         if not follow((number + 1) / passes):
             break
     return now.cpu().numpy()
-
-
-def _means(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means of 2 x 2 pixels; an odd last row or column counts twice."""
-    count, rows, columns = images.shape
-    even = np.pad(images, ((0, 0), (0, rows % 2), (0, columns % 2)), mode="edge")
-    means: NDArray[np.float32] = even.reshape(count, (rows + 1) // 2, 2, (columns + 1) // 2, 2).mean(axis=(2, 4))
-    return means
-
-
-def _doubled(images: Cube, shape: tuple[int, ...]) -> Cube:
-    """Images at twice the resolution, bilinear, cut to ``shape`` ``(row, column)``."""
-    doubled = torch.nn.functional.interpolate(torch.from_numpy(images)[None], scale_factor=2, mode="bilinear")[0]
-    return doubled[:, : shape[0], : shape[1]].numpy()
 
 
 def _directions(fill: Cube, inside: Mask) -> NDArray[np.float64]:
