@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from benchmarks import common, peers, summary
-from dip_core import devices
-from dip_core.experts import FILLERS
+from dip_core.inpainting.experts.registry import FILLERS
+from dip_core.runtime import devices
 
 PRESET = "paper_2d"
 # By part: the table it writes, the module that makes it with its first words, and the rows of a quick run (None: all).

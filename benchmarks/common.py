@@ -27,9 +27,11 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 
-from dip_core import devices, job
-from dip_core.observation import Cube, Mask, Standard
-from dip_core.restore import as_pixels
+from dip_core import job
+from dip_core.arrays import Cube, Mask
+from dip_core.imaging.observation import Standard
+from dip_core.raster.writer import as_pixels
+from dip_core.runtime import devices
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -19,13 +19,15 @@ from rasterio.windows import Window
 
 from benchmarks import common, gap_scenes
 from benchmarks.gap_scenes import SEED, Case
-from dip_core import devices, holdout, slc
-from dip_core.experts import FILLERS
-from dip_core.gaps import find_gaps
+from dip_core.imaging.observation import Observation
+from dip_core.inpainting import holdout
+from dip_core.inpainting.experts.registry import FILLERS
+from dip_core.inpainting.gap_mask import find_gaps
+from dip_core.inpainting.tile import Options
 from dip_core.job import Compute, GapFillJob, Outputs
-from dip_core.observation import Observation
-from dip_core.restore import Options
-from dip_core.scene import Scene
+from dip_core.raster.scene import Scene
+from dip_core.runtime import devices
+from dip_core.tasks import slc_off_geometry
 
 SWATHS = {"edge": (0.0, 0.1), "quarter": (0.2, 0.3), "between": (0.1, 0.2)}
 SIDE = 200  # of a piece of a real scene; the lean deep prior does not stand for election there on a CPU
@@ -59,7 +61,7 @@ def pieces(folder: Path) -> Iterator[Case]:
         down, right = number // 2 * tall, number % 2 * wide
         truth = whole[:, down : down + tall, right : right + wide]
         for place, swath in SWATHS.items():
-            observed = slc.observed(truth.shape[1:], len(truth), *swath, seed=SEED + number)
+            observed = slc_off_geometry.observed(truth.shape[1:], len(truth), *swath, seed=SEED + number)
             damaged = np.where(observed, truth, 0).astype(truth.dtype)
             scene = common.write_raster(folder / "scene.tif", damaged, None)
             mask = common.write_raster(folder / "mask.tif", observed.astype(np.uint8), None)

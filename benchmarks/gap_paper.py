@@ -20,12 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
-from dip_core import baseline, devices, quality, slc
-from dip_core.experts import FILLERS, expert
+from dip_core import metrics
+from dip_core.arrays import Mask
+from dip_core.dip.presets import PRESETS, preset
+from dip_core.imaging.observation import Observation, Standard
+from dip_core.inpainting import gdal_baseline
+from dip_core.inpainting.experts.registry import FILLERS, expert
 from dip_core.job import Compute, GapFillJob, Outputs
-from dip_core.observation import Mask, Observation, Standard
-from dip_core.presets import PRESETS, preset
-from dip_core.restore import tile_seed
+from dip_core.runtime import devices
+from dip_core.runtime.tiling import tile_seed
+from dip_core.tasks import slc_off_geometry
 
 SCENE = "landsat/l7_slc_on_olinda.tif"
 BANDS = (1, 2, 3, 4)
@@ -154,7 +158,7 @@ def _crop(pixels: NDArray, size: int) -> NDArray:
 
 
 def _task(truth: NDArray, percentage: int) -> Task:
-    pattern = slc.for_percentage(truth.shape[1:], 1, percentage, SEED, band_shift=0.0)
+    pattern = slc_off_geometry.for_percentage(truth.shape[1:], 1, percentage, SEED, band_shift=0.0)
     observed = np.repeat(pattern.observed(), len(truth), axis=0)
     return Task(truth, observed, common.standard_of(truth, observed))
 
@@ -172,7 +176,7 @@ def _fill(task: Task, method: str, iterations: int | None, device: str, threads:
 
     start = time.monotonic()
     if method == BASELINE:
-        estimate = baseline.fill_nodata(observation)
+        estimate = gdal_baseline.fill_nodata(observation)
     else:
         seed = tile_seed(SEED, 0, 0)
         run = expert(method, seed=seed, device=devices.resolve(device), iterations=iterations, follow=follow)
@@ -211,8 +215,8 @@ def _scores(pixels: NDArray, task: Task) -> dict[str, object]:
     low = truth.min(axis=(1, 2), keepdims=True)
     span = np.maximum(truth.max(axis=(1, 2), keepdims=True) - low, 1e-12)
     scaled, reference = (pixels - low) / span, (truth - low) / span
-    hidden = quality.compare(scaled, reference, ~task.observed, peak=1.0).bands
-    everywhere = quality.compare(np.where(task.observed, reference, scaled), reference, peak=1.0).bands
+    hidden = metrics.compare(scaled, reference, ~task.observed, peak=1.0).bands
+    everywhere = metrics.compare(np.where(task.observed, reference, scaled), reference, peak=1.0).bands
     return {
         "pearson_r2": float(np.mean([band.pearson_r2 for band in hidden])),
         "r2": float(np.mean([band.r2 for band in hidden])),

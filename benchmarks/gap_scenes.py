@@ -24,18 +24,22 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from benchmarks import common, grass, peers
-from dip_core import baseline, devices, holdout, quality, slc
-from dip_core.experts import FILLERS, GUIDED, PLUG_AND_PLAY
-from dip_core.experts.bands import borrow
-from dip_core.filling import CLASSICAL_TILE
-from dip_core.gaps import find_gaps
-from dip_core.guide import Guide
+from dip_core import metrics
+from dip_core.arrays import Mask
+from dip_core.imaging.observation import Observation
+from dip_core.inpainting import gdal_baseline, holdout
+from dip_core.inpainting.cross_band import borrow
+from dip_core.inpainting.experts.registry import FILLERS, GUIDED, PLUG_AND_PLAY
+from dip_core.inpainting.gap_mask import find_gaps
+from dip_core.inpainting.plan import CLASSICAL_TILE
+from dip_core.inpainting.tile import Options, run_experts, side_by_side
 from dip_core.job import Compute, GapFillJob, Outputs
-from dip_core.observation import Mask, Observation
-from dip_core.parallel import in_order
-from dip_core.restore import Options, run_experts, side_by_side, tile_seed
-from dip_core.scene import Scene
-from dip_core.tiles import Mosaic, Tile, split
+from dip_core.raster.guide import Guide
+from dip_core.raster.scene import Scene
+from dip_core.runtime import devices
+from dip_core.runtime.concurrency import in_order
+from dip_core.runtime.tiling import Mosaic, Tile, split, tile_seed
+from dip_core.tasks import slc_off_geometry
 
 SEED = 0
 REFERENCE_SEED = 2010  # not the product's: the reference pixels must not be the ones that it hides itself
@@ -95,9 +99,9 @@ def simulated(swath: tuple[float, float] | None, percentage: float | None) -> Ca
         truth = common.read_raster(source)
         shape, bands = truth.shape[1:], len(truth)
         if swath is not None:
-            observed = slc.observed(shape, bands, *swath, seed=SEED)
+            observed = slc_off_geometry.observed(shape, bands, *swath, seed=SEED)
         else:
-            observed = slc.for_percentage(shape, bands, percentage or 0.0, SEED).observed()
+            observed = slc_off_geometry.for_percentage(shape, bands, percentage or 0.0, SEED).observed()
         damaged = np.where(observed, truth, 0).astype(truth.dtype)
         scene = common.write_raster(folder / "scene.tif", damaged, source)
         mask = common.write_raster(folder / "mask.tif", observed.astype(np.uint8), source)
@@ -229,11 +233,11 @@ def scores(fill: NDArray, truth: NDArray, observed: Mask, scored: Mask) -> dict[
     Peaks are the ranges of the truth, band by band; the spectral angle is that of pixels with any band scored.
     """
     known: Mask = observed | scored
-    peaks = [quality.peak_of(*quality.value_range(band[where])) for band, where in zip(truth, known)]
-    hidden = quality.Comparison(peaks)
+    peaks = [metrics.peak_of(*metrics.value_range(band[where])) for band, where in zip(truth, known)]
+    hidden = metrics.Comparison(peaks)
     hidden.add(fill, truth, scored)
     found = hidden.scores()
-    similarity = quality.compare(fill, truth).mssim if known.all() else None
+    similarity = metrics.compare(fill, truth).mssim if known.all() else None
     return {"mpsnr": found.mpsnr, "ssim": similarity, "sam": found.sam}
 
 
@@ -281,7 +285,7 @@ def alone(
         return peers.inpaint_biharmonic(given, ~seen.target)
 
     fills: dict[str, Callable[[], NDArray]] = {
-        PEERS[0]: lambda: baseline.fill_nodata(seen),
+        PEERS[0]: lambda: gdal_baseline.fill_nodata(seen),
         PEERS[1]: from_scikit_image,
         PEERS[2]: lambda: grass.fill(seen.values, seen.observed, folder, like),
     }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
-from dip_core.observation import Mask
+from dip_core.arrays import Mask
 
 NAME = "r.fillnulls (GRASS)"
 TIME_LIMIT = 100.0  # seconds for all bands of a scene

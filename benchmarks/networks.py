@@ -20,12 +20,12 @@ import torch
 
 from benchmarks import common
 from benchmarks.papers import protocols
-from dip_core import devices
-from dip_core.experts import eigen_prior
-from dip_core.experts.deep_prior import deep_prior, denoised
-from dip_core.observation import Observation
-from dip_core.parallel import in_order
-from dip_core.presets import preset
+from dip_core.denoising import deep_prior as eigen_prior
+from dip_core.dip.presets import preset
+from dip_core.imaging.observation import Observation
+from dip_core.inpainting.experts.deep_prior import deep_prior, denoised
+from dip_core.runtime import devices
+from dip_core.runtime.concurrency import in_order
 
 EIGEN_IMAGES = 6
 SIDE = 145  # pixels: of the scene as it was recorded

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dip_core.experts import expert
-from dip_core.observation import Mask, Observation
-from dip_core.subspace import Subspace, find_subspace
+from dip_core.arrays import Mask
+from dip_core.imaging.observation import Observation
+from dip_core.imaging.subspace import Subspace, find_subspace
+from dip_core.inpainting.experts.registry import expert
 
 FILL_NODATA = "fill-nodata"
 SPATIAL_RANK = 4  # rows and columns divided by this are the spatial ranks of the Tucker decomposition

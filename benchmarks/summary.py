@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import common, peers
 from benchmarks.papers import printed
-from dip_core.experts import FILLERS, GUIDED, LEAN
+from dip_core.inpainting.experts.registry import FILLERS, GUIDED, LEAN
 
 BEGIN, END = "<!-- benchmark summary: begin (written by make bench) -->", "<!-- benchmark summary: end -->"
 PRODUCT = ("fast", "best")

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
-from dip_core import quality
+from dip_core import metrics
+from dip_core.imaging.psf import Optics, bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob
-from dip_core.optics import Optics, bicubic
-from dip_core.self_taught import EXPERTS, enlarge, learn
+from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
 
 ROWS = ("bicubic", *EXPERTS, "fast", "best", "deep_prior")
 COLUMNS = ("method", "MPSNR", "SSIM", "SAM", "seconds", "shares")
@@ -98,7 +98,7 @@ def measure(name: str, fine: Cube, factor: int, threads: int) -> dict:
             start, shares = time.monotonic() - run.seconds, run.record["data"]["shares"]
             image = common.read_raster(outputs.output or "").astype(np.float64)
     seconds = time.monotonic() - start
-    scores = quality.compare(image, fine, peak=1.0)
+    scores = metrics.compare(image, fine, peak=1.0)
     return {"mpsnr": scores.mpsnr, "ssim": scores.mssim, "sam": scores.sam, "seconds": seconds, "shares": shares}
 
 

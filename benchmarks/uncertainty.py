@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.superresolve import SCENES
+from dip_core.imaging.psf import Optics
 from dip_core.job import Compute, DenoiseJob, Job, Outputs, SuperResolveJob
-from dip_core.optics import Optics
 
 LEVELS = (100.0, 25.0)  # of the noise, in 255ths of a band's range
 SEEDS = (0, 1, 2)

@@ -21,22 +21,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from . import __version__, errors, events, job, partial
-from .context import Context
+from . import __version__, errors, events, job
+from .raster import atomic
+from .runtime.context import Context
 
 CANCELLED = 130
 _LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib", "safetensors")
-# The module whose `run` does each task.
-_MODULES = {
-    "gap_fill": "gapfill",
-    "inpaint_stripes": "inpaint_stripes",
-    "detect_stripes": "detect_stripes",
-    "denoise": "denoise",
-    "superresolve": "superresolve",
-    "train_superresolver": "train",
-    "simulate_gaps": "simulate",
-    "assess": "assess",
-}
 _out_of_memory_words = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
@@ -78,10 +68,10 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
             raise errors.InvalidJob(reason=f"The job file '{path}' is not JSON text.") from error
         wanted = job.from_json(text)
         for output in wanted.outputs.wanted().values() if hasattr(wanted, "outputs") else ():
-            partial.check(output)  # now, not after hours of work
+            atomic.check(output)  # now, not after hours of work
         budget = wanted.compute.time_budget if hasattr(wanted, "compute") else None
         result = _task(wanted.task)(wanted, Context(tell, budget))
-        partial.commit()
+        atomic.commit()
         tell(result)
         return 0
     except errors.Cancelled as error:
@@ -105,7 +95,7 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
         tell(events.Error(str(full), full.kind))
         return 1
     finally:
-        partial.discard()
+        atomic.discard()
 
 
 def probe() -> int:
@@ -119,7 +109,7 @@ def probe() -> int:
     if missing:
         print(json.dumps({"missing": missing}))  # noqa: T201
         return 1
-    from .devices import available
+    from .runtime.devices import available
 
     found = {"python": sys.version.split()[0], "core": __version__, "versions": versions, "devices": available()}
     print(json.dumps(found))  # noqa: T201
@@ -130,7 +120,7 @@ def _task(name: str) -> Callable[[Any, Context], events.Result]:
     # What libraries make as they load stays: to look for garbage in it takes a tenth of the time that loading takes.
     gc.disable()
     try:
-        run: Callable[[Any, Context], events.Result] = importlib.import_module(f".{_MODULES[name]}", __package__).run
+        run: Callable[[Any, Context], events.Result] = importlib.import_module(f".tasks.{name}", __package__).run
     finally:
         gc.freeze()
         gc.enable()
@@ -167,8 +157,8 @@ def _stop() -> None:
 
     A run that is just giving its files their names is let through: it ends by itself, and whole.
     """
-    if partial.committing.acquire(blocking=False):
-        partial.discard()
+    if atomic.committing.acquire(blocking=False):
+        atomic.discard()
         os._exit(CANCELLED)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import rasterio
 
-from dip_core import gapfill, partial
-from dip_core.context import Context
 from dip_core.events import Event, Message
 from dip_core.job import Compute, GapFillJob, Outputs
-from dip_core.scene import Scene
-from dip_core.writer import RasterWriter
+from dip_core.raster import atomic
+from dip_core.raster.scene import Scene
+from dip_core.raster.writer import RasterWriter
+from dip_core.runtime.context import Context
+from dip_core.tasks import gap_fill
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("DEEP_PRIOR_DATA") or ROOT.parent / "shared" / "data")
@@ -69,11 +70,11 @@ def fill(tmp_path: Path, inputs, method: str = "fast", **options):
     job = GapFillJob(tuple(str(path) for path in inputs), outputs, method=method, compute=Compute(**compute), **options)
     told: list[Event] = []
     try:
-        result = gapfill.run(job, Context(told.append, job.compute.time_budget))
+        result = gap_fill.run(job, Context(told.append, job.compute.time_budget))
     except BaseException:
-        partial.discard()
+        atomic.discard()
         raise
-    partial.commit()
+    atomic.commit()
     return result, {name: str(tmp_path / file) for name, file in names.items()}, told
 
 
@@ -84,7 +85,7 @@ def copy(inputs, out, changed=None, **options) -> str:
         for window in scene.blocks():
             cut = None if changed is None else changed[(slice(None), *window.toslices())]
             writer.write(scene.read(window), window, cut)
-    partial.commit()
+    atomic.commit()
     return str(out)
 
 

@@ -8,11 +8,12 @@ import rasterio
 from core_scenes import TRANSFORM, fill, landscape, stripes, write
 from rasterio.enums import ColorInterp
 
-from dip_core import errors, partial
+from dip_core import errors
 from dip_core.__main__ import run_file
-from dip_core.context import Context
-from dip_core.executors import LocalExecutor
 from dip_core.job import GapFillJob, Outputs, to_json
+from dip_core.raster import atomic
+from dip_core.runtime.context import Context
+from dip_core.runtime.executors import LocalExecutor
 
 
 def read(path):
@@ -105,18 +106,18 @@ def test_outputs_appear_all_or_none(tmp_path, monkeypatch):
     """The second file cannot get its name: the first one must not stay."""
     first, second = str(tmp_path / "a.tif"), str(tmp_path / "b.tif")
     for target in (first, second):
-        partial.partial_path(target)
-    replace = partial.os.replace
+        atomic.partial_path(target)
+    replace = atomic.os.replace
 
     def refuse(source, target):
         if target == second:
             raise OSError(13, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(partial.os, "replace", refuse)
+    monkeypatch.setattr(atomic.os, "replace", refuse)
     with pytest.raises(errors.UnwritableOutput):
-        partial.commit()
-    partial.discard()
+        atomic.commit()
+    atomic.discard()
     assert not list(tmp_path.iterdir())
 
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import common
-from dip_core import devices
+from dip_core.runtime import devices
 
 from . import cascade, tracing, untrained
 from .methods import Options

@@ -18,12 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import common
-from dip_core import patches
-from dip_core.devices import resolve
-from dip_core.networks.cascade import Cascade
-from dip_core.patches import Material, Pairs
-from dip_core.scene import Scene
-from dip_core.training import Figures, Settings, Trainer, bicubic_figures, evaluate
+from dip_core.raster.scene import Scene
+from dip_core.runtime.devices import resolve
+from dip_core.superresolution import training_patches
+from dip_core.superresolution.cascade import Cascade
+from dip_core.superresolution.trainer import Figures, Settings, Trainer, bicubic_figures, evaluate
+from dip_core.superresolution.training_patches import Material, Pairs
 
 from . import printed, protocols, tables
 from .methods import Options
@@ -58,7 +58,7 @@ def run(
     minutes: float = 30.0,
     every: float = 120.0,
     settings: Settings | None = None,
-    most: int = patches.MOST,
+    most: int = training_patches.MOST,
 ) -> None:
     """Train for so many minutes for each factor and alpha; the test part is scored every so many seconds.
 
@@ -93,12 +93,12 @@ def material_of(fine: NDArray, factor: int, seed: int, most: int) -> Material:
     with tempfile.TemporaryDirectory() as folder:
         path = common.write_raster(Path(folder, "training.tif"), fine, None)
         with Scene([path]) as scene:
-            return patches.cut([scene], factor, np.random.default_rng([seed, 0]), most)
+            return training_patches.cut([scene], factor, np.random.default_rng([seed, 0]), most)
 
 
 def test_pairs(fine: NDArray, factor: int, scale: float) -> Pairs:
     """The whole test image as one pair."""
-    soft = patches.enlarged(fine, factor)
+    soft = training_patches.enlarged(fine, factor)
     return Pairs(*(np.ascontiguousarray(image[None] / scale, np.float32) for image in (fine, soft)))
 
 

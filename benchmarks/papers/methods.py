@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common, peers
-from dip_core.devices import resolve
-from dip_core.enlarging import Optics, back_project, bicubic
-from dip_core.experts import expert
+from dip_core.dip.presets import Preset, preset
+from dip_core.imaging.observation import Observation
+from dip_core.inpainting.experts.registry import expert
 from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
-from dip_core.observation import Observation
-from dip_core.presets import Preset, preset
+from dip_core.runtime.devices import resolve
+from dip_core.superresolution.experts import Optics, back_project, bicubic
 
 from . import tables, tracing
 from .protocols import SIGMA, Problem

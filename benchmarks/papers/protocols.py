@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks import common
-from dip_core.degradation import bicubic
-from dip_core.observation import Mask
+from dip_core.arrays import Mask
+from dip_core.imaging.degradation import bicubic
 
 RENO = "hsi/reno_100b.tif"
 SIGMA = 100.0 / 255.0

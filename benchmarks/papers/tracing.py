@@ -1,6 +1,6 @@
 """The *trace* of an untrained network: the product's own fit, watched.
 
-`Tracer` is an energy that passes everything on to the real one; the loop of `dip_core.fitting` hands it the image
+`Tracer` is an energy that passes everything on to the real one; the loop of `dip_core.dip.fitting` hands it the image
 of every iteration, and at some of them it looks. The schedule is the preset's, only shorter where asked for.
 """
 
@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dip_core import degradation, prior
-from dip_core.energy import DownsamplingEnergy, Energy, MaskEnergy, ReconstructionEnergy
-from dip_core.fitting import fit, jumped, moving_average
-from dip_core.networks.architecture import Architecture
-from dip_core.presets import Preset
+from dip_core.dip import build
+from dip_core.dip.architecture import Architecture
+from dip_core.dip.data_fidelity import DownsamplingEnergy, Energy, MaskEnergy, ReconstructionEnergy
+from dip_core.dip.fitting import fit, jumped, moving_average
+from dip_core.dip.presets import Preset
+from dip_core.imaging import degradation
 
 from .protocols import Problem
 
@@ -110,11 +111,11 @@ def trace(
     perturbing = torch.Generator(device).manual_seed(seed)
 
     def tensor(array: NDArray) -> Tensor:
-        return prior.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
+        return build.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
 
     shape = (problem.clean.shape[0], problem.clean.shape[1], problem.clean.shape[2])
-    drawn = prior.network_input(chosen, shape, network_input, generator)
-    network, noise = prior.placed(lambda: prior.network(chosen, shape[0], drawn.shape[1]), drawn, seed, device)
+    drawn = build.network_input(chosen, shape, network_input, generator)
+    network, noise = build.placed(lambda: build.network(chosen, shape[0], drawn.shape[1]), drawn, seed, device)
     given = tensor(problem.given)
     tracer = Tracer(energy_of(problem, given, tensor), at, look)
     fit(network, noise, given, tracer, chosen.schedule, generator=perturbing)

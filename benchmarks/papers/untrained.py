@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks import peers
-from dip_core.experts import FILLERS
-from dip_core.presets import preset
+from dip_core.dip.presets import preset
+from dip_core.inpainting.experts.registry import FILLERS
 
 from . import methods, printed, protocols
 from .methods import Options

@@ -1,0 +1,173 @@
+"""The papers' settings by task and method, and our own lean ones.
+
+The task ``inpaint`` fills gaps and stripes alike.
+
+GAP (``paper_composite``, ``paper_per_band``): the paper's appendix A.1: input of 4 channels of uniform noise in
+0 to 1/10 or a mesh grid, 128 channels and skips of 128 at five levels, 3 x 3 convolutions (1 x 1 in the skips),
+nearest upsampling, input perturbation 1/10, Adam with learning rate 0.01, 1500 iterations, the last output.
+
+DHP (``paper_2d``, ``paper_3d``): from the paper (section 3.1) are the input, uniform noise in 0 to 1/10 of the
+image's own shape, the leaky ReLU, downsampling by stride, upsampling nearest or (tri)linear, and Adam. "For the
+exact description" the paper refers to its code, whose notebooks give the rest: the channels, learning rate 0.01,
+3 x 3 (x 3) convolutions (1 x 1 in the skips), padding by reflection (in 3-D: repetition), and what stands at each
+preset below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .architecture import Architecture
+
+OPTIMISERS = ("adam", "lbfgs")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how to fit.
+
+    ``perturbation``: standard deviation of the noise added to the input (the papers' sigma_p). ``redraw``: draw it anew
+    for every iteration, as published; otherwise it is cut from numbers that were drawn once, each time at another
+    place, which on a CPU saves up to a tenth of a lean network's time.
+    ``average``: decay of the moving average of outputs, None for the last output as it is.
+    ``patience``: iterations without a better check score before the loop stops, None for never.
+    ``reduced_precision``: bfloat16 convolutions where the device is fast at them.
+    ``optimiser``: adam, or lbfgs (with a line search; give it a learning rate of 1).
+    ``optimise_input``: fit the input together with the weights.
+    """
+
+    iterations: int
+    learning_rate: float = 0.01
+    perturbation: float = 0.1
+    redraw: bool = True
+    average: float | None = None
+    patience: int | None = None
+    reduced_precision: bool = False
+    optimiser: str = "adam"
+    optimise_input: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"The optimiser '{self.optimiser}' is unknown: use one of {', '.join(OPTIMISERS)}.")
+
+
+SCALINGS = ("band", "global", "none")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network, how it is fitted, and how bands and input are arranged.
+
+    ``inputs``: channels of uniform noise in 0..0.1, None for the image's own shape. ``dimensions``: 2, or 3 for
+    convolutions along the bands too. ``per_band``: one network a band. ``scaling``: the data are scaled to 0..1
+    by band or all together (global), or stay standardised (none). ``meet_rim``: what the network leaves over at
+    the observed pixels is carried into the gaps, so that a fill meets the rim without a step.
+    """
+
+    architecture: Architecture
+    schedule: Schedule
+    inputs: int | None = None
+    dimensions: int = 2
+    per_band: bool = False
+    scaling: str = "band"
+    meet_rim: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scaling not in SCALINGS:
+            raise ValueError(f"The scaling '{self.scaling}' is unknown: use one of {', '.join(SCALINGS)}.")
+        if self.dimensions == 3 and (self.per_band or self.inputs not in (None, 1)):
+            raise ValueError("A 3-D network takes all bands as one volume.")
+
+
+_GAP = Architecture()
+_GAP_SCHEDULE = Schedule(iterations=1500)
+
+# Thin skips, bilinear, no 1 x 1 after upsampling, no sigmoid: denoising and super-resolution share it.
+_DHP_THIN = Architecture(skip=(4,) * 5, upsample="bilinear", pointwise_after_up=False, sigmoid=False)
+_DHP_VOLUME = Architecture(
+    (128,) * 5, (128,) * 5, (4,) * 5, upsample="trilinear", padding="replication", pointwise_after_up=False
+)
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "inpaint": {
+        "paper_composite": Preset(_GAP, _GAP_SCHEDULE, inputs=4),
+        "paper_per_band": Preset(_GAP, _GAP_SCHEDULE, inputs=4, per_band=True),
+        # Skips as wide as the GAP paper's, nearest, sigmoid, perturbation 0.1, 10,001 iterations, the last output.
+        # The data are scaled by the minimum and maximum of the whole cube.
+        "paper_2d": Preset(Architecture(), Schedule(iterations=10001, perturbation=0.1), scaling="global"),
+        # The notebook's network "skip_depth6": nearest, no skips, no perturbation, 10,001 iterations.
+        "paper_3d": Preset(
+            Architecture(
+                down=(16, 32, 64, 128, 128, 128),
+                up=(16, 32, 64, 128, 128, 128),
+                skip=(0,) * 6,
+                padding="replication",
+                pointwise_after_up=False,
+                sigmoid=False,
+            ),
+            Schedule(iterations=10001, perturbation=0.0),
+            dimensions=3,
+            scaling="global",
+        ),
+        # At the finest level, branches are joined by 1 x 1 convolutions, which saves a third of the time.
+        "deep_prior": Preset(
+            Architecture(
+                down=(32,) * 4,
+                up=(32,) * 4,
+                skip=(32,) * 4,
+                kernel_up=(1, 3, 3, 3),
+                upsample="bilinear",
+                join="add",
+                sigmoid=False,
+            ),
+            Schedule(600, perturbation=0.03, redraw=False, average=0.98, patience=150, reduced_precision=True),
+            inputs=16,
+            scaling="none",
+            meet_rim=True,
+        ),
+    },
+    "denoise": {
+        # 1800 iterations, average of the outputs with 0.99; the data are scaled by band. The perturbation of 0.03 and
+        # the missing sigmoid are those of a public port of the notebook.
+        "paper_2d": Preset(_DHP_THIN, Schedule(iterations=1800, perturbation=0.03, average=0.99)),
+        # Narrow levels with two thin skips at the bottom, trilinear, perturbation 0.01, 3000 iterations.
+        "paper_3d": Preset(
+            Architecture(
+                down=(8, 16, 32, 64, 128),
+                up=(8, 16, 32, 64, 128),
+                skip=(0, 0, 0, 4, 4),
+                upsample="trilinear",
+                padding="replication",
+                sigmoid=False,
+            ),
+            Schedule(iterations=3000, perturbation=0.01, average=0.99),
+            dimensions=3,
+        ),
+    },
+    "superresolve": {
+        # Taken from a public port of the authors' 2-D notebook, which was not at hand itself: Lanczos2 as the
+        # degradation, perturbation 0.01, 12,001 iterations, the last output.
+        "paper_2d": Preset(_DHP_THIN, Schedule(iterations=12001, perturbation=0.01), scaling="global"),
+        # Lanczos2 as the degradation, wide levels, trilinear, sigmoid, perturbation 0.05, 10,001 iterations.
+        "paper_3d": Preset(_DHP_VOLUME, Schedule(iterations=10001, perturbation=0.05), dimensions=3, scaling="global"),
+        # Our own: narrow, for what bicubic interpolation leaves over.
+        "deep_prior": Preset(
+            Architecture(
+                down=(32,) * 4,
+                up=(32,) * 4,
+                skip=(4,) * 4,
+                upsample="bilinear",
+                pointwise_after_up=False,
+                sigmoid=False,
+            ),
+            Schedule(iterations=300, perturbation=0.03, redraw=False, average=0.98, reduced_precision=True),
+            inputs=16,
+            scaling="none",
+        ),
+    },
+}
+
+
+def preset(task: str, method: str) -> Preset:
+    """The settings of a METHOD for a task; KeyError where the task has no such preset."""
+    return PRESETS[task][method]

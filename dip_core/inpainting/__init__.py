@@ -1,0 +1,1 @@
+"""Filling of missing pixels: change here gap masks, validation, stacking of experts, uncertainty."""

@@ -1,0 +1,1 @@
+"""One gap estimator per file, listed in `registry`: add a gap expert here."""

@@ -1,0 +1,159 @@
+"""The *deep prior*: an untrained network fitted to the observed pixels of this window alone.
+
+The presets of the GAP and DHP papers return the network's image as it is. The lean one adds what the network
+left over: the residual at the observed pixels, carried into the gap by the harmonic surface, so that the fill
+meets the rim without a step. Where many bands share one mask, it is fitted to their principal images, in proportion to
+these images' strength; what they leave over is part of that residual. Source: GAP paper, section 2.2 and appendix A.1;
+DHP paper, section 3; the lean network's width, averaging, stopping and subspace are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...arrays import Cube, Mask
+from ...dip import build
+from ...dip.data_fidelity import MaskEnergy
+from ...dip.fitting import fit
+from ...dip.presets import Preset, preset
+from ...imaging.noise import MANY_BANDS
+from ...imaging.observation import Observation
+from ...imaging.pca import FEWEST, find_principal
+from .. import holdout
+from .laplace import fill_harmonic, harmonic
+
+_CHECK_SHARE = 0.05
+
+
+def deep_prior(
+    observation: Observation,
+    name: str = "deep_prior",
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    network_input: str = "noise",
+    iterations: int | None = None,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> Cube:
+    """Fit a preset's network to the observation; ``(band, row, column)``.
+
+    ``follow`` is told the share of iterations done and stops the fit by returning False; a fit that it keeps from
+    beginning leaves the harmonic surface.
+    """
+    chosen = preset("inpaint", name)
+    if iterations:
+        chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
+    device = device or torch.device("cpu")
+    bands = range(len(observation.values))
+    groups = [[band] for band in bands] if chosen.per_band else [list(bands)]
+    out = np.zeros(observation.shape, np.float32)
+    for place, numbers in enumerate(groups):
+
+        def part(fraction: float, place: int = place) -> bool:
+            return follow((place + fraction) / len(groups))
+
+        window = Observation(observation.values[numbers], observation.observed[numbers], observation.target[numbers])
+        if not window.observed.any():
+            continue
+        if not part(0.0):  # no time is left, and one iteration alone can take long
+            out[numbers] = harmonic(window)
+        else:
+            out[numbers] = _fit(window, chosen, seed + place, device, network_input, part)
+    # Of a band that is not seen here at all, the network says nothing: its mean is the best guess.
+    out[~observation.observed.any(axis=(1, 2))] = 0.0
+    return _meet_rim(observation, out) if chosen.meet_rim else observation.keep_observed(out)
+
+
+def denoised(
+    values: Cube,
+    observed: Mask,
+    name: str,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    iterations: int | None = None,
+    follow: Callable[[float], bool] = lambda fraction: True,
+) -> Cube:
+    """The image that a paper's denoising preset makes of noisy values ``(band, row, column)``, in their units.
+
+    The network sees the observed values only; ``follow`` as in `deep_prior`.
+    """
+    chosen = preset("denoise", name)
+    if iterations:
+        chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
+    window = Observation(values, observed, ~observed)
+    return _fit_group(window, chosen, seed, device or torch.device("cpu"), "noise", follow).astype(np.float32)
+
+
+def _fit(
+    window: Observation,
+    chosen: Preset,
+    seed: int,
+    device: torch.device,
+    network_input: str,
+    follow: Callable[[float], bool],
+) -> NDArray[np.float64] | NDArray[np.float32]:
+    """The network's image of all bands, by way of principal images where the preset and the masks allow it."""
+    observed = window.observed
+    alike = len(observed) >= MANY_BANDS and bool((observed == observed[:1]).all())
+    if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < FEWEST:
+        return _fit_group(window, chosen, seed, device, network_input, follow)
+    found = find_principal([(window.values, observed)])
+    images = found.images(np.where(observed, window.values, found.mean[:, None, None]))
+    target = window.target.any(axis=0)
+    few = Observation(images, *(np.broadcast_to(mask, images.shape).copy() for mask in (observed[0], target)))
+    return found.back(_fit_group(few, chosen, seed, device, network_input, follow)) + found.mean[:, None, None]
+
+
+def _fit_group(
+    observation: Observation,
+    chosen: Preset,
+    seed: int,
+    device: torch.device,
+    network_input: str,
+    follow: Callable[[float], bool],
+) -> NDArray[np.float32]:
+    low, span = build.scaling(observation.values, observation.observed, chosen.scaling)
+    scaled = np.where(observation.observed, (observation.values - low) / span, 0.0).astype(np.float32)
+    check = None
+    if chosen.schedule.patience:
+        rng = np.random.default_rng(seed)
+        check = holdout.draw(observation.observed, observation.target, rng, _CHECK_SHARE)
+    rows, columns = observation.shape[1:]
+    margins = build.margins(rows, columns, chosen.architecture.depth)
+
+    def tensor(array: NDArray) -> torch.Tensor:
+        padded = np.pad(array.astype(np.float32), ((0, 0), *margins))
+        return build.layout(chosen, torch.from_numpy(padded)).to(device)
+
+    seen = observation.observed if check is None else observation.observed & ~check
+    generator = torch.Generator().manual_seed(seed)
+    values = tensor(scaled)
+    shape = (len(scaled), values.shape[-2], values.shape[-1])
+    drawn = build.network_input(chosen, shape, network_input, generator)
+    network, noise = build.placed(lambda: build.network(chosen, len(scaled), drawn.shape[1]), drawn, seed, device)
+    fitted = fit(
+        network,
+        noise,
+        values,
+        MaskEnergy(tensor(seen)),
+        chosen.schedule,
+        generator=generator,
+        check=None if check is None or not check.any() else tensor(check),
+        follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
+    )
+    top, left = margins[0][0], margins[1][0]
+    return fitted.estimate[:, top : top + rows, left : left + columns] * span + low
+
+
+def _meet_rim(observation: Observation, image: NDArray) -> Cube:
+    out = image.astype(np.float64)
+    for numbers, observed, target in observation.groups():
+        residual = np.where(observed, observation.values[numbers] - image[numbers], 0.0)
+        out[numbers] += fill_harmonic(residual, observed, target)
+    return observation.keep_observed(out)

@@ -1,1 +1,0 @@
-"""The networks: untrained, fitted to the one image."""

@@ -1,0 +1,148 @@
+"""The *guide*: a raster of another date or sensor, brought onto the scene's grid.
+
+A guide may have another grid, CRS and number of bands, and gaps of its own. It is warped window by window
+(bilinear); where it holds nothing its values are NaN. Source: rasterio's WarpedVRT.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform
+from rasterio.windows import Window
+
+from ..arrays import Cube
+from ..errors import GridMismatch, UnreadableRaster
+from ..runtime.context import Context
+from .scene import Scene, grid_of, open_raster
+
+USERS = ("best", "fast")  # the methods that use a guide
+_NO_CRS = "{0.width} x {0.height} pixels are wanted, as one of them has no CRS to warp it by"
+
+
+class Guide:
+    """An open guide; a context manager.
+
+    Raises UnreadableRaster, and GridMismatch where guide and scene cannot be brought together: neither
+    lies on the grid of the other, and one of them has no CRS.
+
+    ``coverage``: the share of the scene that it shows. ``pixel``: how many pixels of the scene one of its own is long.
+    """
+
+    def __init__(self, path: str, scene: Scene) -> None:
+        self.path = path
+        self._stack = ExitStack()
+        source = self._stack.enter_context(open_raster(path))
+        self._bands = [
+            index for index, interp in zip(source.indexes, source.colorinterp) if interp != ColorInterp.alpha
+        ]
+        self._marks_missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
+        self._raster = source
+        self.pixel = 1.0
+        try:
+            if scene.grid.difference(grid_of(source)):
+                self.pixel = _pixel(source, scene)
+                self._raster = self._stack.enter_context(_warped(source, scene, path))
+            self._mean, self._deviation, self.coverage = self._measure(scene)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Guide:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def read(self, window: Window | None = None) -> Cube:
+        """Standardised guide bands ``(guide band, row, column)``; NaN where the guide holds nothing."""
+        values, valid = self._read(window)
+        scaled = (values - self._mean[:, None, None]) / self._deviation[:, None, None]
+        return np.where(valid, scaled, np.nan).astype(np.float32)
+
+    def _read(self, window: Window | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        try:
+            values = self._raster.read(self._bands, window=window).astype(np.float64)
+            valid = self._raster.read_masks(self._bands, window=window) > 0
+            if ColorInterp.alpha in self._raster.colorinterp:  # GDAL's own masks heed it beside 1 and 3 bands only
+                alpha = self._raster.colorinterp.index(ColorInterp.alpha) + 1
+                valid &= self._raster.read(alpha, window=window) > 0
+        except (RasterioError, OSError) as error:
+            raise UnreadableRaster(path=self.path, reason=" ".join(str(error).split())[:160]) from error
+        if not self._marks_missing:
+            valid &= (values != 0).any(axis=0)  # fill value 0, as in a scene without nodata
+        valid &= np.isfinite(values)
+        return values, valid
+
+    def _measure(self, scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Mean and deviation of each guide band over the scene, and the share of the scene it covers."""
+        count, total, squares = (np.zeros(len(self._bands)) for _ in range(3))
+        for window in scene.blocks():
+            values, valid = self._read(window)
+            kept = np.where(valid, values, 0.0)
+            count += valid.sum(axis=(1, 2))
+            total += kept.sum(axis=(1, 2))
+            squares += np.square(kept).sum(axis=(1, 2))
+        number = np.maximum(count, 1.0)
+        variance = np.maximum(squares / number - np.square(total / number), 0.0)
+        deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
+        return total / number, deviation, float(count.min() / (scene.grid.width * scene.grid.height))
+
+
+def usable_guide(path: str | None, method: str, scene: Scene, context: Context) -> Guide | None:
+    """A job's guide, where its method uses one and it covers a part of the scene; tells why it is not used."""
+    if not path:
+        return None
+    if method not in USERS:
+        context.warn(f"METHOD {method} uses no guide: GUIDE has no effect.")
+        return None
+    guide = Guide(path, scene)
+    if not guide.coverage:
+        context.warn(f"GUIDE '{path}' does not overlap the scene and is not used.")
+        guide.__exit__()
+        return None
+    context.info(f"The guide covers {100 * guide.coverage:.0f} % of the raster.")
+    return guide
+
+
+def _pixel(source: rasterio.DatasetReader, scene: Scene) -> float:
+    """The side of a guide's pixel in pixels of the scene, at the scene's middle; 1 where it cannot be told."""
+    if not source.crs or not scene.grid.crs:
+        return 1.0
+    row, column = scene.grid.height / 2, scene.grid.width / 2
+    there = scene.grid.transform
+    corners = [(column, row), (column + 1, row), (column, row + 1)]
+    x = [there.a * right + there.b * down + there.c for right, down in corners]
+    y = [there.d * right + there.e * down + there.f for right, down in corners]
+    try:
+        x, y = transform(scene.grid.crs, source.crs, x, y)[:2]
+    except RasterioError:
+        return 1.0
+    across, along = (x[1] - x[0], y[1] - y[0]), (x[2] - x[0], y[2] - y[0])
+    area = abs(across[0] * along[1] - across[1] * along[0])
+    side = np.sqrt(abs(source.transform.determinant) / area) if area > 0 else np.nan
+    return float(side) if np.isfinite(side) else 1.0
+
+
+def _warped(source: rasterio.DatasetReader, scene: Scene, path: str) -> WarpedVRT:
+    if not source.crs or not scene.grid.crs or scene.grid.transform.is_identity:
+        raise GridMismatch(path=path, reference=scene.paths[0], reason=_NO_CRS.format(scene.grid))
+    missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
+    try:
+        return WarpedVRT(
+            source,
+            crs=scene.grid.crs,
+            transform=scene.grid.transform,
+            width=scene.grid.width,
+            height=scene.grid.height,
+            resampling=Resampling.bilinear,
+            add_alpha=not missing and ColorInterp.alpha not in source.colorinterp,
+        )
+    except (RasterioError, ValueError) as error:
+        raise GridMismatch(path=path, reference=scene.paths[0], reason=" ".join(str(error).split())[:120]) from error

@@ -1,0 +1,1 @@
+"""Reports: change here the page, the tables and the plots."""

@@ -1,0 +1,1 @@
+"""How a run executes: change here devices, threads, tiles, executors and progress."""

@@ -1,0 +1,1 @@
+"""Detection of striped and dead lines: change here what counts as a stripe."""

@@ -1,0 +1,1 @@
+"""Enlarging of rasters: change here the experts, guide fusion, validation and the trained cascade."""

@@ -1,0 +1,1 @@
+"""One file per task id: change here what a job reads, runs and writes."""

@@ -1,0 +1,35 @@
+"""Gap filling, from a job to its outputs: tell the gaps from the scene's exterior, then fill them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from ..events import Result
+from ..inpainting import pipeline
+from ..inpainting.gap_mask import find_gaps
+from ..inpainting.problem import survey
+from ..job import GapFillJob
+from ..raster.guide import usable_guide
+from ..raster.scene import Scene
+from ..runtime.context import Context
+
+
+def run(job: GapFillJob, context: Context) -> Result:
+    """Fill the gaps of a scene; writes the outputs that the job wants and returns the numbers."""
+    with ExitStack() as opened:
+        context.progress(0.0, "Reading the scene")
+        scene = opened.enter_context(Scene(job.inputs))
+        gaps = find_gaps(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
+        guide = usable_guide(job.guide, job.method, scene, context)
+        known = survey(scene, gaps, opened.enter_context(guide) if guide else None)
+        context.info(
+            f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
+            f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene (by {gaps.origin})."
+        )
+        if not gaps.target_pixels:
+            context.warn("The scene has no gaps: the output is a copy of the input.")
+        facts: dict[str, object] = {"gaps": gaps.origin, "fill_exterior": job.fill_exterior}
+        if guide is not None:
+            facts["guide"] = job.guide
+            facts["guide_coverage"] = round(guide.coverage, 4)
+        return pipeline.run(job, known, facts, context)

@@ -1,0 +1,239 @@
+"""The gradient of a fit: replayed it is what it is op by op, and what was recorded wrongly is not used.
+
+There may be no GPU here, so a stand-in for its graphs records: it computes nothing while it records, and a replay does
+the same work again from the same places into the same places, as a graph's does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dip_core.dip import build, fitting
+from dip_core.dip import cuda_graph as module
+from dip_core.dip.architecture import Architecture
+from dip_core.dip.cuda_graph import Replayed, gradient, objective, record
+from dip_core.dip.data_fidelity import MaskEnergy
+from dip_core.dip.fitting import fit
+from dip_core.dip.hourglass import Hourglass
+from dip_core.dip.presets import Schedule, preset
+
+SMALL = Architecture((6,) * 2, (6,) * 2, (6,) * 2, upsample="bilinear", sigmoid=False)
+SCHEDULE = Schedule(iterations=60, learning_rate=0.02, perturbation=0.03)
+
+
+class Graphs:
+    """The stand-in. ``spoil`` makes what a replay finds, image, loss and gradients, wrong."""
+
+    def __init__(self, spoil=lambda found: None) -> None:
+        self.spoil = spoil
+        self.replays = 0
+        self.made: list[Replayed] = []
+
+    def gradient(self, network, noise, values, energy, fitted, iterations, low_precision=False):
+        by_op = gradient(network, noise, values, energy, fitted, iterations, low_precision)
+        self.made.append(Replayed(by_op, torch.zeros_like(noise), fitted, self.record, None))
+        return self.made[-1]
+
+    def record(self, work, stream):
+        replayed = self.made[-1]
+        work()
+        found, kept = replayed._found, [tensor.grad for tensor in replayed._fitted]
+        for place in (*found, *kept):
+            place.fill_(float("nan"))
+
+        def replay():
+            self.replays += 1
+            work()
+            fresh = [*replayed._found, *(tensor.grad for tensor in replayed._fitted)]
+            self.spoil(fresh)
+            for place, value in zip((*found, *kept), fresh):
+                place.copy_(value)
+            replayed._found = found
+            for tensor, place in zip(replayed._fitted, kept):
+                tensor.grad = place
+
+        return replay
+
+
+def run(schedule=SCHEDULE, network=None, **options):
+    y, x = torch.meshgrid(torch.arange(20.0), torch.arange(24.0), indexing="ij")
+    values = torch.stack([torch.sin(x / 8) + y / 20, torch.cos(y / 6)])[None]
+    weights = torch.ones_like(values)
+    weights[:, :, 8:13] = 0
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    network = network or Hourglass(4, 2, SMALL)
+    noise = torch.rand((1, 4, 20, 24), generator=generator) / 10
+    return fit(network, noise, values * weights, MaskEnergy(weights), schedule, generator=generator, **options)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"average": 0.9},
+        {"perturbation": 0.0},
+        {"redraw": False},
+        {"optimise_input": True},
+        {"optimiser": "lbfgs", "learning_rate": 1.0, "iterations": 8},
+    ],
+)
+def test_replayed_it_is_what_it_is_op_by_op(monkeypatch, changes):
+    schedule = dataclasses.replace(SCHEDULE, **changes)
+    plain = run(schedule)
+    graphs = Graphs()
+    monkeypatch.setattr(fitting, "gradient", graphs.gradient)
+    replayed = run(schedule)
+    assert graphs.made[0].recorded and graphs.replays > schedule.iterations - 5
+    np.testing.assert_array_equal(replayed.losses, plain.losses)
+    np.testing.assert_array_equal(replayed.estimate, plain.estimate)
+
+
+def test_a_jump_is_undone_in_a_replay_too(monkeypatch):
+    """The places that a bad last iteration has written are not the result."""
+
+    class Spiking(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Hourglass(4, 2, SMALL)
+            self.bad = False
+
+        def forward(self, noise):
+            return self.inner(noise) * (1e4 if self.bad else 1.0)
+
+    network = Spiking()
+
+    def follow(iteration):
+        network.bad = iteration == SCHEDULE.iterations - 1
+        return True
+
+    monkeypatch.setattr(fitting, "gradient", Graphs().gradient)
+    fitted = run(network=network, follow=follow)
+    assert fitted.losses[-1] > 1e4 and np.abs(fitted.estimate).max() < 5
+
+
+def of_the_loss(found):
+    found[1] = found[1] * 1.2
+
+
+def of_one_weight(found):
+    """The gradient of the weights whose gradient is longest has the other sign."""
+    longest = max(range(2, len(found)), key=lambda place: float(found[place].norm()))
+    found[longest] = -found[longest]
+
+
+def of_everything(found):
+    found[:] = [value * float("nan") for value in found]
+
+
+@pytest.mark.parametrize("spoil", [of_the_loss, of_one_weight, of_everything])
+def test_what_was_recorded_wrongly_is_not_used(monkeypatch, spoil):
+    plain = run()
+    graphs = Graphs(spoil)
+    monkeypatch.setattr(fitting, "gradient", graphs.gradient)
+    assert run().losses == plain.losses
+    assert graphs.replays == 1 and not graphs.made[0].recorded
+
+
+def test_where_recording_fails_it_goes_on_op_by_op(monkeypatch):
+    class Failing(Graphs):
+        def record(self, work, stream):
+            work()
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+
+    plain = run()
+    graphs = Failing()
+    monkeypatch.setattr(fitting, "gradient", graphs.gradient)
+    assert run().losses == plain.losses and not graphs.made[0].recorded
+
+
+def test_a_processor_needs_no_recording():
+    values = torch.zeros(1, 2, 20, 24)
+    network = Hourglass(4, 2, SMALL)
+    found = gradient(network, torch.zeros(1, 4, 20, 24), values, MaskEnergy(values + 1), [*network.parameters()], 500)
+    assert not isinstance(found, Replayed)
+
+
+def test_a_recording_that_was_cut_short_leaves_no_trace_and_is_the_last(monkeypatch):
+    """Torch leaves its side stream current where the end of a recording fails."""
+    current, begun = ["main"], []
+
+    class Graph:
+        replay = None
+
+    @contextlib.contextmanager
+    def stream(wanted):
+        before = current[0]
+        current[0] = wanted
+        try:
+            yield
+        finally:
+            current[0] = before
+
+    @contextlib.contextmanager
+    def graph(made, stream, capture_error_mode):
+        begun.append(made)
+        current[0] = "side"
+        yield
+        raise RuntimeError("capture invalidated")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(module, "_failed", [])
+    for message in ("capture invalidated", "an earlier recording failed"):
+        with pytest.raises(RuntimeError, match=message):
+            record(lambda: None, "side")
+        assert current == ["main"] and len(begun) == 1
+    assert module._failed == begun
+
+
+@pytest.mark.parametrize("name", ["deep_prior", "paper_2d", "paper_3d", "paper_composite", "paper_per_band"])
+def test_nothing_that_is_recorded_waits_for_the_processor(name, monkeypatch):
+    """On a device without memory, whatever would read a number of it, or mix it with the processor's, fails."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    chosen = preset("inpaint", name)
+    bands, shape = 2, (70, 72)
+    channels = chosen.inputs or (bands if chosen.dimensions == 2 else 1)
+    sizes = shape if chosen.dimensions == 2 else (bands, *shape)
+    with torch.device("meta"):
+        network = build.network(chosen, bands, channels)
+        noise = torch.zeros((1, channels, *sizes), requires_grad=chosen.schedule.optimise_input)
+        values = torch.zeros((1, *((bands,) if chosen.dimensions == 2 else (1, bands)), *shape))
+        found = gradient(network, noise, values, MaskEnergy(values + 1), [*network.parameters()], 500)
+        image, loss = found(torch.zeros_like(noise))
+    assert image.shape == values.shape and loss.device.type == "meta"
+    assert all(tensor.grad is not None and tensor.grad.device.type == "meta" for tensor in network.parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("low_precision", [False, True])
+def test_on_a_gpu_every_replay_agrees(low_precision):
+    """At the same weights, with a fresh perturbation each time, beside a copy that goes op by op."""
+    device = torch.device(f"cuda:{torch.cuda.device_count() - 1}")
+    torch.manual_seed(0)
+    network = Hourglass(4, 2, SMALL).to(device)
+    noise, values = torch.rand(1, 4, 40, 48).to(device), torch.rand(1, 2, 40, 48).to(device)
+    energy = MaskEnergy(torch.ones_like(values))
+    found = gradient(network, noise, values, energy, [*network.parameters()], 200, low_precision)
+    optimiser = torch.optim.Adam(network.parameters(), 0.01, fused=True)
+    share = 0.1 if low_precision else 1e-3
+    for _ in range(20):
+        shift = torch.randn_like(noise)
+        twin = copy.deepcopy(network)
+        image, loss = objective(twin, noise, shift, values, energy, low_precision)
+        twin.zero_grad()
+        loss.backward()
+        given, own = found(shift)
+        assert float((given - image).norm()) <= share * float(image.norm())
+        assert float(own) == pytest.approx(float(loss), rel=share)
+        for one, other in zip(network.parameters(), twin.parameters()):
+            assert float((one.grad - other.grad).norm()) <= share * float(other.grad.norm()) + 1e-6
+        optimiser.step()
+    assert found.recorded

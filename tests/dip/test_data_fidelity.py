@@ -1,0 +1,223 @@
+"""The energies: equations 4 to 6 by hand, their gradients through a network, and the fits that they drive."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dip_core.dip.architecture import Architecture
+from dip_core.dip.cuda_graph import objective
+from dip_core.dip.data_fidelity import DownsamplingEnergy, MaskEnergy, ReconstructionEnergy
+from dip_core.dip.fitting import fit
+from dip_core.dip.hourglass import Hourglass, Hourglass3d
+from dip_core.dip.presets import Schedule
+from dip_core.imaging import degradation
+
+BANDS, ROWS, COLUMNS = 3, 17, 23
+TINY = {
+    2: Architecture((4,) * 2, (4,) * 2, (2,) * 2, upsample="bilinear", sigmoid=False),
+    3: Architecture((3,) * 2, (3,) * 2, (0, 2), upsample="trilinear", padding="replication", sigmoid=False),
+}
+NAMES = ("reconstruction", "mask", "downsampling", "masked downsampling")
+
+
+def truth() -> torch.Tensor:
+    """A smooth cube ``(band, row, column)`` of odd sizes, values about -2 to 3."""
+    y, x = torch.meshgrid(torch.arange(float(ROWS)), torch.arange(float(COLUMNS)), indexing="ij")
+    return torch.stack([torch.sin(x / (4 + band)) + y / 10 + torch.cos(y / 5) * band / 2 for band in range(BANDS)])
+
+
+def problem(name: str, dimensions: int, dtype: torch.dtype = torch.float32):
+    """Observation and energy, with values missing where the energy has a mask."""
+    image = truth().to(dtype)
+    image = image[None] if dimensions == 2 else image[None, None]
+    if name == "reconstruction":
+        return image, ReconstructionEnergy()
+    generator = torch.Generator().manual_seed(1)
+    if name == "mask":
+        weights = (torch.rand(image.shape, generator=generator) < 0.7).to(dtype)
+        return image * weights, MaskEnergy(weights)
+    operator = degradation.bicubic((ROWS, COLUMNS), 2)
+    coarse = operator.tensors(image)(image)
+    if name == "downsampling":
+        return coarse, DownsamplingEnergy(operator, coarse)
+    weights = (torch.rand(coarse.shape, generator=generator) < 0.7).to(dtype)
+    return coarse * weights, DownsamplingEnergy(operator, coarse, weights)
+
+
+def network_and_noise(dimensions: int, dtype: torch.dtype = torch.float32, seed: int = 0):
+    torch.manual_seed(seed)
+    if dimensions == 2:
+        return Hourglass(BANDS, BANDS, TINY[2]).to(dtype), torch.rand((1, BANDS, ROWS, COLUMNS), dtype=dtype) / 10
+    return Hourglass3d(1, 1, TINY[3]).to(dtype), torch.rand((1, 1, BANDS, ROWS, COLUMNS), dtype=dtype) / 10
+
+
+def run(name: str, dimensions: int, schedule: Schedule, seed: int = 0):
+    values, energy = problem(name, dimensions)
+    network, noise = network_and_noise(dimensions, seed=seed)
+    return fit(network, noise, values, energy, schedule, generator=torch.Generator().manual_seed(seed))
+
+
+def test_reconstruction_is_equation_4():
+    """(1 + 4 + 0 + 9) / 4."""
+    image, observation = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[0.0, 4.0], [3.0, 1.0]]]])
+    assert float(ReconstructionEnergy().loss(image, observation)) == 3.5
+
+
+def test_mask_is_equation_5():
+    """(1 + 9) / 2 at the observed values; what stands at the missing ones has no say."""
+    image, observation = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[0.0, 400.0], [-300.0, 1.0]]]])
+    energy = MaskEnergy(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))
+    assert float(energy.loss(image, observation)) == 5
+    assert float(MaskEnergy(torch.zeros(1, 1, 2, 2)).loss(image, observation)) == 0  # nothing seen: no energy
+
+
+def test_downsampling_is_equation_6():
+    """A thin Gaussian at factor 2 is the mean of four pixels: 2.5 here, observed as 1."""
+    image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    operator = degradation.gaussian((2, 2), 2, 0.1)
+    energy = DownsamplingEnergy(operator, image)
+    assert float(energy.predict(image)) == 2.5
+    assert float(energy.loss(image, torch.ones(1, 1, 1, 1))) == pytest.approx(2.25)
+    assert float(DownsamplingEnergy(operator, image, torch.zeros(1, 1, 1, 1)).loss(image, torch.ones(1, 1, 1, 1))) == 0
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_energy_of_the_truth_is_zero(name, dimensions):
+    values, energy = problem(name, dimensions)
+    image = truth()[None] if dimensions == 2 else truth()[None, None]
+    assert float(energy.loss(image, values)) < 1e-10
+    assert energy.predict(image).shape == values.shape
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_of_the_loop_agrees_with_finite_differences(name, dimensions):
+    """In float64, for weights of every layer and for the input: central differences err by about 1e-9 here."""
+    double = torch.float64
+    values, energy = problem(name, dimensions, double)
+    network, noise = network_and_noise(dimensions, double, seed=2)
+    shift = 0.01 * torch.randn(noise.shape, dtype=double, generator=torch.Generator().manual_seed(3))
+    noise.requires_grad_()
+
+    def loss() -> torch.Tensor:
+        return objective(network, noise, shift, values, energy)[1]
+
+    loss().backward()
+    rng = np.random.default_rng(0)
+    step = 1e-6
+    for tensor in (*network.parameters(), noise):
+        flat, gradient = tensor.detach().view(-1), tensor.grad.view(-1)
+        for place in rng.integers(flat.numel(), size=3):
+            kept = float(flat[place])
+            with torch.no_grad():
+                sides = []
+                for side in (step, -step):
+                    flat[place] = kept + side
+                    sides.append(float(loss()))
+                flat[place] = kept
+            assert float(gradient[place]) == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-4, abs=1e-7)
+    assert noise.grad.abs().max() > 1e-5  # the test can tell a gradient from none
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_adam_lowers_the_energy_and_repeats_itself(name, dimensions):
+    schedule = Schedule(iterations=40, learning_rate=0.02, perturbation=0.02)
+    fitted = run(name, dimensions, schedule)
+    assert fitted.estimate.shape == (BANDS, ROWS, COLUMNS) and fitted.estimate.dtype == np.float32
+    assert fitted.losses[-1] < fitted.losses[0] / 3
+    assert np.mean((fitted.estimate - truth().numpy()) ** 2) < truth().var()
+    assert run(name, dimensions, schedule).estimate.tobytes() == fitted.estimate.tobytes()
+    assert run(name, dimensions, schedule, seed=1).estimate.tobytes() != fitted.estimate.tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lbfgs_lowers_the_energy_in_every_step(name):
+    """Without perturbation each step is a line search along a descent direction."""
+    schedule = Schedule(iterations=15, learning_rate=1.0, perturbation=0.0, optimiser="lbfgs")
+    fitted = run(name, 2, schedule)
+    assert all(after <= before for before, after in zip(fitted.losses, fitted.losses[1:]))
+    assert fitted.losses[-1] < fitted.losses[0] / 3
+    assert run(name, 2, schedule).estimate.tobytes() == fitted.estimate.tobytes()
+
+
+def test_lbfgs_also_fits_with_a_shaken_input():
+    fitted = run("mask", 2, Schedule(iterations=25, learning_rate=1.0, perturbation=0.01, optimiser="lbfgs"))
+    assert np.isfinite(fitted.losses).all() and fitted.losses[-1] < fitted.losses[0] / 3
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_the_input_may_be_fitted_too(optimiser):
+    """With the weights held, only the input can lower the energy; the caller's own input stays as it is."""
+    values, energy = problem("reconstruction", 2)
+    network, noise = network_and_noise(2)
+    network.requires_grad_(False)
+    before = noise.clone()
+    rate = 1.0 if optimiser == "lbfgs" else 0.2
+    schedule = Schedule(25, learning_rate=rate, perturbation=0.0, optimiser=optimiser, optimise_input=True)
+    fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator())
+    assert fitted.losses[-1] < 0.95 * fitted.losses[0]
+    assert torch.equal(noise, before) and not noise.requires_grad
+
+
+def test_a_fitted_input_is_restored_with_the_weights():
+    """One bad output: with the input left where it was, the fit would start again from elsewhere."""
+    values, energy = problem("reconstruction", 2)
+    network, noise = network_and_noise(2)
+    calls = 0
+
+    def spike(module, inputs, output):
+        nonlocal calls
+        calls += 1
+        seen.append(inputs[0].detach().clone())
+        return output * float("nan") if calls == 10 else output
+
+    seen: list[torch.Tensor] = []
+    network.register_forward_hook(spike)
+    schedule = Schedule(12, learning_rate=0.05, perturbation=0.0, optimise_input=True)
+    fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator())
+    assert not torch.equal(seen[9], noise)  # it had moved
+    assert torch.equal(seen[10], noise)  # and is back at the last snapshot, the start
+    assert np.isfinite(fitted.losses[10:]).all() and np.isfinite(fitted.estimate).all()
+
+
+def test_no_good_iteration_still_gives_an_image():
+    """A first loss that is not finite: the image is the untouched network's, not the coarse observation."""
+    values, energy = problem("downsampling", 2)
+    network, noise = network_and_noise(2)
+    calls = 0
+
+    def spike(module, inputs, output):
+        nonlocal calls
+        calls += 1
+        return output * float("inf") if calls == 1 else output
+
+    network.register_forward_hook(spike)
+    fitted = fit(network, noise, values, energy, Schedule(1, perturbation=0.0), generator=torch.Generator())
+    assert fitted.estimate.shape == (BANDS, ROWS, COLUMNS) and np.isfinite(fitted.estimate).all()
+
+
+def test_check_pixels_of_a_coarse_observation():
+    """The check score is taken on what would have been observed: pure noise is not predicted, so the fit stops."""
+    torch.manual_seed(3)
+    operator = degradation.bicubic((ROWS + 1, COLUMNS + 1), 2)
+    values = torch.randn(1, BANDS, 9, 12)
+    check = (torch.rand(values.shape) < 0.2).float()
+    energy = DownsamplingEnergy(operator, values, 1 - check)
+    network = Hourglass(BANDS, BANDS, TINY[2])
+    noise = torch.rand(1, BANDS, ROWS + 1, COLUMNS + 1) / 10
+    schedule = Schedule(400, learning_rate=0.03, perturbation=0.0, patience=30)
+    fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator(), check=check)
+    assert len(fitted.losses) < 400 and len(fitted.losses) - fitted.iteration == 30
+    assert fitted.estimate.shape == (BANDS, ROWS + 1, COLUMNS + 1)
+
+
+def test_unknown_optimiser_is_refused():
+    with pytest.raises(ValueError, match="'sgd' is unknown"):
+        Schedule(10, optimiser="sgd")
+    assert dataclasses.replace(Schedule(10), optimiser="lbfgs").optimiser == "lbfgs"

@@ -1,0 +1,316 @@
+"""Work side by side: results in order, tasks made only as they are needed, errors in their place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from core_scenes import fill, landscape, read, stripes, write
+
+from dip_core.denoising import deep_prior
+from dip_core.events import Progress
+from dip_core.imaging.observation import Observation
+from dip_core.inpainting import tile as restore
+from dip_core.inpainting.experts.registry import PLUG_AND_PLAY
+from dip_core.inpainting.tile import Options, run_experts, side_by_side
+from dip_core.runtime.concurrency import Shares, all_done, in_order
+from dip_core.runtime.context import Context
+from dip_core.runtime.executors import LocalExecutor
+
+
+def test_workers_work_at_the_same_time_and_results_keep_their_order():
+    meeting = threading.Barrier(3, timeout=10)  # passes only if three are under way at once
+
+    def work(task):
+        meeting.wait()
+        time.sleep(0.02 * (3 - task % 3))
+        return task * task
+
+    assert list(in_order(work, range(9), 3)) == [task * task for task in range(9)]
+
+
+def test_one_worker_is_the_calling_thread():
+    assert set(in_order(lambda task: threading.get_ident(), range(3), 1)) == {threading.get_ident()}
+
+
+def test_tasks_are_made_no_faster_than_they_are_needed():
+    made = []
+
+    def tasks():
+        for task in range(50):
+            made.append(task)
+            yield task
+
+    results = in_order(lambda task: task, tasks(), 2)
+    assert next(results) == 0 and len(made) <= 4
+    results.close()
+    assert len(made) <= 4
+
+
+def test_an_error_is_raised_in_its_place_and_ends_the_work():
+    begun = []
+
+    def work(task):
+        begun.append(task)
+        if task == 2:
+            raise ValueError("two")
+        time.sleep(0.01)
+        return task
+
+    found = []
+    with pytest.raises(ValueError, match="two"):
+        for result in in_order(work, range(100), 2):
+            found.append(result)
+    assert found == [0, 1] and len(begun) < 10
+
+
+def test_shares_never_go_back():
+    told = []
+    shares = Shares(4, lambda done, piece: told.append((done, piece)))
+    for place, fraction in ((1, 0.5), (0, 1.0), (1, 0.25), (1, 1.0), (2, 1.0), (3, 1.0)):
+        shares.note(place, fraction)
+    assert told == [(0.125, 1), (0.375, 2), (0.375, 2), (0.5, 3), (0.75, 4), (1.0, 4)]
+
+
+def test_an_error_stops_the_pieces_that_still_run():
+    """A fit beside the one that failed would go on for minutes, for nothing."""
+    shares = Shares(2, lambda done, piece: True)
+    running, failed = threading.Event(), threading.Event()
+    steps = []
+
+    def work(place):
+        with shares.piece(place) as note:
+            if place == 1:
+                assert running.wait(10)
+                failed.set()
+                raise ValueError("one")
+            while note(0.01 * len(steps)) and len(steps) < 1000:
+                steps.append(place)
+                running.set()
+                time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="one"):
+        list(in_order(work, range(2), 2))
+    assert failed.is_set() and len(steps) < 500
+
+
+def test_a_piece_that_ends_early_counts_as_whole():
+    told = []
+    shares = Shares(2, lambda done, piece: told.append(done))
+    for place in (0, 1):
+        with shares.piece(place) as note:
+            assert note(0.4)  # who answers nothing lets it go on
+    assert told == [0.2, 0.5, 0.7, 1.0]
+
+
+def test_a_piece_stops_where_it_is_asked_to():
+    with Shares(1, lambda done, piece: done < 0.5).piece(0) as note:
+        assert note(0.4) and not note(0.6)
+
+
+def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
+    told = []
+
+    def work(recipe, task, follow):
+        for step in range(1, 6):
+            time.sleep(0.001 * (task % 3))
+            assert follow(step / 5)
+        return np.zeros((1, 1, 1)), np.full((1, 1, 1), task)
+
+    tiles = LocalExecutor(Context(told.append), work)
+    assert [int(places[0, 0, 0]) for _, places in tiles.results(None, iter(range(8)), 8, 3)] == list(range(8))
+    progress = [event.fraction for event in told if isinstance(event, Progress)]
+    assert progress == sorted(progress) and progress[-1] == 1.0
+    assert told[-1].step == "Filling tile 8 of 8"
+
+
+def test_tiles_side_by_side_share_the_time_that_is_left():
+    context = Context(time_budget=4.0)
+    follow = LocalExecutor(context)._follow(0, 4, 2, lambda fraction: True)
+    context._start -= 1.5  # half of what is left is each one's, for two run at a time
+    assert follow(0.5)
+    context._start -= 1.0
+    assert not follow(0.5)
+
+
+def test_how_many_run_side_by_side(monkeypatch):
+    monkeypatch.setattr("dip_core.inpainting.tile.usable_threads", lambda wanted: wanted or 8)
+    cpu = Options("cpu")
+    monkeypatch.setattr("dip_core.inpainting.tile.physical_memory", lambda: 8e9)
+    small = (3, 100 * 100)
+    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 20)
+    assert workers == 8 and each.threads == 1
+    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 3)
+    assert workers == 3 and each.threads == 2  # the cores that are over go to them
+    assert side_by_side(("linear",), Options("cpu", threads=2), *small, 20)[0] == 2
+    assert side_by_side(("kriging", "deep_prior"), cpu, *small, 20)[0] == 8
+    assert side_by_side(("paper_2d",), cpu, *small, 20) == (1, cpu)  # wide enough for all cores
+    # As much as memory allows; a network's layers count.
+    assert side_by_side(("kriging",), cpu, 200, 512 * 512, 20)[0] == 1
+    assert side_by_side(("kriging",), cpu, 3, 512 * 512, 20)[0] == 8
+    assert side_by_side(("kriging", "deep_prior"), cpu, 3, 512 * 512, 20)[0] == 2
+    monkeypatch.setattr("dip_core.inpainting.tile.resolve", lambda name: torch.device("cuda:0"))
+    for names in (("kriging", "plug_and_play"), ("kriging", "deep_prior")):
+        assert side_by_side(names, Options("auto"), *small, 20)[0] == 1
+
+
+def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, monkeypatch):
+    scene = landscape(3, 150, 170).astype(np.uint8)
+    scene[:, stripes(150, 170)] = 0
+    path = write(tmp_path / "s.tif", scene, nodata=0)
+    options = {"seed": 3, "device": "cpu", "tile_size": 64, "overlap": 16}
+    monkeypatch.setattr("dip_core.inpainting.plan.AFFORDABLE", {"cpu": 1.0, "cuda": 1.0, "mps": 1.0})  # no network
+    _, one, _ = fill(tmp_path / "one", path, "best", threads=1, **options)
+    monkeypatch.setattr("dip_core.inpainting.tile.usable_threads", lambda wanted: 3)
+    _, some, _ = fill(tmp_path / "some", path, "best", threads=3, **options)
+    for name in ("output", "uncertainty"):
+        assert np.array_equal(read(one[name]), read(some[name]), equal_nan=True)
+
+
+def test_networks_side_by_side_are_what_they_are_alone():
+    """First weights come from torch's own generator, which all threads share."""
+    values = landscape(3, 40, 44).astype(np.float32)
+    values = (values - values.mean()) / values.std()
+    observed = np.broadcast_to(~stripes(40, 44), values.shape).copy()
+    held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
+    alone = Options("cpu", iterations=4, threads=1)
+
+    def fit(seed):
+        return run_experts(["deep_prior"], held, alone, seed)[0]
+
+    for one, again in zip(map(fit, range(4)), in_order(fit, range(4), 4)):
+        np.testing.assert_array_equal(one, again)
+
+
+def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
+    images = landscape(3, 40, 44).astype(np.float32)
+    seen = np.ones((40, 44), bool)
+    schedule = replace(deep_prior.SCHEDULE, iterations=4)
+    at_once, most = [], []
+    whole = deep_prior.fit
+
+    def counted(*args, **options):
+        at_once.append(torch.get_num_threads())
+        most.append(len(at_once))
+        try:
+            return whole(*args, **options)
+        finally:
+            at_once.pop()
+
+    monkeypatch.setattr(deep_prior, "fit", counted)
+    before = torch.get_num_threads()
+    means, told = [], []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            most.clear(), told.clear()
+            means.append(
+                deep_prior.eigen_prior(
+                    images, seen, schedule=schedule, seeds=2, follow=lambda done: told.append(done) or True
+                )
+            )
+            assert max(most) == threads and torch.get_num_threads() == threads
+            assert told == sorted(told) and told[-1] == 1.0 and len(told) == 10  # of each, 4 iterations and the end
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*means)
+
+
+def test_a_network_that_is_stopped_stops_its_neighbour():
+    images, told = landscape(2, 36, 36).astype(np.float32), []
+    stopped = deep_prior.eigen_prior(
+        images, np.ones((36, 36), bool), seeds=2, follow=lambda done: told.append(done) or len(told) < 6
+    )
+    assert len(told) <= 10 and np.isfinite(stopped).all()
+
+
+def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
+    """Kriging and what starts from it on one core, the others on the other; the estimates are the same."""
+    values = landscape(2, 48, 50).astype(np.float32)
+    values = (values - values.mean()) / values.std()
+    observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
+    held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
+    names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
+    for module in ("devices", "restore"):
+        monkeypatch.setattr(f"dip_core.{module}.usable_threads", lambda wanted: wanted)
+    results, threads_of, told = [], {}, []
+    whole = restore.expert
+
+    def watched(name, **options):
+        run = whole(name, **options)
+
+        def noted(observation):
+            threads_of[name] = threading.get_ident()
+            return run(observation)
+
+        return noted
+
+    monkeypatch.setattr(restore, "expert", watched)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            told.clear()
+            results.append(
+                run_experts(
+                    names, held, Options("cpu", iterations=3, threads=threads), 5, lambda f: told.append(f) or True
+                )
+            )
+            assert told == sorted(told) and 0.8 < told[-1] < 1.0  # what is done asks no leave to go on
+            assert len(set(threads_of.values())) == threads
+    finally:
+        torch.set_num_threads(before)
+    assert len({threads_of[name] for name in ("kriging", *PLUG_AND_PLAY)}) == 1
+    for one, other in zip(*results):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_all_jobs_are_done_and_the_first_error_is_told():
+    def fail(number):
+        raise ValueError(number)
+
+    for workers in (1, 2):
+        done = []
+        all_done([partial(done.append, number) for number in range(5)], workers)
+        assert sorted(done) == list(range(5))
+        with pytest.raises(ValueError, match=r"^3$"):
+            all_done([lambda: None, partial(fail, 3), partial(fail, 4)], workers)
+
+
+def test_an_error_beside_a_long_job_drops_the_rest():
+    failed, begun = threading.Event(), []
+
+    def fail():
+        failed.set()
+        raise MemoryError
+
+    def long():
+        failed.wait(10)
+        time.sleep(0.3)  # in which the other worker would take the next job
+
+    def next_job():
+        time.sleep(0.05)
+        begun.append(True)
+
+    with pytest.raises(MemoryError):
+        all_done([long, fail, *[next_job] * 20], 2)
+    assert len(begun) <= 2
+
+
+def test_a_long_job_does_not_keep_the_others_waiting():
+    """One worker has the long job; the other does all the rest meanwhile."""
+    rest = threading.Event()
+    left = list(range(6))
+
+    def short():
+        left.pop()
+        if not left:
+            rest.set()
+
+    in_time = []
+    all_done([lambda: in_time.append(rest.wait(10)), *[short] * 6], 2)
+    assert in_time == [True]

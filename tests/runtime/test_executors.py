@@ -1,0 +1,145 @@
+"""Where tiles run: a Dask cluster gives what this machine gives, and one that is not there is named in time."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from core_scenes import ROOT, fill, landscape, read, stripes, write
+
+from dip_core.errors import SchedulerUnavailable
+from dip_core.events import Message, Progress
+from dip_core.runtime.context import Context
+from dip_core.runtime.executors import DaskExecutor, LocalExecutor, executor
+
+distributed = pytest.importorskip("distributed", reason="Dask is an extra of the engine")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes and a scheduler that listens on TCP, as on another machine."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp://", memory_limit=0
+    ) as running:
+        yield running.scheduler_address
+
+
+def test_no_address_means_this_machine():
+    assert isinstance(executor(None, Context()), LocalExecutor)
+    assert isinstance(executor("", Context()), LocalExecutor)
+
+
+def double(recipe, task, follow=None):
+    """A piece of work that is easy to check."""
+    time.sleep(0.05 * (task % 3))  # so that tiles end in another order than they began
+    values = np.full((1, 2, 2), recipe * task, np.float32)
+    return values, values + 1
+
+
+def test_results_come_in_the_order_of_the_tasks(cluster):
+    told = []
+    dask = DaskExecutor(cluster, Context(told.append), double, "Doubling")
+    assert "2 Dask workers" in next(event.text for event in told if isinstance(event, Message))
+    results = list(dask.results(2, iter(range(12)), 12))
+    assert [int(values[0, 0, 0]) for values, _ in results] == [2 * task for task in range(12)]
+    progress = [event.fraction for event in told if isinstance(event, Progress)]
+    assert progress == sorted(progress) and progress[-1] == 1.0 and len(progress) == 12
+
+
+def test_tasks_are_made_no_faster_than_they_are_needed(cluster):
+    """A scene of a thousand tiles must not stand in memory at once: two a worker are under way."""
+    made = []
+
+    def tasks():
+        for task in range(50):
+            made.append(task)
+            yield task
+
+    results = DaskExecutor(cluster, Context(), double).results(1, tasks(), 50)
+    for taken in range(1, 6):
+        next(results)
+        assert len(made) <= 4 + taken
+    results.close()  # the consumer has failed, say
+    assert len(made) < 12
+
+
+def fail(recipe, task, follow=None):
+    raise ZeroDivisionError("by zero")
+
+
+def test_an_error_on_a_worker_is_told(cluster):
+    with pytest.raises(SchedulerUnavailable, match=r"a tile failed on a worker with 'ZeroDivisionError: by zero'"):
+        list(DaskExecutor(cluster, Context(), fail).results(1, range(3), 3))
+
+
+def test_a_cluster_gives_the_same_file_as_this_machine(cluster, tmp_path):
+    gap = stripes(150, 170)
+    path = write(tmp_path / "in.tif", np.where(gap, 0, landscape(2, 150, 170)).astype("u1"), nodata=0)
+    options = {"tile_size": 64, "overlap": 16, "seed": 3}
+    local, here, _ = fill(tmp_path / "here", path, **options)
+    remote, there, _ = fill(tmp_path / "there", path, **options, scheduler=cluster)
+    assert local.numbers == remote.numbers and local.numbers["PIXELS_LEFT"] == 0
+    for name in ("output", "filled"):
+        np.testing.assert_array_equal(read(here[name]), read(there[name]))
+    # Other processes may add in another order: the last digits of single precision.
+    np.testing.assert_allclose(read(here["uncertainty"]), read(there["uncertainty"]), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nonsense", "missing port"),
+        ("127.0.0.1", "missing port"),
+        ("foo://bar:1", "unknown address scheme 'foo'"),
+        ("tcp://127.0.0.1:1", "refused"),
+        ("127.0.0.1:1", "refused"),
+        ("tls://127.0.0.1:1", "refused"),
+    ],
+)
+def test_wrong_addresses_are_refused_at_once(address, reason):
+    started = time.monotonic()
+    with pytest.raises(SchedulerUnavailable, match=reason) as caught:
+        executor(address, Context())
+    assert str(caught.value).startswith(f"Cannot use the Dask scheduler '{address}': ")
+    assert str(caught.value).endswith("Leave SCHEDULER empty to run on this machine.")
+    assert time.monotonic() - started < 3
+
+
+def test_a_scheduler_that_does_not_answer_is_given_up_in_time():
+    """A port that accepts and stays silent, as of another program; 15 s in use, 6 s here.
+
+    In a process of its own, which leaves as the worker does: a client that never connected waits 20 s for its end.
+    """
+    code = """if True:
+        import os, sys, time
+        from dip_core import errors, executors
+        from dip_core.context import Context
+
+        executors._PATIENCE = 6.0
+        started = time.monotonic()
+        try:
+            executors.executor(sys.argv[1], Context())
+        except errors.SchedulerUnavailable as error:
+            print(error, time.monotonic() - started, sep="|", flush=True)
+        os._exit(0)
+    """
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-c", code, address]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    sentence, seconds = ran.stdout.strip().split("|")
+    assert address in sentence and float(seconds) < 8
+
+
+def test_a_cluster_without_workers_is_refused():
+    with (
+        distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=":0", protocol="tcp://") as empty,
+        pytest.raises(SchedulerUnavailable, match="it has no worker"),
+    ):
+        executor(empty.scheduler_address, Context())
