@@ -51,7 +51,7 @@ def run(
     )  # a scheduler that does not answer is told at once
     mixture = None
     if known.gaps.target_pixels:
-        with context.part(0.02, 0.4):
+        with context.section(0.02, 0.4):
             # With a network alone, a hold-out is as dear as a tile, and gets as much time.
             runs = len(planned.windows) * planned.rounds
             share = 0.5 if job.method in ("fast", "best") else runs / (runs + tile_count(known, planned))
@@ -59,7 +59,7 @@ def run(
                 known, planned.names, planned.windows, planned.rounds, options, job.compute.seed, context, share
             )
         mixture = choose(job, samples, known.scene.count, context)
-    with context.part(0.4, 0.95):
+    with context.section(0.4, 0.95):
         changed, left = fill(job, known, planned, mixture, options, facts, tiles)
     context.progress(0.96, "Writing the report")
     outcome = fill_report.Outcome(job, known, planned, mixture, facts, changed, left, sections)

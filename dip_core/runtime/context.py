@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..events import Event, Message, Progress
+from .progress import ProgressReporter
 
 
 class Context:
@@ -38,8 +39,20 @@ class Context:
             remaining = spent * (1.0 - share) / share if share > 0.02 else None
             self._tell(Progress(round(share, 4), step, None if remaining is None else round(remaining, 1)))
 
+    def reporter(self, step: str, keep_seconds: float | None = None) -> ProgressReporter:
+        """A reporter of the present section, shown as ``step``.
+
+        ``keep_seconds``: stop the work when no more than this is left of the time budget; None: never.
+        """
+
+        def report(fraction: float) -> bool:
+            self.progress(fraction, step)
+            return keep_seconds is None or self.seconds_left > keep_seconds
+
+        return ProgressReporter(report)
+
     @contextmanager
-    def part(self, low: float, high: float) -> Iterator[None]:
+    def section(self, low: float, high: float) -> Iterator[None]:
         """Within this block, progress 0 to 1 means ``low`` to ``high`` of the part around it."""
         outer = self._span
         width = outer[1] - outer[0]

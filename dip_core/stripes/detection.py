@@ -12,7 +12,7 @@ is taken off, a wild line agrees less with the other bands than interpolation be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from scipy import ndimage
 
 from ..arrays import Cube, Mask
 from ..errors import OutOfMemory
+from ..runtime.progress import SILENT, ProgressReporter
 from .search import Search, StripedLines
 
 BYTES = 24.0  # that `detect` keeps for each value of the cube, at least
@@ -135,14 +136,14 @@ def detect(
     values: NDArray,
     observed: Mask | None = None,
     use: Sequence[bool] | None = None,
-    follow: Callable[[float], None] = lambda fraction: None,
+    progress: ProgressReporter = SILENT,
 ) -> Stripes:
     """Find the stripes and dead lines of a cube ``(band, row, column)``, in the data's units.
 
     ``observed``: False for pixels to leave out (any shape that broadcasts); those that are not finite are
-    left out anyway. ``use``: False for bands to leave out. ``follow`` hears the fraction done. An offset is
+    left out anyway. ``use``: False for bands to leave out. An offset is
     found from about one and a half deviations of the band's noise; tilted offsets need five bands or more.
     """
     search = Search(values, observed, use)
-    lines = search.run(follow)
+    lines = search.run(progress)
     return Stripes(values.shape, tuple(lines), tuple(search.noise_by_band().tolist()))

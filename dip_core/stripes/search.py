@@ -5,13 +5,14 @@ What the words mean is said in `stripes`. A band's *place* is its number among t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
+from ..runtime.progress import ProgressReporter
 from .band_residual import Residual, fill_unseen, filled, residual
 from .dead_lines import FEWEST, WIDEST, Lines, dead_lines, runs, stuck_lines
 from .lines import Direction, Profile, Slant, SlopeSearch, deviation, medians, running_median, spreads
@@ -69,28 +70,28 @@ class Search:
         self.found: list[StripedLines] = []
         self.upright = [Direction(orientation, 0.0, values.shape[1:]) for orientation in ("columns", "rows")]
 
-    def run(self, follow: Callable[[float], None]) -> list[StripedLines]:
+    def run(self, progress: ProgressReporter) -> list[StripedLines]:
         """All steps, in an order in which no defect hides another; what was found, by band."""
         if not self.keep:
             return []
         for place in range(len(self.keep)):
             for direction in self.upright:
                 self._find_dead(place, direction)
-            follow(0.3 * (place + 1) / len(self.keep))
+            progress.update(0.3 * (place + 1) / len(self.keep))
         self._fill_dead()
         self.rest: Residual = residual(self.values, self.seen & ~self.dead)
-        follow(0.4)
+        progress.update(0.4)
         self._measure()
-        follow(0.55)
+        progress.update(0.55)
         if self.rest.spectral:
             self._find_tilted()
-            follow(0.7)
+            progress.update(0.7)
             for direction in self.upright:
                 self._find_wild(direction)
-        follow(0.8)
+        progress.update(0.8)
         tilted = list(self.found)
         self._find_upright()
-        follow(0.9)
+        progress.update(0.9)
         if self.rest.spectral and len(self.found) > len(tilted):
             # Stripes spoil the prediction that they are found by; so once more, by one learned without the worst.
             model = self._corrected(0.5)

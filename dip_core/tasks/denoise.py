@@ -56,13 +56,13 @@ def run(job: DenoiseJob, context: Context) -> Result:
         )
         tiling = _tiles(job, known)  # before learning: a network may not fit the scene
         settings = Settings(job.method, job.noise, job.sigma, job.compute.device, job.compute.seed, job.compute.threads)
-        with context.part(0.02, 0.3):
+        with context.section(0.02, 0.3):
             model = _learn(known, settings, context)
         if model.limits.any:
             clipped = np.isfinite(model.limits.low) | np.isfinite(model.limits.high)
             context.info(f"{np.count_nonzero(clipped)} bands are clipped: what lay beyond the limits is allowed for.")
         context.info(f"Rank {model.subspace.rank} of {len(known.bands)} bands lies above the noise.")
-        with context.part(0.3, 0.95):
+        with context.section(0.3, 0.95):
             changed, left = _write(job, known, model, tiling, context)
         context.progress(0.96, "Writing the report")
         outcome = denoise_report.Outcome(job, known, model, changed, left)

@@ -66,11 +66,8 @@ def run(job: DetectStripesJob, context: Context) -> Result:
             )
         context.progress(0.05, "Looking for stripes")
 
-        def follow(fraction: float) -> None:
-            context.progress(0.05 + 0.8 * fraction, "Looking for stripes")
-
         image = scene.read()
-        found = detect(image, observed, judged, follow)
+        found = detect(image, observed, judged, context.reporter("Looking for stripes").part(0.05, 0.8))
         table = _table(scene, found, judged)
         numbers: dict[str, float | None] = {
             "STRIPED_BANDS": float(len(found.bands)),

@@ -71,12 +71,9 @@ def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) ->
     marked = _read_mask(job, scene) if job.mask else None
     stripes = Stripes(scene.shape)
     if marked is None or (job.correct_offsets and (marked == OFFSET).any()):
-
-        def follow(fraction: float) -> None:
-            context.progress(0.02 + 0.1 * fraction, "Looking for stripes")
-
         need_memory(scene.shape)
-        stripes = detect(scene.read(), valid, _usable(scene, valid).tolist(), follow)
+        progress = context.reporter("Looking for stripes").part(0.02, 0.1)
+        stripes = detect(scene.read(), valid, _usable(scene, valid).tolist(), progress)
     # No one number can be subtracted from a tilted line, whose pixels hold various shares of the offset.
     tilted = stripes.tilted_map()
     corrected = (stripes.offset_map() != 0) & ~tilted & valid

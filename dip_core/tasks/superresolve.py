@@ -95,9 +95,9 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
             f"{len(known.bands)} of {scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels, "
             f"to be enlarged {job.factor} times."
         )
-        with context.part(0.02, 0.1):
+        with context.section(0.02, 0.1):
             setting = _taught(setting, known, planned, context, guide)
-        with context.part(0.1, 0.4):
+        with context.section(0.1, 0.4):
             trial = validate(
                 known, planned.names, planned.windows, setting, compute.seed, context, planned.share, guide
             )
@@ -108,7 +108,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
             context.info(f"The guide's share of the result is {100 * share:.0f} %.")
         elif guide:
             context.warn("On the image's own coarser copy the guide does not help: it is not used.")
-        with context.part(0.4, 0.95):
+        with context.section(0.4, 0.95):
             changed, left = _write(job, known, planned, Recipe(trial, setting), context, guide)
         context.progress(0.96, "Writing the report")
         accord = superresolve_report.accord(known, atomic.partial_path_of(job.outputs.output or ""), optics)

@@ -47,7 +47,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     set_threads(job.compute.threads)
     device = resolve(job.compute.device)
     context.progress(0.0, "Cutting patches")
-    with ExitStack() as opened, context.part(0.0, 0.04):
+    with ExitStack() as opened, context.section(0.0, 0.04):
         scenes = [opened.enter_context(Scene([path])) for path in job.inputs]
         rng = np.random.default_rng([job.compute.seed, 0])
         material = training_patches.cut(
@@ -60,7 +60,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     trainer = Trainer(material.training, material.validation, settings, job.compute.seed, device)
     checkpoint = _Checkpoint(target, _key(job, material, settings))
     checkpoint.take_up(trainer, context)
-    with context.part(0.04, 0.99):
+    with context.section(0.04, 0.99):
         _train(trainer, checkpoint, context)
     best, baseline = trainer.best_figures, trainer.baseline
     if best.psnr <= baseline.psnr:

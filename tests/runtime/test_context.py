@@ -18,9 +18,9 @@ def told():
 
 def test_parts_within_parts(told):
     context = Context(told.append)
-    with context.part(0.5, 1.0):
+    with context.section(0.5, 1.0):
         context.progress(0.0, "a")
-        with context.part(0.5, 0.9):
+        with context.section(0.5, 0.9):
             context.progress(0.5, "b")
         context.progress(1.0, "c")
     context.progress(0.25, "d")
@@ -30,7 +30,7 @@ def test_parts_within_parts(told):
 
 def test_a_failed_part_leaves_the_scale_as_it_was(told):
     context = Context(told.append)
-    with pytest.raises(KeyError), context.part(0.2, 0.3):
+    with pytest.raises(KeyError), context.section(0.2, 0.3):
         raise KeyError
     context.progress(0.5)
     assert told[-1].fraction == 0.5
