@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from dip_core import job
 from dip_core.arrays import Cube, Mask
 from dip_core.imaging.observation import Standard
-from dip_core.raster.writer import as_pixels
+from dip_core.raster.writer import to_stored_pixels
 from dip_core.runtime import devices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,7 +187,7 @@ def as_written(estimate: Cube, standard: Standard, pixels: NDArray, observed: Ma
     """A standardised estimate as the product writes it: in the scene's type, within the range that was observed."""
     bands = [band[seen] for band, seen in zip(pixels, observed)]
     low, high = (np.array([end(band) for band in bands], np.float64) for end in (np.min, np.max))
-    return as_pixels(standard.undo(estimate), pixels.dtype, low, high, None)
+    return to_stored_pixels(standard.undo(estimate), pixels.dtype, low, high, None)
 
 
 def write_raster(path: Path, pixels: NDArray, like: Path | None, nodata: float | None = None) -> str:

@@ -68,7 +68,7 @@ def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
             raise errors.InvalidJob(reason=f"The job file '{path}' is not JSON text.") from error
         wanted = job.from_json(text)
         for output in wanted.outputs.wanted().values() if hasattr(wanted, "outputs") else ():
-            atomic.check(output)  # now, not after hours of work
+            atomic.check_writable(output)  # now, not after hours of work
         budget = wanted.compute.time_budget if hasattr(wanted, "compute") else None
         result = _task(wanted.task)(wanted, Context(tell, budget))
         atomic.commit()
@@ -157,7 +157,7 @@ def _stop() -> None:
 
     A run that is just giving its files their names is let through: it ends by itself, and whole.
     """
-    if atomic.committing.acquire(blocking=False):
+    if atomic.commit_lock.acquire(blocking=False):
         atomic.discard()
         os._exit(CANCELLED)
 

@@ -106,7 +106,7 @@ def test_outputs_appear_all_or_none(tmp_path, monkeypatch):
     """The second file cannot get its name: the first one must not stay."""
     first, second = str(tmp_path / "a.tif"), str(tmp_path / "b.tif")
     for target in (first, second):
-        atomic.partial_path(target)
+        atomic.create_temporary(target)
     replace = atomic.os.replace
 
     def refuse(source, target):

@@ -12,7 +12,7 @@ from rasterio.windows import Window
 from .. import __version__
 from ..job import DenoiseJob
 from ..raster import atomic, metadata
-from ..raster.band_selection import NoisyScene
+from ..raster.band_selection import SelectedScene
 from ..reporting import html as report
 from ..runtime.context import Context
 from .model import Model
@@ -33,7 +33,7 @@ class Outcome:
     """All that a finished run knows."""
 
     job: DenoiseJob
-    known: NoisyScene
+    known: SelectedScene
     model: Model
     changed: int
     left: int
@@ -96,8 +96,8 @@ def compose(outcome: Outcome, context: Context) -> report.Report:
 def _summary(outcome: Outcome, rmse: float | None, baseline: float | None) -> str:
     known, score = outcome.known, outcome.model.score
     text = f"{outcome.changed:,} pixels of {len(known.bands)} bands were denoised"
-    if known.passed:
-        text += f"; {len(known.passed)} bands passed through unchanged"
+    if known.skipped:
+        text += f"; {len(known.skipped)} bands passed through unchanged"
     if score is None or rmse is None or baseline is None:
         return text + "."
     return (
@@ -128,7 +128,7 @@ def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
     rows: list[tuple[object, ...]] = []
     for number, name in enumerate(known.scene.names):
         if number not in place:
-            rows.append((number + 1, name, None, 0, None, None, None, None, known.passed[number]))
+            rows.append((number + 1, name, None, 0, None, None, None, None, known.skipped[number]))
             continue
         at = place[number]
         scored: tuple[object, ...] = (0, None, None, None, None)
@@ -154,7 +154,7 @@ def _noise(outcome: Outcome) -> report.Section:
     from ..reporting import plots  # matplotlib is slow to load, and not every run wants a report
 
     subspace, known = outcome.model.subspace, outcome.known
-    wavelengths = [item.wavelength for item in metadata.spectral(known.scene)]
+    wavelengths = [item.wavelength for item in metadata.read_spectral_info(known.scene)]
     own = [wavelengths[number] for number in known.bands]
     if all(value is not None for value in own):
         x, label = [1000.0 * float(value or 0.0) for value in own], "wavelength [nm]"
@@ -223,11 +223,11 @@ def _pictures(outcome: Outcome) -> report.Section:
     from ..reporting import plots  # matplotlib is slow to load, and not every run wants a report
 
     known = outcome.known
-    spectral = [metadata.spectral(known.scene)[number].wavelength for number in known.bands]
+    spectral = [metadata.read_spectral_info(known.scene)[number].wavelength for number in known.bands]
     nanometres = [1000.0 * value for value in spectral if value is not None]
     chosen = plots.composite_bands(len(known.bands), nanometres if len(nanometres) == len(known.bands) else None)
     bands = [known.bands[place] for place in chosen]
-    written = atomic.partial_path_of(outcome.job.outputs.output or "")
+    written = atomic.temporary_path(outcome.job.outputs.output or "")
     rows, columns = known.scene.grid.shape
     tall, wide = min(_DETAIL, rows), min(_DETAIL, columns)
     parts: list[str | report.Table | report.Figure | report.Gallery] = []
@@ -261,14 +261,16 @@ def _noisiest(outcome: Outcome) -> int:
 
 
 def _views(
-    known: NoisyScene, written: str, bands: list[int], window: Window | None, step: int
+    known: SelectedScene, written: str, bands: list[int], window: Window | None, step: int
 ) -> tuple[NDArray, NDArray, NDArray[np.bool_]]:
     """Before, after and valid pixels of some bands, every ``step``-th pixel."""
     scene = known.scene
-    before = scene.thinned(lambda part: scene.read(part, bands), window, step)
-    valid = scene.thinned(lambda part: scene.valid(part, bands), window, step)
+    before = scene.read_subsampled(lambda part: scene.read(part, bands), window, step)
+    valid = scene.read_subsampled(lambda part: scene.valid(part, bands), window, step)
     with rasterio.open(written) as file:
-        after = scene.thinned(lambda part: file.read([number + 1 for number in bands], window=part), window, step)
+        after = scene.read_subsampled(
+            lambda part: file.read([number + 1 for number in bands], window=part), window, step
+        )
     return before.astype(np.float32), after.astype(np.float32), valid
 
 
@@ -277,7 +279,7 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
     settings: dict[str, object] = {
         "Input": job.input,
         "Size": f"{scene.grid.width} x {scene.grid.height} pixels, {scene.count} bands, {scene.dtype}",
-        "Bands": f"{len(known.bands)} denoised, {len(known.passed)} passed through",
+        "Bands": f"{len(known.bands)} denoised, {len(known.skipped)} passed through",
         "Method": job.method,
         "Noise": job.noise,
         "Clipped bands": int(

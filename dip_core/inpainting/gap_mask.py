@@ -145,7 +145,7 @@ def footprint(observed: Mask, reach: int = FOOTPRINT_REACH) -> Mask:
 
 def _alpha_holds_data(scene: Scene) -> bool:
     """True where most alpha values are neither transparent nor opaque: a fourth band is easily mistagged."""
-    if scene.alpha() is None:
+    if not scene.has_alpha():
         return False
     between = 0
     for window in scene.blocks():

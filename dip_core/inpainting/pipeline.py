@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 from ..events import Result
 from ..raster.provenance import provenance
-from ..raster.writer import as_pixels, restoration_writers
+from ..raster.writer import open_output_writers, to_stored_pixels
 from ..reporting.html import Section
 from ..runtime.context import Context
 from ..runtime.devices import resolve
@@ -95,7 +95,7 @@ def fill(
     changed_pixels = left = 0
     with ExitStack() as files:
         tags = _provenance(job, planned, mixture, facts)
-        writers = restoration_writers(files, job.outputs, scene, tags, "filled")
+        writers = open_output_writers(files, job.outputs, scene, tags, "filled")
         for window, layers in _blended(job, known, planned, mixture, options, tiles):
             observed, target = gaps.window(window)
             pixels = scene.read(window)
@@ -109,7 +109,7 @@ def fill(
                 fresh = np.where(corrected, pixels.astype(np.float64) - offset, fresh)
                 deviation = np.where(corrected, known.correction.deviation[:, None, None], deviation)
                 writable = writable | corrected
-            fresh = as_pixels(fresh, scene.dtype, known.low, known.high, known.forbidden)
+            fresh = to_stored_pixels(fresh, scene.dtype, known.low, known.high, known.forbidden)
             changed_pixels += int(np.count_nonzero(writable.any(axis=0)))
             opened = writable | observed
             opened[list(gaps.dead_bands)] = True  # they have no say in whether a pixel is shown

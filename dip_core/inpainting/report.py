@@ -302,10 +302,10 @@ def _pictures(outcome: Outcome) -> report.Section:
     from ..reporting import plots  # matplotlib is slow to load, and not every run wants a report
 
     scene, gaps = outcome.survey.scene, outcome.survey.gaps
-    known = [item.wavelength for item in metadata.spectral(scene)]
+    known = [item.wavelength for item in metadata.read_spectral_info(scene)]
     nanometres = [1000.0 * value for value in known if value is not None]
     bands = plots.composite_bands(scene.count, nanometres if len(nanometres) == scene.count else None)
-    written = atomic.partial_path_of(outcome.job.outputs.output or "")
+    written = atomic.temporary_path(outcome.job.outputs.output or "")
     parts: list[str | report.Table | report.Figure | report.Gallery] = []
     step = plots.step_for(*scene.grid.shape)
     stretch = None
@@ -332,9 +332,11 @@ def _views(
     """Before, after, observed ``(band, row, column)`` and inside ``(row, column)``, every ``step``-th pixel."""
     chosen = list(bands)
     observed, target = (mask[chosen][:, ::step, ::step] for mask in gaps.window(window))
-    before = scene.thinned(lambda part: scene.read(part, chosen), window, step)
+    before = scene.read_subsampled(lambda part: scene.read(part, chosen), window, step)
     with rasterio.open(written) as file:
-        after = scene.thinned(lambda part: file.read([number + 1 for number in chosen], window=part), window, step)
+        after = scene.read_subsampled(
+            lambda part: file.read([number + 1 for number in chosen], window=part), window, step
+        )
     inside: NDArray[np.bool_] = np.any(observed | target, axis=0)
     with np.errstate(over="ignore"):  # a double's nodata value, which is not drawn
         return before.astype(np.float32), after.astype(np.float32), observed, inside

@@ -17,10 +17,10 @@ from ..errors import DiskFull, UnwritableOutput
 
 _token = os.environ.get("DEEP_PRIOR_TOKEN") or secrets.token_hex(6)
 _targets: dict[str, str] = {}
-committing = threading.Lock()
+commit_lock = threading.Lock()
 
 
-def partial_path(target: str) -> str:
+def create_temporary(target: str) -> str:
     """The partial of ``target``; from now on `commit` renames it and `discard` removes it.
 
     Raises UnwritableOutput where the folder is missing or cannot be written.
@@ -31,7 +31,7 @@ def partial_path(target: str) -> str:
         raise UnwritableOutput(path=target, reason=f"the folder '{folder}' does not exist")
     if os.path.isdir(target):
         raise UnwritableOutput(path=target, reason="it is a folder")
-    partial = partial_path_of(target)
+    partial = temporary_path(target)
     _targets[partial] = target
     try:
         with open(partial, "wb"):
@@ -41,15 +41,15 @@ def partial_path(target: str) -> str:
     return partial
 
 
-def check(target: str) -> None:
+def check_writable(target: str) -> None:
     """Raise UnwritableOutput where ``target`` could not be written; leaves nothing behind."""
-    partial = partial_path(target)
+    partial = create_temporary(target)
     os.remove(partial)
     del _targets[partial]
 
 
-def partial_path_of(target: str) -> str:
-    """Where `partial_path` puts the partial of ``target``; touches nothing."""
+def temporary_path(target: str) -> str:
+    """Where `create_temporary` puts the partial of ``target``; touches nothing."""
     folder, name = os.path.split(os.path.abspath(target))
     return os.path.join(folder, f".{name}.{_token}.part")
 
@@ -58,9 +58,9 @@ def commit() -> None:
     """Give every partial its final name; files that stood there are replaced, with their GDAL sidecars.
 
     All or none: where one cannot be renamed, those that were are removed again. Whoever ends the process
-    meanwhile must hold `committing` first.
+    meanwhile must hold `commit_lock` first.
     """
-    with committing:
+    with commit_lock:
         done: list[str] = []
         for partial, target in list(_targets.items()):
             try:
@@ -92,7 +92,7 @@ def discard() -> None:
         _targets.pop(partial, None)
 
 
-def need_space(target: str, wanted: int) -> None:
+def check_disk_space(target: str, wanted: int) -> None:
     """Raise DiskFull when the folder of ``target`` has less than ``wanted`` bytes free."""
     folder = os.path.dirname(os.path.abspath(target))
     state = os.statvfs(folder) if hasattr(os, "statvfs") else None

@@ -26,7 +26,7 @@ _FEWEST_SHARE = 0.5  # of the scene's pixels that a band must see to be denoised
 
 
 @dataclass(frozen=True)
-class NoisyScene:
+class SelectedScene:
     """An open scene, the numbers of the bands to denoise, and their lowest and highest observed value ``(band,)``.
 
     ``passed``: why each other band passes through, by number. ``pixels``: how many any of the bands sees.
@@ -63,9 +63,9 @@ class NoisyScene:
         return np.concatenate(values, axis=1), np.concatenate(observed, axis=1)
 
 
-def look(scene: Scene, context: Context) -> NoisyScene:
+def select_bands(scene: Scene, context: Context) -> SelectedScene:
     """Choose the bands and measure their range. Raises NothingObserved where no band can be denoised."""
-    known = metadata.spectral(scene)
+    known = metadata.read_spectral_info(scene)
     passed = {number: "flagged bad" for number, item in enumerate(known) if item.good is False}
     bands = tuple(number for number in range(scene.count) if number not in passed)
     low, high, count = np.full(len(bands), np.inf), np.full(len(bands), -np.inf), np.zeros(len(bands), np.int64)
@@ -90,7 +90,7 @@ def look(scene: Scene, context: Context) -> NoisyScene:
         names = [scene.names[number] for number in sorted(passed) if passed[number] == why]
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         context.info(f"Passed through unchanged ({why}): {shown}.")
-    return NoisyScene(scene, tuple(bands[place] for place in kept), passed, low[kept], high[kept], pixels)
+    return SelectedScene(scene, tuple(bands[place] for place in kept), passed, low[kept], high[kept], pixels)
 
 
 def _read(scene: Scene, window: Window, bands: tuple[int, ...]) -> tuple[NDArray, Mask]:

@@ -22,7 +22,7 @@ from ..errors import GridMismatch, UnreadableRaster
 from ..runtime.context import Context
 from .scene import Scene, grid_of, open_raster
 
-USERS = ("best", "fast")  # the methods that use a guide
+GUIDED_METHODS = ("best", "fast")  # the methods that use a guide
 _NO_CRS = "{0.width} x {0.height} pixels are wanted, as one of them has no CRS to warp it by"
 
 
@@ -44,10 +44,10 @@ class Guide:
         ]
         self._marks_missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
         self._raster = source
-        self.pixel = 1.0
+        self.pixel_ratio = 1.0
         try:
             if scene.grid.difference(grid_of(source)):
-                self.pixel = _pixel(source, scene)
+                self.pixel_ratio = _pixel(source, scene)
                 self._raster = self._stack.enter_context(_warped(source, scene, path))
             self._mean, self._deviation, self.coverage = self._measure(scene)
         except BaseException:
@@ -95,11 +95,11 @@ class Guide:
         return total / number, deviation, float(count.min() / (scene.grid.width * scene.grid.height))
 
 
-def usable_guide(path: str | None, method: str, scene: Scene, context: Context) -> Guide | None:
+def open_guide(path: str | None, method: str, scene: Scene, context: Context) -> Guide | None:
     """A job's guide, where its method uses one and it covers a part of the scene; tells why it is not used."""
     if not path:
         return None
-    if method not in USERS:
+    if method not in GUIDED_METHODS:
         context.warn(f"METHOD {method} uses no guide: GUIDE has no effect.")
         return None
     guide = Guide(path, scene)

@@ -26,7 +26,7 @@ _TO_MICROMETRES = {
 
 
 @dataclass(frozen=True)
-class Spectral:
+class SpectralInfo:
     """A band's centre and width in micrometres, and whether it is good; None where unknown."""
 
     wavelength: float | None = None
@@ -34,7 +34,7 @@ class Spectral:
     good: bool | None = None
 
 
-def spectral(scene: Scene) -> list[Spectral]:
+def read_spectral_info(scene: Scene) -> list[SpectralInfo]:
     """Wavelength, FWHM and bad-band flag of every band, from band items, IMAGERY or the ENVI domain."""
     envi = scene.tags().get("ENVI", {})
     lists = {name: _envi_list(envi.get(name)) for name in ("wavelength", "fwhm", "bbl")}
@@ -48,7 +48,7 @@ def spectral(scene: Scene) -> list[Spectral]:
         wavelength, fwhm, good = (_number(items.get(name, own.get(name))) for name in lists)
         factor = _factor(unit, wavelength)
         found.append(
-            Spectral(
+            SpectralInfo(
                 _number(imagery.get("CENTRAL_WAVELENGTH_UM"), _times(wavelength, factor)),
                 _number(imagery.get("FWHM_UM"), _times(fwhm, factor)),
                 None if good is None else good != 0,
@@ -57,7 +57,7 @@ def spectral(scene: Scene) -> list[Spectral]:
     return found
 
 
-def write(
+def copy_metadata(
     target: rasterio.io.DatasetWriter,
     scene: Scene,
     descriptions: Sequence[str] | None,
@@ -76,7 +76,7 @@ def write(
     if tags:
         target.update_tags(**tags)
     bands = scene.bands[: target.count] if len(scene.bands) >= target.count else scene.bands
-    for number, (band, known) in enumerate(zip(bands, spectral(scene)), start=1):
+    for number, (band, known) in enumerate(zip(bands, read_spectral_info(scene)), start=1):
         text = descriptions[number - 1] if descriptions else band.description
         if text:
             target.set_band_description(number, text)
@@ -85,8 +85,8 @@ def write(
             if kept:
                 target.update_tags(number, ns=namespace or None, **kept)
         _write_spectral(target, number, {key.lower(): value for key, value in band.tags.get("", {}).items()}, known)
-    if any(known.wavelength is not None for known in spectral(scene)):
-        _write_envi_lists(target, spectral(scene))
+    if any(known.wavelength is not None for known in read_spectral_info(scene)):
+        _write_envi_lists(target, read_spectral_info(scene))
     if kind == "mask":
         return
     scales = [band.scale for band in bands]
@@ -105,7 +105,7 @@ def write(
         target.write_colormap(1, scene.colormap(0))
 
 
-def _write_spectral(target: rasterio.io.DatasetWriter, number: int, items: dict[str, str], known: Spectral) -> None:
+def _write_spectral(target: rasterio.io.DatasetWriter, number: int, items: dict[str, str], known: SpectralInfo) -> None:
     """IMAGERY, and those of the band items that are missing, in the unit of those that are there."""
     added: dict[str, str] = {}
     factor = 1.0
@@ -128,7 +128,7 @@ def _write_spectral(target: rasterio.io.DatasetWriter, number: int, items: dict[
         target.update_tags(number, **added)
 
 
-def _write_envi_lists(target: rasterio.io.DatasetWriter, known: Sequence[Spectral]) -> None:
+def _write_envi_lists(target: rasterio.io.DatasetWriter, known: Sequence[SpectralInfo]) -> None:
     lists = {"wavelength": [item.wavelength for item in known], "fwhm": [item.fwhm for item in known]}
     items = {
         name: "{" + ", ".join(f"{value:.6g}" for value in values if value is not None) + "}"

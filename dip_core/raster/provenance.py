@@ -14,7 +14,7 @@ import rasterio
 
 from .. import __version__
 
-ITEM = "DEEP_PRIOR"
+TAG_NAME = "DEEP_PRIOR"
 
 
 def provenance(task: str, **facts: object) -> dict[str, str]:
@@ -28,4 +28,4 @@ def provenance(task: str, **facts: object) -> dict[str, str]:
     torch = sys.modules.get("torch")
     if torch is not None:
         versions["torch"] = torch.__version__
-    return {ITEM: json.dumps({"task": task, **facts, "versions": versions})}
+    return {TAG_NAME: json.dumps({"task": task, **facts, "versions": versions})}

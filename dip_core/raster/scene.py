@@ -47,7 +47,7 @@ class Grid:
         """Rows and columns."""
         return self.height, self.width
 
-    def refined(self, factor: int) -> Grid:
+    def upsampled(self, factor: int) -> Grid:
         """The grid with pixels ``factor`` times as small and the same extent."""
         gcps = tuple(GroundControlPoint(p.row * factor, p.col * factor, p.x, p.y, p.z, p.id, p.info) for p in self.gcps)
         t, rpcs = self.transform, copy.copy(self.rpcs)
@@ -167,10 +167,9 @@ class Scene:
         """The bands' names, as the report shows them."""
         return [band.name(number) for number, band in enumerate(self.bands, start=1)]
 
-    def alpha(self) -> tuple[int, int] | None:
-        """Source and band index of the first raster's alpha band, if it has one."""
-        index = _alpha_index(self._sources[0])
-        return None if index is None else (0, index)
+    def has_alpha(self) -> bool:
+        """True if the first raster has an alpha band."""
+        return _alpha_index(self._sources[0]) is not None
 
     def has_dataset_mask(self) -> bool:
         """True where the first raster carries a mask band of its own."""
@@ -210,15 +209,15 @@ class Scene:
                 valid[place] &= self.read(window, [number])[0] != self.bands[number].nodata
         return valid
 
-    def marks_missing(self) -> bool:
+    def has_missing_marker(self) -> bool:
         """True where any band has a nodata value, a mask or an alpha band."""
         return any(band.has_mask for band in self.bands)
 
     def zero_is_fill(self) -> bool:
-        """True where nothing marks missing pixels, neither `marks_missing` nor NaN: 0 in all bands stands for them."""
+        """True where nothing marks missing pixels, neither `has_missing_marker` nor NaN: 0 in all bands stands for them."""
         if self._zero_is_fill is None:
             floats = [number for number, band in enumerate(self.bands) if np.dtype(band.dtype).kind == "f"]
-            self._zero_is_fill = not self.marks_missing() and all(
+            self._zero_is_fill = not self.has_missing_marker() and all(
                 self.valid(window, floats).all() for window in self.blocks()
             )
         return self._zero_is_fill
@@ -228,7 +227,7 @@ class Scene:
         for top in range(0, self.grid.height, rows):
             yield Window(0, top, self.grid.width, min(rows, self.grid.height - top))
 
-    def thinned(self, read: Callable[[Window], NDArray], window: Window | None, step: int) -> NDArray:
+    def read_subsampled(self, read: Callable[[Window], NDArray], window: Window | None, step: int) -> NDArray:
         """Every ``step``-th row and column of a window, or of the scene: for pictures, without reading it all at once.
 
         ``read`` gives the pixels of a window, ``(band, row, column)``, of this scene or of a raster on its grid.
@@ -240,8 +239,8 @@ class Scene:
 
     def read_alpha(self, window: Window) -> NDArray | None:
         """The alpha band's pixels, if there is one."""
-        place = self.alpha()
-        return None if place is None else self._read(0, lambda source: source.read(place[1], window=window))
+        index = _alpha_index(self._sources[0])
+        return None if index is None else self._read(0, lambda source: source.read(index, window=window))
 
     def _inherit_nodata(self) -> None:
         """Bands of a stack whose file marks nothing as missing take the nodata value of those that do."""

@@ -14,17 +14,17 @@ from rasterio.windows import Window
 from .scene import Scene
 
 
-def finer(window: Window, factor: int) -> Window:
+def upsampled_window(window: Window, factor: int) -> Window:
     """The same place on the finer grid."""
     return Window(window.col_off * factor, window.row_off * factor, window.width * factor, window.height * factor)
 
 
-class FinerScene(Scene):
+class UpsampledScene(Scene):
     """A view of an open scene, which stays its owner's to close."""
 
     def __init__(self, scene: Scene, factor: int) -> None:
         self.__dict__.update(scene.__dict__)
-        self.grid = scene.grid.refined(factor)
+        self.grid = scene.grid.upsampled(factor)
         self.factor = factor
         self._coarse = scene
 
@@ -41,7 +41,7 @@ class FinerScene(Scene):
 
     def read_alpha(self, window: Window) -> NDArray | None:
         """As `Scene.read_alpha`, repeated."""
-        return None if self.alpha() is None else self._repeat(self._coarse.read_alpha, window)
+        return None if not self.has_alpha() else self._repeat(self._coarse.read_alpha, window)
 
     def tags(self) -> dict[str, dict[str, str]]:
         """As `Scene.tags`, less what is said there of the old grid; RPCs are the grid's."""

@@ -53,13 +53,13 @@ class RasterWriter:
         self.count = count or like.count
         self.nodata = like.nodata if isinstance(nodata, str) else nodata
         self._like = like
-        self._alpha = kind == "values" and keep_mask and like.alpha() is not None
+        self._alpha = kind == "values" and keep_mask and like.has_alpha()
         self._mask = kind == "values" and keep_mask and like.has_dataset_mask()
         self._unify = kind == "values" and isinstance(nodata, str) and _several_nodata(like)
-        self._partial = atomic.partial_path(path)
+        self._partial = atomic.create_temporary(path)
         grid = like.grid
         size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height
-        atomic.need_space(path, int(size * _BEST_COMPRESSION) + 65536)
+        atomic.check_disk_space(path, int(size * _BEST_COMPRESSION) + 65536)
         tiled = grid.width >= 256 and grid.height >= 256
         profile: dict = {
             "driver": "GTiff",
@@ -85,7 +85,7 @@ class RasterWriter:
             self._file = rasterio.open(self._partial, "w", **profile)
             if grid.rpcs:
                 self._file.rpcs = grid.rpcs
-            metadata.write(self._file, like, descriptions, tags or {}, kind)
+            metadata.copy_metadata(self._file, like, descriptions, tags or {}, kind)
             if self._alpha:
                 interps = list(self._file.colorinterp)
                 interps[-1] = ColorInterp.alpha
@@ -138,7 +138,7 @@ class RasterWriter:
         except (RasterioError, OSError) as error:
             text = " ".join(str(error.__cause__ or error).split())
             with contextlib.suppress(OSError):
-                atomic.need_space(self.path, 1 << 20)
+                atomic.check_disk_space(self.path, 1 << 20)
             if "No space" in text or "ENOSPC" in text:
                 raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
             raise UnwritableOutput(path=self.path, reason=text[:160] or type(error).__name__) from error
@@ -166,7 +166,7 @@ def _holds(dtype: np.dtype, value: float | None) -> bool:
     return float(value).is_integer() and limits.min <= value <= limits.max
 
 
-def restoration_writers(
+def open_output_writers(
     files: ExitStack, outputs: Outputs, like: Scene, tags: dict[str, str], done: str
 ) -> dict[str, RasterWriter]:
     """Writers of the rasters that are wanted, by output name, open until ``files`` close.
@@ -190,7 +190,7 @@ def restoration_writers(
     return found
 
 
-def write_restored(
+def write_output_window(
     writers: Mapping[str, RasterWriter],
     window: Window,
     pixels: NDArray,
@@ -216,7 +216,7 @@ def write_restored(
         writers["filled"].write(mask, window)
 
 
-def as_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: float | None) -> NDArray:
+def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: float | None) -> NDArray:
     """Estimates in the data's units as pixels of ``dtype``: within each band's range, never nodata.
 
     ``values``: ``(band, row, column)``; ``low``, ``high``: the lowest and highest observed value, ``(band,)``.

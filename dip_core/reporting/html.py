@@ -170,7 +170,7 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    target = atomic.partial_path(path)
+    target = atomic.create_temporary(path)
     try:
         with open(target, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

@@ -9,7 +9,7 @@ from rasterio.windows import Window
 
 from ..dip.cost import AFFORDABLE, SMALLEST_TILE, cost, network_tile
 from ..job import SuperResolveJob
-from ..raster.band_selection import NoisyScene
+from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..runtime.devices import resolve
 from ..runtime.tiling import split
@@ -42,7 +42,7 @@ class Plan:
     share: float
 
 
-def plan(job: SuperResolveJob, known: NoisyScene, guide: Guide | None = None) -> Plan:
+def plan(job: SuperResolveJob, known: SelectedScene, guide: Guide | None = None) -> Plan:
     """Experts, validation windows and tiles. It depends on sizes and device only, never on the clock."""
     bands, factor = len(known.bands), job.factor
     rows, columns = known.scene.grid.shape

@@ -16,7 +16,7 @@ from ..imaging.psf import Optics
 from ..imaging.resampling import fill_nearest
 from ..job import SuperResolveJob
 from ..raster import atomic, metadata
-from ..raster.band_selection import NoisyScene
+from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..reporting import html as report
 from ..runtime.context import Context
@@ -47,7 +47,7 @@ class Outcome:
     """All that a finished run knows. ``accord``: see `accord`."""
 
     job: SuperResolveJob
-    known: NoisyScene
+    known: SelectedScene
     plan: Plan
     trial: Trial
     accord: float
@@ -56,7 +56,7 @@ class Outcome:
     guide: Guide | None = None
 
 
-def accord(known: NoisyScene, written: str, optics: Optics) -> float:
+def accord(known: SelectedScene, written: str, optics: Optics) -> float:
     """RMSE between the input and the written result made coarse again, in the data's units.
 
     Pixels near missing ones do not count, since what the optics saw of those is not known; NaN where none counts.
@@ -182,7 +182,7 @@ def _pictures(outcome: Outcome) -> report.Section:
     from ..reporting import plots  # matplotlib is slow to load, and not every run wants a report
 
     known, f = outcome.known, outcome.job.factor
-    waves = [metadata.spectral(known.scene)[number].wavelength for number in known.bands]
+    waves = [metadata.read_spectral_info(known.scene)[number].wavelength for number in known.bands]
     nanometres = [1000.0 * value for value in waves if value is not None]
     chosen = plots.composite_bands(len(known.bands), nanometres if len(nanometres) == len(known.bands) else None)
     bands = [known.bands[place] for place in chosen]
@@ -191,7 +191,7 @@ def _pictures(outcome: Outcome) -> report.Section:
     window = Window((columns - wide) // 2, (rows - tall) // 2, wide, tall)
     before = np.repeat(np.repeat(known.scene.read(window, bands).astype(np.float32), f, axis=1), f, axis=2)
     seen = np.repeat(np.repeat(known.scene.valid(window, bands), f, axis=1), f, axis=2)
-    with rasterio.open(atomic.partial_path_of(outcome.job.outputs.output or "")) as file:
+    with rasterio.open(atomic.temporary_path(outcome.job.outputs.output or "")) as file:
         fine = Window(window.col_off * f, window.row_off * f, wide * f, tall * f)
         after: NDArray = file.read([number + 1 for number in bands], window=fine).astype(np.float32)
     stretch = plots.stretch_of(before, seen)
@@ -210,7 +210,7 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
     settings: dict[str, object] = {
         "Input": job.input,
         "Size": f"{scene.grid.width} x {scene.grid.height} pixels, {scene.count} bands, {scene.dtype}",
-        "Bands": f"{len(known.bands)} restored, {len(known.passed)} enlarged by repeating their pixels",
+        "Bands": f"{len(known.bands)} restored, {len(known.skipped)} enlarged by repeating their pixels",
         "Factor": job.factor,
         "Point spread function": job.psf,
         "Method": job.method,

@@ -23,7 +23,7 @@ from ..errors import BandsDiffer, TooSmall
 from ..imaging.degradation import bicubic_enlargement, gaussian
 from ..imaging.resampling import fill_nearest
 from ..raster import metadata
-from ..raster.band_selection import look
+from ..raster.band_selection import select_bands
 from ..raster.scene import Scene
 from ..runtime.context import Context
 from .model_file import same_bands
@@ -93,7 +93,7 @@ def cut(
     The patches of a part of each scene, about a tenth at one of its ends, are kept for validation. Raises BandsDiffer
     where the scenes have other bands than the first, TooSmall where nothing is left to learn or to validate from.
     """
-    chosen = [list(look(scene, Context()).bands) for scene in scenes]
+    chosen = [list(select_bands(scene, Context()).bands) for scene in scenes]
     waves = [_wavelengths(scene, numbers) for scene, numbers in zip(scenes, chosen)]
     _need_equal_bands(scenes, chosen, waves)
     corners = [_corners(_complete(scene, numbers)) for scene, numbers in zip(scenes, chosen)]
@@ -116,7 +116,7 @@ def cut(
 
 
 def _wavelengths(scene: Scene, numbers: Sequence[int]) -> tuple[float | None, ...]:
-    known = metadata.spectral(scene)
+    known = metadata.read_spectral_info(scene)
     return tuple(known[number].wavelength for number in numbers)
 
 

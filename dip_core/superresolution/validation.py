@@ -19,9 +19,9 @@ from ..arrays import Cube, Mask
 from ..imaging.psf import Optics, bicubic
 from ..imaging.resampling import fill_nearest
 from ..imaging.simplex_weights import best_shares
-from ..raster.band_selection import NoisyScene
+from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
-from ..raster.upsampled_scene import finer
+from ..raster.upsampled_scene import upsampled_window
 from ..runtime.context import Context
 from .experts import Setting, estimates, mixed, roughness
 from .guide_fusion import coarse_guide
@@ -83,7 +83,7 @@ class Trial:
         return float(np.mean(known)) if known else float("nan")
 
 
-def windows_of(known: NoisyScene, factor: int, side: int, most: int) -> list[Window]:
+def windows_of(known: SelectedScene, factor: int, side: int, most: int) -> list[Window]:
     """At most ``most`` windows of about ``side`` pixels spread over the scene, whole multiples of the factor."""
     rows, columns = known.scene.grid.shape
     tall, wide = (min(side, size) // factor * factor for size in (rows, columns))
@@ -97,7 +97,7 @@ def windows_of(known: NoisyScene, factor: int, side: int, most: int) -> list[Win
 
 
 def validate(
-    known: NoisyScene,
+    known: SelectedScene,
     names: Sequence[str],
     windows: Sequence[Window],
     setting: Setting,
@@ -127,7 +127,7 @@ def validate(
         seen & np.repeat(np.repeat(coarse_seen, factor, axis=1), factor, axis=2)
         for (_, seen), (_, coarse_seen) in zip(pairs, copies)
     ]
-    guides = [coarse_guide(guide.read(finer(window, factor)), optics) for window in windows] if guide else []
+    guides = [coarse_guide(guide.read(upsampled_window(window, factor)), optics) for window in windows] if guide else []
     if copies and any(name in EXPERTS for name in names):
         # What the coarser copy is enlarged with may have been learned from the coarser copy alone.
         setting = replace(setting, lessons=learn(copies, optics, guides=guides))

@@ -21,10 +21,10 @@ from ..dip.cost import MEMORY, memory, network_tile
 from ..errors import InvalidJob, NothingObserved
 from ..events import Result
 from ..job import DenoiseJob
-from ..raster.band_selection import NoisyScene, look
+from ..raster.band_selection import SelectedScene, select_bands
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
-from ..raster.writer import as_pixels, restoration_writers, write_restored
+from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..runtime.context import Context
 from ..runtime.devices import resolve
 from ..runtime.executors import executor
@@ -49,7 +49,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
     with ExitStack() as opened:
         context.progress(0.0, "Reading the scene")
         scene = opened.enter_context(Scene(job.inputs))
-        known = look(scene, context)
+        known = select_bands(scene, context)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(known.bands)} bands to "
             f"denoise, {known.pixels} pixels observed."
@@ -70,7 +70,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
         return Result(job.outputs.wanted(), denoise_report.numbers(outcome))
 
 
-def _learn(known: NoisyScene, settings: Settings, context: Context) -> Model:
+def _learn(known: SelectedScene, settings: Settings, context: Context) -> Model:
     values, observed = known.sample()
 
     def follow(fraction: float) -> bool:
@@ -97,21 +97,21 @@ def denoise_tile(
 
 
 def _write(
-    job: DenoiseJob, known: NoisyScene, model: Model, tiling: tuple[int, int], context: Context
+    job: DenoiseJob, known: SelectedScene, model: Model, tiling: tuple[int, int], context: Context
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns how many pixels were denoised, and how many could not be."""
     scene, bands = known.scene, list(known.bands)
     changed = left = 0
     with ExitStack() as files:
-        writers = restoration_writers(files, job.outputs, scene, _provenance(job, model, tiling), "denoised")
+        writers = open_output_writers(files, job.outputs, scene, _provenance(job, model, tiling), "denoised")
         for window, (estimate, deviation) in _blended(job, known, model, tiling, context):
             _, observed = known.read(window)
             good = observed & np.isfinite(estimate)
             changed += int(np.count_nonzero(good.any(axis=0)))
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
             pixels = scene.read(window)
-            fresh = as_pixels(np.where(good, estimate, 0), scene.dtype, known.low, known.high, scene.nodata)
-            write_restored(writers, window, pixels, bands, fresh, good, deviation)
+            fresh = to_stored_pixels(np.where(good, estimate, 0), scene.dtype, known.low, known.high, scene.nodata)
+            write_output_window(writers, window, pixels, bands, fresh, good, deviation)
     return changed, left
 
 
@@ -131,7 +131,7 @@ def _provenance(job: DenoiseJob, model: Model, tiling: tuple[int, int]) -> dict[
     )
 
 
-def _tiles(job: DenoiseJob, known: NoisyScene) -> tuple[int, int]:
+def _tiles(job: DenoiseJob, known: SelectedScene) -> tuple[int, int]:
     """Side and overlap of tiles: as asked for, else as large as memory allows.
 
     Raises InvalidJob where a network cannot take the scene, OutOfMemory where the smallest tile is too large.
@@ -151,7 +151,7 @@ def _tiles(job: DenoiseJob, known: NoisyScene) -> tuple[int, int]:
 
 
 def _blended(
-    job: DenoiseJob, known: NoisyScene, model: Model, tiling: tuple[int, int], context: Context
+    job: DenoiseJob, known: SelectedScene, model: Model, tiling: tuple[int, int], context: Context
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
     grid = known.scene.grid

@@ -55,7 +55,7 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         observed, target = gaps.window()
         if gaps.origin == "fill value 0":  # without a nodata value, lines of zeros are dead lines, not gaps
             observed = observed | target
-        use = [known.good is not False for known in metadata.spectral(scene)]
+        use = [known.good is not False for known in metadata.read_spectral_info(scene)]
         judged = [good and bool(observed[number].any()) for number, good in enumerate(use)]
         if not all(judged):
             context.info(f"{judged.count(False)} bands are marked bad or empty and are not judged.")
@@ -116,7 +116,7 @@ def _table(scene: Scene, found: Stripes, judged: list[bool]) -> Table:
     by_band: dict[int, list] = {}
     for item in found.table():
         by_band.setdefault(item.band, []).append(item)
-    for number, (name, known) in enumerate(zip(scene.names, metadata.spectral(scene))):
+    for number, (name, known) in enumerate(zip(scene.names, metadata.read_spectral_info(scene))):
         head = [number + 1, name, known.wavelength]
         noise = found.noise[number] if judged[number] and number < len(found.noise) else math.nan
         for item in by_band.get(number, ()):

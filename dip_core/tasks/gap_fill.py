@@ -9,7 +9,7 @@ from ..inpainting import pipeline
 from ..inpainting.gap_mask import find_gaps
 from ..inpainting.problem import survey
 from ..job import GapFillJob
-from ..raster.guide import usable_guide
+from ..raster.guide import open_guide
 from ..raster.scene import Scene
 from ..runtime.context import Context
 
@@ -20,7 +20,7 @@ def run(job: GapFillJob, context: Context) -> Result:
         context.progress(0.0, "Reading the scene")
         scene = opened.enter_context(Scene(job.inputs))
         gaps = find_gaps(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
-        guide = usable_guide(job.guide, job.method, scene, context)
+        guide = open_guide(job.guide, job.method, scene, context)
         known = survey(scene, gaps, opened.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "

@@ -104,7 +104,7 @@ def _read_mask(job: InpaintStripesJob, scene: Scene) -> NDArray:
 
 def _usable(scene: Scene, valid: Mask) -> Mask:
     """The bands that take part, ``(band,)``: bad ones (bbl 0) and empty ones pass through unchanged."""
-    good = np.array([item.good is not False for item in metadata.spectral(scene)])
+    good = np.array([item.good is not False for item in metadata.read_spectral_info(scene)])
     return good & np.any(valid, axis=(1, 2))
 
 

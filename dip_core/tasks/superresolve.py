@@ -20,12 +20,12 @@ from ..events import Result
 from ..imaging.psf import Optics, back_project
 from ..job import SuperResolveJob
 from ..raster import atomic, metadata
-from ..raster.band_selection import NoisyScene, look
-from ..raster.guide import Guide, usable_guide
+from ..raster.band_selection import SelectedScene, select_bands
+from ..raster.guide import Guide, open_guide
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
-from ..raster.upsampled_scene import FinerScene, finer
-from ..raster.writer import as_pixels, restoration_writers, write_restored
+from ..raster.upsampled_scene import UpsampledScene, upsampled_window
+from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..runtime.context import Context
 from ..runtime.devices import resolve, set_threads
 from ..runtime.executors import executor
@@ -82,7 +82,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         context.progress(0.0, "Reading the scene")
         scene = opened.enter_context(Scene(job.inputs))
         _need_space(job, scene)
-        known = look(scene, context)
+        known = select_bands(scene, context)
         optics = Optics(job.factor, job.psf, job.psf_sigma)
         compute = job.compute
         trained = _model(job, known, context)
@@ -111,7 +111,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         with context.section(0.4, 0.95):
             changed, left = _write(job, known, planned, Recipe(trial, setting), context, guide)
         context.progress(0.96, "Writing the report")
-        accord = superresolve_report.accord(known, atomic.partial_path_of(job.outputs.output or ""), optics)
+        accord = superresolve_report.accord(known, atomic.temporary_path(job.outputs.output or ""), optics)
         context.info(
             f"Made coarse again, the result differs from the input by {accord:.3g} (RMSE, in the data's units)."
         )
@@ -127,26 +127,26 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
 
 def _guide(job: SuperResolveJob, scene: Scene, context: Context) -> Guide | None:
     """The job's guide on the output's grid, where its method uses one and it has detail to give."""
-    guide = usable_guide(job.guide, job.method, FinerScene(scene, job.factor), context)
+    guide = open_guide(job.guide, job.method, UpsampledScene(scene, job.factor), context)
     if guide is None:
         return None
-    if guide.pixel > job.factor / _FINER:
+    if guide.pixel_ratio > job.factor / _FINER:
         context.warn(
             f"GUIDE '{job.guide}' is not finer than INPUT: it has no detail to give and is not used; give a raster "
             "with smaller pixels."
         )
         guide.__exit__()
         return None
-    if guide.pixel > _FINER:
+    if guide.pixel_ratio > _FINER:
         context.warn(
-            f"GUIDE '{job.guide}' is coarser than the output ({guide.pixel:.1f} of its pixels): it has no detail to "
+            f"GUIDE '{job.guide}' is coarser than the output ({guide.pixel_ratio:.1f} of its pixels): it has no detail to "
             "give below its own pixels."
         )
     return guide
 
 
 def _taught(
-    setting: Setting, known: NoisyScene, planned: Plan, context: Context, guide: Guide | None = None
+    setting: Setting, known: SelectedScene, planned: Plan, context: Context, guide: Guide | None = None
 ) -> Setting:
     """The setting with the lessons that the plan's experts need of the scene."""
     if not any(name in EXPERTS for name in planned.names):
@@ -160,11 +160,13 @@ def _taught(
     if not planned.lessons:
         return replace(setting, lessons=learn([known.sample()], setting.optics, follow))
     pieces = [known.read(window) for window in planned.lessons]
-    guides = [guide.read(finer(window, setting.optics.factor)) for window in planned.lessons] if guide else []
+    guides = (
+        [guide.read(upsampled_window(window, setting.optics.factor)) for window in planned.lessons] if guide else []
+    )
     return replace(setting, lessons=learn(pieces, setting.optics, follow, guides))
 
 
-def _model(job: SuperResolveJob, known: NoisyScene, context: Context) -> Trained | None:
+def _model(job: SuperResolveJob, known: SelectedScene, context: Context) -> Trained | None:
     """The job's model, where its method uses one. Raises UnreadableModel and ModelMismatch."""
     if not job.model:
         return None
@@ -172,7 +174,7 @@ def _model(job: SuperResolveJob, known: NoisyScene, context: Context) -> Trained
         context.warn(f"METHOD {job.method} uses no model: MODEL has no effect.")
         return None
     tensors, card = model_file.read(job.model)
-    waves = metadata.spectral(known.scene)
+    waves = metadata.read_spectral_info(known.scene)
     card.check(job.model, len(known.bands), [waves[number].wavelength for number in known.bands], job.factor)
     return Trained(tensors, card)
 
@@ -181,7 +183,7 @@ def _need_space(job: SuperResolveJob, scene: Scene) -> None:
     """Raise DiskFull where the enlarged outputs would not fit, before hours are spent."""
     pixels = scene.grid.width * scene.grid.height * job.factor**2 * scene.count
     wanted = pixels * (scene.dtype.itemsize + (4 if job.outputs.uncertainty else 0))
-    atomic.need_space(job.outputs.output or "", int(_COMPRESSED * wanted))
+    atomic.check_disk_space(job.outputs.output or "", int(_COMPRESSED * wanted))
 
 
 def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -> tuple[Cube, Cube]:  # type: ignore[no-untyped-def]
@@ -197,16 +199,16 @@ def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -
 
 
 def _write(
-    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
+    job: SuperResolveJob, known: SelectedScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns how many fine pixels were restored, and how many could not be."""
-    scene, bands = FinerScene(known.scene, job.factor), list(known.bands)
+    scene, bands = UpsampledScene(known.scene, job.factor), list(known.bands)
     dtype = known.scene.dtype
     low, high = _range(known, dtype)
     changed = left = 0
     with ExitStack() as files:
         tags = _provenance(job, planned, recipe, guide)
-        writers = restoration_writers(files, job.outputs, scene, tags, "restored")
+        writers = open_output_writers(files, job.outputs, scene, tags, "restored")
         for window, (image, deviation) in _strips(job, known, planned, recipe, context, guide):
             f = job.factor
             coarse = Window(0, window.row_off // f, known.scene.grid.width, window.height // f)
@@ -215,12 +217,12 @@ def _write(
             changed += int(np.count_nonzero(good.any(axis=0)))
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
             pixels = scene.read(window)
-            fresh = as_pixels(np.where(good, image, 0), dtype, low, high, known.scene.nodata)
-            write_restored(writers, window, pixels, bands, fresh, good, deviation)
+            fresh = to_stored_pixels(np.where(good, image, 0), dtype, low, high, known.scene.nodata)
+            write_output_window(writers, window, pixels, bands, fresh, good, deviation)
     return changed, left
 
 
-def _range(known: NoisyScene, dtype: np.dtype) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _range(known: SelectedScene, dtype: np.dtype) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What a fine pixel may hold: detail may exceed the coarse range, by its width at most, and never the type's."""
     span = known.high - known.low
     low, high = known.low - span, known.high + span
@@ -251,7 +253,7 @@ def _provenance(job: SuperResolveJob, planned: Plan, recipe: Recipe, guide: Guid
 
 
 def _strips(
-    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
+    job: SuperResolveJob, known: SelectedScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Estimates and deviations in full-width strips, in accord with the observation across the tiles' borders."""
     optics, f = recipe.setting.optics, job.factor
@@ -279,7 +281,7 @@ def _strips(
 
 
 def _blended(
-    job: SuperResolveJob, known: NoisyScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
+    job: SuperResolveJob, known: SelectedScene, planned: Plan, recipe: Recipe, context: Context, guide: Guide | None
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations on the fine grid, in bands of full-width rows from top to bottom."""
     (height, width), f, margin = known.scene.grid.shape, job.factor, planned.margin
@@ -294,7 +296,7 @@ def _blended(
             below, behind = min(margin, height - bottom), min(margin, width - right)
             window = Window(left - before, top - above, right - left + before + behind, bottom - top + above + below)
             seed = tile_seed(job.compute.seed, number, place)
-            shown = guide.read(finer(window, f)) if guide and recipe.trial.shares.get(GUIDED) else None
+            shown = guide.read(upsampled_window(window, f)) if guide and recipe.trial.shares.get(GUIDED) else None
             yield TileTask(*known.read(window), (above, below, before, behind), seed, shown)
 
     tally = Tally()
@@ -316,4 +318,4 @@ def _blended(
 def _fine(tile: Tile, factor: int) -> Tile:
     """The tile on the fine grid."""
     top, bottom, left, right = (factor * overlap for overlap in tile.overlap)
-    return Tile(finer(tile.window, factor), (top, bottom, left, right))
+    return Tile(upsampled_window(tile.window, factor), (top, bottom, left, right))

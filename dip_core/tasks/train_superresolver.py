@@ -43,7 +43,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     """
     settings = settings or Settings()
     target = job.outputs.model or ""
-    written = atomic.partial_path(target)
+    written = atomic.create_temporary(target)
     set_threads(job.compute.threads)
     device = resolve(job.compute.device)
     context.progress(0.0, "Cutting patches")
@@ -130,7 +130,7 @@ class _Checkpoint:
         self.path = os.path.abspath(target) + ".checkpoint"
         self._key = key
         # A partial of the model by its name, so that what a killed run leaves of it is removed with the model's.
-        self._unfinished = atomic.partial_path_of(target) + ".checkpoint"
+        self._unfinished = atomic.temporary_path(target) + ".checkpoint"
 
     def take_up(self, trainer: Trainer, context: Context) -> None:
         """Bring the trainer to where the file left it, if there is a file of this training."""

@@ -16,14 +16,14 @@ from dip_core.inpainting.features import CLASSES, TERMS
 from dip_core.inpainting.stacking import Mixture, Rule, no_samples
 from dip_core.inpainting.tile import Options, Recipe, TileTask, restore_tile, run_experts
 from dip_core.inpainting.uncertainty import Spread
-from dip_core.raster.writer import as_pixels
+from dip_core.raster.writer import to_stored_pixels
 from dip_core.runtime.tiling import tile_seed
 
 LOW, HIGH = np.array([10.0]), np.array([200.0])
 
 
 def pixels(values, dtype, nodata=None, low=LOW, high=HIGH):
-    return as_pixels(np.array(values, float).reshape(1, 1, -1), np.dtype(dtype), low, high, nodata)[0, 0]
+    return to_stored_pixels(np.array(values, float).reshape(1, 1, -1), np.dtype(dtype), low, high, nodata)[0, 0]
 
 
 def test_estimates_are_rounded_and_stay_within_the_observed_range():

@@ -26,7 +26,7 @@ def names(folder):
 
 def test_commit_gives_all_their_names(tmp_path):
     for name in ("a.tif", "b c [1].html"):
-        path = atomic.partial_path(str(tmp_path / name))
+        path = atomic.create_temporary(str(tmp_path / name))
         assert os.path.dirname(path) == str(tmp_path) and os.path.basename(path).startswith(f".{name}.")
         with open(path, "w") as file:
             file.write(name)
@@ -40,7 +40,7 @@ def test_commit_gives_all_their_names(tmp_path):
 
 
 def test_discard_removes_its_own_and_what_lies_beside_them(tmp_path):
-    path = atomic.partial_path(str(tmp_path / "a[1].tif"))
+    path = atomic.create_temporary(str(tmp_path / "a[1].tif"))
     for ending in (".aux.xml", ".msk", ".ovr"):
         with open(f"{path}{ending}", "w"):
             pass
@@ -52,22 +52,22 @@ def test_discard_removes_its_own_and_what_lies_beside_them(tmp_path):
 
 
 def test_discard_survives_a_partial_that_is_gone(tmp_path):
-    os.remove(atomic.partial_path(str(tmp_path / "a.tif")))
-    atomic.partial_path(str(tmp_path / "b.tif"))
+    os.remove(atomic.create_temporary(str(tmp_path / "a.tif")))
+    atomic.create_temporary(str(tmp_path / "b.tif"))
     atomic.discard()
     assert names(tmp_path) == []
 
 
 def test_relative_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    atomic.partial_path("a.tif")
+    atomic.create_temporary("a.tif")
     monkeypatch.chdir("/")
     atomic.commit()
     assert names(tmp_path) == ["a.tif"]
 
 
 def test_a_target_that_became_a_folder(tmp_path):
-    atomic.partial_path(str(tmp_path / "a.tif"))
+    atomic.create_temporary(str(tmp_path / "a.tif"))
     (tmp_path / "a.tif").mkdir()
     (tmp_path / "a.tif" / "full").write_text("")
     with pytest.raises(UnwritableOutput, match=r"Cannot write '.*a\.tif'"):
@@ -80,12 +80,12 @@ def test_a_target_that_became_a_folder(tmp_path):
 def test_a_folder_without_permission(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(UnwritableOutput, match="permission denied"):
-        atomic.partial_path(str(tmp_path / "locked" / "a.tif"))
+        atomic.create_temporary(str(tmp_path / "locked" / "a.tif"))
 
 
 def test_the_token_is_the_parents_where_it_gives_one(tmp_path):
     """QGIS names the token, so that it finds the partials of a worker that was killed."""
-    code = "from dip_core import partial; print(partial.partial_path_of('/x/a.tif'))"
+    code = "from dip_core import partial; print(partial.temporary_path('/x/a.tif'))"
 
     def run(**environment):
         return subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from core_scenes import copy, data, write
 
-from dip_core.raster.metadata import Spectral, spectral
+from dip_core.raster.metadata import SpectralInfo, read_spectral_info
 from dip_core.raster.scene import Scene
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -21,7 +21,7 @@ def scene_file(tmp_path, name="a.tif"):
 
 def known(path):
     with Scene([str(path)]) as scene:
-        return spectral(scene)
+        return read_spectral_info(scene)
 
 
 def places(path):
@@ -101,7 +101,7 @@ def test_written_where_all_readers_look(tmp_path, source):
 
 def test_bands_that_nothing_is_known_of(tmp_path):
     path = scene_file(tmp_path)
-    assert known(path) == [Spectral()] * 3
+    assert known(path) == [SpectralInfo()] * 3
     items, header, imagery = places(copy(path, tmp_path / "o.tif"))
     assert items == imagery == [{}] * 3 and header == {}
 
@@ -121,7 +121,7 @@ def test_what_is_no_length_is_no_wavelength(tmp_path, unit):
     path = scene_file(tmp_path)
     with rasterio.open(path, "r+") as file:
         file.update_tags(1, wavelength="1984.162", wavelength_units=unit, fwhm="3")
-    assert known(path)[0] == Spectral()
+    assert known(path)[0] == SpectralInfo()
     items, _, imagery = places(copy(path, tmp_path / "o.tif"))
     assert items[0] == {"wavelength": "1984.162", "wavelength_units": unit, "fwhm": "3"} and imagery[0] == {}
 
@@ -131,7 +131,7 @@ def test_garbage_is_not_a_number(tmp_path):
     with rasterio.open(path, "r+") as file:
         file.update_tags(1, wavelength="green", fwhm="", bbl="yes")
         file.update_tags(ns="ENVI", wavelength="{450, 550}", bbl="{}")
-    assert known(path) == [Spectral(), Spectral(0.55), Spectral()]
+    assert known(path) == [SpectralInfo(), SpectralInfo(0.55), SpectralInfo()]
     copy(path, tmp_path / "o.tif")
 
 
@@ -140,7 +140,7 @@ def test_the_header_of_the_first_file_is_not_that_of_the_second(tmp_path):
     with rasterio.open(paths[0], "r+") as file:
         file.update_tags(ns="ENVI", wavelength="{450}", wavelength_units="Nanometers")
     with Scene(paths) as scene:
-        assert [item.wavelength for item in spectral(scene)] == [pytest.approx(0.45), None]
+        assert [item.wavelength for item in read_spectral_info(scene)] == [pytest.approx(0.45), None]
 
 
 def test_the_bands_of_a_mask_and_a_deviation_have_wavelengths_too(tmp_path, source):
@@ -153,7 +153,7 @@ def test_enmap_scene(tmp_path):
     """The EnMAP sample: 224 bands in nm with FWHM, all of them good or bad."""
     path = data("hsi/enmap_potsdam_224b.tif")
     found = known(path)
-    assert found[0] == Spectral(pytest.approx(0.41824), pytest.approx(0.00699561), True)
+    assert found[0] == SpectralInfo(pytest.approx(0.41824), pytest.approx(0.00699561), True)
     assert any(item.good is False for item in found) and len(found) == 224
 
 

@@ -86,7 +86,7 @@ def valid_of(*paths):
         blocks = [scene.valid(window) for window in scene.blocks(rows=11)]
         whole = scene.valid()
         np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
-        return whole, scene.marks_missing()
+        return whole, scene.has_missing_marker()
 
 
 def test_nodata_counts_band_by_band(tmp_path, pixels, hole):
@@ -128,7 +128,7 @@ def test_alpha_is_no_band_and_hides_pixels(tmp_path, hole, bands, dtype):
     with rasterio.open(path, "r+") as file:
         file.colorinterp = (*[ColorInterp.undefined] * bands, ColorInterp.alpha)
     with Scene([path]) as scene:
-        assert scene.count == bands and scene.alpha() == (0, bands + 1)
+        assert scene.count == bands and scene.has_alpha()
         np.testing.assert_array_equal(scene.read_alpha(Window(0, 12, 40, 5)), np.where(hole, 0, opaque)[12:17])
     valid, marked = valid_of(path)
     assert marked
@@ -152,7 +152,7 @@ def test_mask_bands_inside_and_beside_the_file(tmp_path, pixels, hole, internal)
     assert marked
     np.testing.assert_array_equal(valid, np.broadcast_to(~hole, valid.shape))
     with Scene([path]) as scene:
-        assert scene.has_dataset_mask() and scene.alpha() is None
+        assert scene.has_dataset_mask() and not scene.has_alpha()
 
 
 def test_nodata_values_of_all_bands_together(tmp_path, pixels, hole):
@@ -304,8 +304,8 @@ def test_thinned_is_every_so_manieth_pixel(tmp_path):
     """Also across the blocks that a tall scene is read in."""
     pixels = np.arange(2 * 1100 * 7, dtype=np.int32).reshape(2, 1100, 7)
     with Scene([write(tmp_path / "tall.tif", pixels)]) as scene:
-        thinned = scene.thinned(scene.read, None, 3)
+        thinned = scene.read_subsampled(scene.read, None, 3)
         part = Window(1, 500, 5, 90)
-        close = scene.thinned(scene.read, part, 2)
+        close = scene.read_subsampled(scene.read, part, 2)
     np.testing.assert_array_equal(thinned, pixels[:, ::3, ::3])
     np.testing.assert_array_equal(close, pixels[:, 500:590:2, 1:6:2])

@@ -68,7 +68,7 @@ def differences(first: str, second: str) -> list[str]:
         if old.colormap(0) != new.colormap(0):
             found.append("colour table")
         spectra = [
-            np.array([[item.wavelength, item.fwhm, item.good] for item in metadata.spectral(scene)], float)
+            np.array([[item.wavelength, item.fwhm, item.good] for item in metadata.read_spectral_info(scene)], float)
             for scene in (old, new)
         ]
         if not np.allclose(*spectra, rtol=1e-5, equal_nan=True):  # six digits are written
@@ -309,7 +309,7 @@ def test_nothing_appears_before_the_commit(tmp_path, pixels):
     with Scene([path]) as scene, RasterWriter(out, scene) as writer:
         writer.write(pixels, Window(0, 0, 40, 30))
         assert not os.path.exists(out)
-        assert atomic.partial_path_of(out) in [str(entry) for entry in tmp_path.iterdir()]
+        assert atomic.temporary_path(out) in [str(entry) for entry in tmp_path.iterdir()]
     assert not os.path.exists(out)
     atomic.commit()
     assert sorted(os.listdir(tmp_path)) == ["a.tif", "o.tif"]
@@ -353,6 +353,6 @@ def test_places_that_cannot_be_written_are_named(tmp_path, pixels):
 
 def test_a_disk_without_room_is_known_beforehand(tmp_path):
     target = str(tmp_path / "o.tif")
-    atomic.need_space(target, 1)
+    atomic.check_disk_space(target, 1)
     with pytest.raises(DiskFull, match="MB free, about 1000000000000 MB needed"):
-        atomic.need_space(target, 10**18)
+        atomic.check_disk_space(target, 10**18)

@@ -26,7 +26,7 @@ from dip_core.imaging.noise import levels, neighbour_correlation
 from dip_core.imaging.subspace import find_subspace
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.raster import atomic
-from dip_core.raster.band_selection import look
+from dip_core.raster.band_selection import select_bands
 from dip_core.raster.scene import Scene
 from dip_core.runtime.context import Context
 from dip_core.tasks import denoise
@@ -519,7 +519,7 @@ def test_3d_tiles_shrink_with_the_number_of_bands(tmp_path, bands, side, overlap
     scene = np.random.default_rng(0).random((bands, 200, 200), np.float32)
     with Scene([write(tmp_path / "in.tif", scene)]) as opened:
         asked = DenoiseJob("in.tif", Outputs(output="out.tif"), method="paper_3d")
-        assert denoise._tiles(asked, look(opened, Context())) == (side, overlap)
+        assert denoise._tiles(asked, select_bands(opened, Context())) == (side, overlap)
 
 
 def test_job_survives_json():

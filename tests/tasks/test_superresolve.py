@@ -288,11 +288,11 @@ def test_output_larger_than_the_disk_is_refused_with_the_figure(tmp_path, monkey
     source = write(tmp_path / "in.tif", scene(1))
     seen = []
 
-    def need_space(target, wanted):
+    def check_disk_space(target, wanted):
         seen.append(wanted)
         raise errors.DiskFull(path=target, reason=f"0 MB free, about {wanted / 1e6:.0f} MB needed")
 
-    monkeypatch.setattr(atomic, "need_space", need_space)
+    monkeypatch.setattr(atomic, "check_disk_space", check_disk_space)
     with pytest.raises(errors.DiskFull, match="MB needed"):
         run(tmp_path, source, factor=4)
     assert seen[0] == 40 * 48 * 16 * (4 + 4) // 2  # half of the raw sizes of output and uncertainty
