@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from dip_core import job
 from dip_core.arrays import Cube, Mask
-from dip_core.imaging.observation import Standard
+from dip_core.imaging.observation import Standardization
 from dip_core.raster.writer import to_stored_pixels
 from dip_core.runtime import devices
 
@@ -177,13 +177,13 @@ def run_worker(wanted: job.Job) -> WorkerRun:
     )
 
 
-def standard_of(pixels: NDArray, observed: Mask) -> Standard:
+def standard_of(pixels: NDArray, observed: Mask) -> Standardization:
     """Mean and deviation of each band's observed pixels."""
     bands = [band[seen].astype(np.float64) for band, seen in zip(pixels, observed)]
-    return Standard(np.array([band.mean() for band in bands]), np.array([band.std() or 1.0 for band in bands]))
+    return Standardization(np.array([band.mean() for band in bands]), np.array([band.std() or 1.0 for band in bands]))
 
 
-def as_written(estimate: Cube, standard: Standard, pixels: NDArray, observed: Mask) -> NDArray:
+def as_written(estimate: Cube, standard: Standardization, pixels: NDArray, observed: Mask) -> NDArray:
     """A standardised estimate as the product writes it: in the scene's type, within the range that was observed."""
     bands = [band[seen] for band, seen in zip(pixels, observed)]
     low, high = (np.array([end(band) for band in bands], np.float64) for end in (np.min, np.max))

@@ -23,7 +23,7 @@ from benchmarks import common
 from dip_core import metrics
 from dip_core.arrays import Mask
 from dip_core.dip.presets import PRESETS, preset
-from dip_core.imaging.observation import Observation, Standard
+from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import gdal_baseline
 from dip_core.inpainting.experts.registry import FILLERS, expert
 from dip_core.job import Compute, GapFillJob, Outputs
@@ -66,7 +66,7 @@ class Task:
 
     truth: NDArray
     observed: Mask
-    standard: Standard
+    standard: Standardization
 
     @property
     def damaged(self) -> NDArray:

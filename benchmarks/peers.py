@@ -25,7 +25,7 @@ Cube = NDArray[np.float64]
 def principal_components(noisy: NDArray, sigma: float) -> Cube:
     """Projection to the automatic spectral subspace; ``sigma`` is not needed."""
     space = _subspace(noisy)
-    return space.back(space.project(noisy, np.ones(noisy.shape, bool))[0]).astype(np.float64)
+    return space.reconstruct(space.project(noisy, np.ones(noisy.shape, bool))[0]).astype(np.float64)
 
 
 def wavelet(noisy: NDArray, sigma: float) -> Cube:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from dip_core import metrics
-from dip_core.imaging.psf import Optics, bicubic
+from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob
 from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
 
@@ -80,11 +80,11 @@ def measure(name: str, fine: Cube, factor: int, threads: int) -> dict:
     fine = (fine - fine.min()) / (fine.max() - fine.min())
     rows, columns = (size // factor * factor for size in fine.shape[1:])
     fine = fine[:, :rows, :columns]
-    optics = Optics(factor)
+    optics = Psf(factor)
     coarse = optics.operator((rows, columns)).apply(fine).astype(np.float32)
     start, shares = time.monotonic(), None
     if name == "bicubic":
-        image: NDArray = bicubic(coarse, factor)
+        image: NDArray = enlarge_bicubic(coarse, factor)
     elif name in EXPERTS:
         seen = np.ones(coarse.shape, bool)
         image = enlarge([name], coarse, seen, learn([(coarse, seen)], optics), optics)[name]

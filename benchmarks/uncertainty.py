@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.superresolve import SCENES
-from dip_core.imaging.psf import Optics
+from dip_core.imaging.psf import Psf
 from dip_core.job import Compute, DenoiseJob, Job, Outputs, SuperResolveJob
 
 LEVELS = (100.0, 25.0)  # of the noise, in 255ths of a band's range
@@ -64,7 +64,7 @@ def measured(scene: str, task: str, method: str) -> Iterator[dict]:
     else:
         fine = (fine - fine.min()) / (fine.max() - fine.min())
         fine = fine[:, : fine.shape[1] // FACTOR * FACTOR, : fine.shape[2] // FACTOR * FACTOR]
-        coarse = Optics(FACTOR).operator((fine.shape[1], fine.shape[2])).apply(fine)
+        coarse = Psf(FACTOR).operator((fine.shape[1], fine.shape[2])).apply(fine)
         yield _row(scene, f"enlarged {FACTOR} times", method, fine, [coarse])
 
 

@@ -17,7 +17,7 @@ from dip_core.imaging.observation import Observation
 from dip_core.inpainting.experts.registry import expert
 from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
 from dip_core.runtime.devices import resolve
-from dip_core.superresolution.experts import Optics, back_project, bicubic
+from dip_core.superresolution.experts import Psf, back_project, enlarge_bicubic
 
 from . import tables, tracing
 from .protocols import SIGMA, Problem
@@ -53,7 +53,7 @@ def simple(name: str, problem: Problem) -> NDArray[np.float32]:
     if name == "nearest":
         return problem.given.repeat(problem.factor, axis=1).repeat(problem.factor, axis=2)
     if name == "bicubic":
-        return bicubic(problem.given, problem.factor).astype(np.float32)
+        return enlarge_bicubic(problem.given, problem.factor).astype(np.float32)
     if name in peers.DENOISERS and problem.task == "denoise":
         return peers.DENOISERS[name](problem.given.astype(np.float64), SIGMA).astype(np.float32)
     if name in peers.INPAINTERS and problem.task == "inpaint":
@@ -124,7 +124,7 @@ def images(problem: Problem, look: Look) -> dict[str, NDArray]:
             "averaged, observed put back": np.where(problem.observed, problem.given, look.average),
         }
     if problem.factor > 1:
-        operator = Optics(problem.factor).operator((look.image.shape[1], look.image.shape[2]))
+        operator = Psf(problem.factor).operator((look.image.shape[1], look.image.shape[2]))
         agreeing = back_project(look.image, problem.given, problem.observed, operator)
         return {"raw output": look.image, "averaged": look.average, "back-projected": agreeing}
     return {"raw output": look.image, "averaged": look.average}

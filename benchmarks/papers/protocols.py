@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from benchmarks import common
 from dip_core.arrays import Mask
-from dip_core.imaging.degradation import bicubic
+from dip_core.imaging.degradation import bicubic_decimation
 
 RENO = "hsi/reno_100b.tif"
 SIGMA = 100.0 / 255.0
@@ -101,7 +101,7 @@ def superresolution() -> Problem:
     Halved as MATLAB's ``imresize(x, 0.5)`` does it, with antialiasing.
     """
     clean = _unit(reno()[:, :_FINE, :_FINE], (0, 1, 2))
-    coarse = bicubic((_FINE, _FINE), 2).apply(clean).astype(np.float32)
+    coarse = bicubic_decimation((_FINE, _FINE), 2).apply(clean).astype(np.float32)
     return Problem("superresolve", clean.astype(np.float32), coarse, np.ones(coarse.shape, bool), factor=2)
 
 

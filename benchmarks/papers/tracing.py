@@ -126,7 +126,7 @@ def energy_of(problem: Problem, given: Tensor, tensor: Callable[[NDArray], Tenso
     """The energy of equation 4, 5 or 6 for the problem; the authors degrade by Lanczos2, whatever the data's optics."""
     if problem.factor > 1:
         rows, columns = problem.clean.shape[1:]
-        return DownsamplingEnergy(degradation.lanczos2((rows, columns), problem.factor), given)
+        return DownsamplingEnergy(degradation.lanczos_decimation((rows, columns), problem.factor), given)
     if problem.hidden is not None:
         return MaskEnergy(tensor(problem.observed))
     return ReconstructionEnergy()

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..arrays import Cube, Mask
-from ..imaging.noise import MANY_BANDS
-from ..imaging.simplex_weights import bounded
+from ..imaging.noise import MIN_REGRESSION_BANDS
+from ..imaging.simplex_weights import minimize_bounded
 from ..imaging.subspace import Subspace
 
 # The error's variance by the leverage, and one standard deviation of it; see docs/methods.md for where it was measured.
@@ -83,7 +83,7 @@ def learn(
     terms = [np.broadcast_to(term, judged.shape)[judged] for term in _terms(subspace, estimate, spread, leverage)]
     own = noise[judged]
     each = np.stack([*terms, own], axis=1).astype(np.float64)  # the last: what the noise level is off by
-    known = _KNOWN_OF_MANY if len(judged) >= MANY_BANDS else _KNOWN_OF_FEW
+    known = _KNOWN_OF_MANY if len(judged) >= MIN_REGRESSION_BANDS else _KNOWN_OF_FEW
     # However many samples a band has, they share its noise level.
     trust = 0.5 / np.square(np.maximum(own, 1e-6)) / (1.0 + 0.5 * known**2 * count)[band]
     # Coefficients are not negative, so that of the noise is counted from below what it can be.
@@ -93,7 +93,7 @@ def learn(
     if leverage is not None:
         precision[:2] = _VARIES**-2.0, (_CONSTANT_VARIES * max(float(each[:, 0].mean()), 1e-9)) ** -2.0
     gram = each.T @ (each * trust[:, None]) + np.diag(precision)
-    *found, level = bounded(gram, each.T @ (trust * aim) + precision * usual)
+    *found, level = minimize_bounded(gram, each.T @ (trust * aim) + precision * usual)
     coefficients = np.array(found)
     if not coefficients.any():
         return unknown(subspace, leverage is not None)

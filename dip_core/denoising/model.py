@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
-from ..imaging.noise import MANY_BANDS, levels
+from ..imaging.noise import MIN_REGRESSION_BANDS, noise_levels
 from ..imaging.subspace import Subspace, find_subspace
 from ..runtime.devices import resolve, set_threads
 from . import error_model
@@ -118,12 +118,12 @@ def learn(
         robust = robust_subspace(values, observed, given)
         outliers = find_outliers(values, observed, robust)
         # What the subspace makes of the others stands for them, so that pixels stay complete.
-        stand_in = robust.back(robust.project(values, observed & ~outliers)[0])
+        stand_in = robust.reconstruct(robust.project(values, observed & ~outliers)[0])
         values, judged = np.where(outliers, stand_in, values), observed & ~outliers
     else:
         judged = observed
     limits = no_limits(len(values))
-    first = levels(values, observed) if given is None else given
+    first = noise_levels(values, observed) if given is None else given
     if settings.noise != "gaussian":
         limits = find_limits(values, judged, first)
     if limits.any:
@@ -135,7 +135,7 @@ def learn(
     crop = trial.middle(observed)
     hidden = trial.hidden_samples(judged[crop], rng)
     plain = subspace
-    if len(values) >= MANY_BANDS and settings.method not in PAPERS:
+    if len(values) >= MIN_REGRESSION_BANDS and settings.method not in PAPERS:
         subspace = _enriched(subspace, values, observed, crop, hidden, limits, settings)
     test = trial.hold_out(values[crop], judged[crop], subspace, rng, hidden, plain)
     shares = {name: 1.0 / len(names) for name in names}
@@ -152,9 +152,9 @@ def learn(
         # Strong directions may belong to materials that the trial's part of the scene lacks.
         gains = np.where(weak, trial.gains(test, mean, limits), 1.0)
         kept = gains >= min(_LEAST_GAIN, gains.max())
-        mean = subspace.attenuated(mean, gains * kept)
-        subspace, gains = subspace.part(kept), gains[kept]
-        test = replace(test, subspace=test.subspace.part(kept))
+        mean = subspace.apply_gains(mean, gains * kept)
+        subspace, gains = subspace.select(kept), gains[kept]
+        test = replace(test, subspace=test.subspace.select(kept))
         leverage = None if leverage is None else leverage[kept]
     errors, score = trial.judge(test, mean, spread, _shrunk(leverage, gains), limits)
     return Model(settings, subspace, gains, limits, shares, errors, score)
@@ -189,7 +189,7 @@ def restore(
     weights = np.array([model.shares[name] for name in names])
     mean, spread, leverage = _mixed(estimates, weights, model.subspace)
     if (model.gains < 1).any():
-        mean = model.subspace.attenuated(mean, model.gains)
+        mean = model.subspace.apply_gains(mean, model.gains)
     return mean, model.errors.deviation(model.subspace, mean, spread, _shrunk(leverage, model.gains))
 
 
@@ -225,13 +225,13 @@ def run_experts(
 
             schedule = replace(SCHEDULE, iterations=settings.iterations or SCHEDULE.iterations)
             fitted = eigen_prior(images, seen, seed=seed, device=device, schedule=schedule, follow=part)
-            found.append(Estimate(subspace.back(fitted)))
+            found.append(Estimate(subspace.reconstruct(fitted)))
         else:
             denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
             # The error of what stands for unseen bands counts as noise; where no band sees, the whole signal is lost.
-            lost = subspace.signal[:, None, None].astype(np.float32)
-            leverage = np.where(seen, leverage * subspace.noise(observed), lost)
-            found.append(Estimate(subspace.back(denoised_images), leverage))
+            lost = subspace.signal_variance[:, None, None].astype(np.float32)
+            leverage = np.where(seen, leverage * subspace.error_variance(observed), lost)
+            found.append(Estimate(subspace.reconstruct(denoised_images), leverage))
     return found
 
 
@@ -259,7 +259,7 @@ def _enriched(
         whole[part] = _completed(values[part], kept[part], subspace, limits, settings, _quick_estimate)
         kept &= observed
     images, seen = subspace.project(whole, kept)
-    whole = np.where(kept, whole, subspace.back(images))
+    whole = np.where(kept, whole, subspace.reconstruct(images))
     guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), follow=lambda fraction: False)
     return with_weak_directions(subspace, whole, observed, guide, part)
 
@@ -313,12 +313,14 @@ def _completed(
 def _quick_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     """That of the non-local ridge's first stage."""
     images, seen = subspace.project(values, observed)
-    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device), follow=lambda fraction: False).images)
+    return subspace.reconstruct(
+        nl_ridge(images, seen, device=resolve(settings.device), follow=lambda fraction: False).images
+    )
 
 
 def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     images, seen = subspace.project(values, observed)
-    return subspace.back(nl_ridge(images, seen, device=resolve(settings.device)).images)
+    return subspace.reconstruct(nl_ridge(images, seen, device=resolve(settings.device)).images)
 
 
 def _mixed(

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..arrays import Cube, Mask
-from ..imaging.resampling import extended
+from ..imaging.resampling import fill_nearest_common
 
 _MATCH_CHANNELS = 8
 # Float32 numbers of most large arrays: 8 MiB, which the allocator keeps instead of giving them back.
@@ -98,7 +98,7 @@ def nl_ridge(
     sizes = (groups or (STRONG if power.sum() < _STRONG_NOISE else WEAK)).within(seen.shape)
     patch = sizes.patch
     device = with_double(device)
-    noisy = torch.from_numpy(np.ascontiguousarray(extended(images, seen), np.float32)).to(device)
+    noisy = torch.from_numpy(np.ascontiguousarray(fill_nearest_common(images, seen), np.float32)).to(device)
     mask = torch.from_numpy(seen).to(device)
     # Where there is less signal than noise, likeness in that channel says less about likeness of what lies below.
     chosen = np.argsort(-power, kind="stable")[:_MATCH_CHANNELS]

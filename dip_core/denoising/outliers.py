@@ -37,7 +37,7 @@ def find_outliers(values: NDArray, observed: Mask, subspace: Subspace) -> Mask:
         images, _ = subspace.project(values, kept)
         # A kept sample has a part in its own prediction, which makes the residual smaller.
         share = np.sqrt(np.maximum(1.0 - subspace.leverage, 0.1))[:, None, None]
-        residual = (values - subspace.back(images)) / (subspace.sigma[:, None, None] * share)
+        residual = (values - subspace.reconstruct(images)) / (subspace.sigma[:, None, None] * share)
         found = observed & (np.abs(residual) > _SAMPLE)
         found |= _lines(residual, observed, found) | _lines(
             residual.swapaxes(1, 2), *_turned(observed, found)
@@ -54,7 +54,7 @@ def robust_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] 
         found = find_outliers(values, observed, subspace)
         # Predictions in the place of outliers: pixels stay complete, which the fit needs.
         images, _ = subspace.project(values, observed & ~found)
-        subspace = find_subspace(np.where(found, subspace.back(images), values), observed, sigma)
+        subspace = find_subspace(np.where(found, subspace.reconstruct(images), values), observed, sigma)
     return subspace
 
 

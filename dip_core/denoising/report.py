@@ -168,7 +168,7 @@ def _noise(outcome: Outcome) -> report.Section:
         [
             f"Noise level of each band ({given}), and what is left of it in the result: one standard deviation of the "
             f"error to expect. Of {len(known.bands)} bands' spectra, {subspace.rank} directions hold signal: "
-            f"{subspace.rank - weak} rise above {subspace.edge:.2f} noise variances, which noise alone does not reach"
+            f"{subspace.rank - weak} rise above {subspace.noise_edge:.2f} noise variances, which noise alone does not reach"
             + (f", and {weak} show in what pixels that look alike have in common." if weak else "."),
             report.Figure(
                 plots.band_curves(
@@ -182,7 +182,7 @@ def _noise(outcome: Outcome) -> report.Section:
                 plots.band_curves(
                     {
                         "eigenvalue": (np.arange(1, len(shown) + 1), shown),
-                        "noise edge": ([1, len(shown)], [subspace.edge] * 2),
+                        "noise edge": ([1, len(shown)], [subspace.noise_edge] * 2),
                     },
                     "direction of the spectra",
                     "variance, in noise variances",

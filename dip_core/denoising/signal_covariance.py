@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..arrays import Cube, Mask
-from ..imaging.noise import sample_matrix
+from ..imaging.noise import sample_spectra
 from ..imaging.subspace import Subspace
 
 Place = tuple[EllipsisType, slice, slice]
@@ -85,11 +85,11 @@ def with_weak_directions(subspace: Subspace, values: NDArray, observed: Mask, gu
     rank = min(int(np.count_nonzero(variance > 1.0 + edge)), subspace.rank + _MOST_NEW)
     chosen = vectors[:, :rank]
     # Materials that the crop lacks, and signal that neighbours do not share: seen in the pixels themselves.
-    sample = sample_matrix(values, np.asarray(observed.all(axis=0)))
+    sample = sample_spectra(values, np.asarray(observed.all(axis=0)))
     sample = (sample - subspace.mean[:, None]) / subspace.sigma[:, None]
     rest_of_it = sample - chosen @ (chosen.T @ sample)
     rest, own = np.linalg.eigh(rest_of_it @ rest_of_it.T / sample.shape[1])
-    further = rest > subspace.edge
+    further = rest > subspace.noise_edge
     if not rank and not further.any():
         return subspace
     basis = np.concatenate([chosen, own[:, further]], axis=1)
@@ -97,7 +97,7 @@ def with_weak_directions(subspace: Subspace, values: NDArray, observed: Mask, gu
     order = np.argsort(-power, kind="stable")
     basis = basis[:, order]
     by_itself = np.square(basis.T @ sample).mean(axis=1)
-    return replace(subspace, basis=basis, power=power[order], weak=by_itself <= subspace.edge)
+    return replace(subspace, basis=basis, variance=power[order], weak=by_itself <= subspace.noise_edge)
 
 
 def _pairs(guide: Tensor, known: Tensor) -> Iterator[tuple[Place, Place, Tensor]]:

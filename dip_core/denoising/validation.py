@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
-from ..imaging.noise import MANY_BANDS
-from ..imaging.simplex_weights import bounded
+from ..imaging.noise import MIN_REGRESSION_BANDS
+from ..imaging.simplex_weights import minimize_bounded
 from ..imaging.subspace import Subspace
 from . import error_model
 from .clipping import Limits, moments
@@ -130,7 +130,7 @@ def hold_out(
     """
     if np.count_nonzero(observed) < _FEWEST:
         return None
-    if len(values) >= MANY_BANDS:
+    if len(values) >= MIN_REGRESSION_BANDS:
         return _without(values, observed, hidden_samples(observed, rng) if hidden is None else hidden, subspace, plain)
     return _split_noise(values, observed, subspace, rng)
 
@@ -170,7 +170,7 @@ def gains(test: Trial, estimate: Cube, limits: Limits) -> NDArray[np.float64]:
     for row, image in enumerate(images):
         shared = (basis * basis[:, row : row + 1]).T @ counted  # sum over the judged bands of E_bi E_bj
         gram[row] = (shared * images * image).sum(axis=1, dtype=np.float64)
-    return bounded(gram, right, 1.0)
+    return minimize_bounded(gram, right, 1.0)
 
 
 def judge(test: Trial, estimate: Cube, spread: Cube, leverage: Cube | None, limits: Limits) -> tuple[ErrorModel, Score]:
@@ -219,7 +219,7 @@ def _without(values: NDArray, observed: Mask, hidden: Mask, subspace: Subspace, 
         np.square(subspace.sigma),
         "one band in ten of every pixel was hidden",
         f"truncation to {plain.rank} principal components",
-        plain.back(images),
+        plain.reconstruct(images),
     )
 
 

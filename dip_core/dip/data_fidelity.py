@@ -67,7 +67,7 @@ class DownsamplingEnergy:
     """
 
     def __init__(self, degradation: SeparableOperator, like: Tensor, weights: Tensor | None = None) -> None:
-        self.predict = degradation.tensors(like)
+        self.predict = degradation.as_torch(like)
         self.coarse: Energy = ReconstructionEnergy() if weights is None else MaskEnergy(weights)
 
     def loss(self, image: Tensor, observation: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class SeparableOperator:
         """``R^T y C`` of ``(..., out rows, out columns)``; ``<apply(x), y> = <x, adjoint(y)>``."""
         return _separable(self.rows.T.tocsr(), self.columns.T.tocsr(), image)
 
-    def tensors(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+    def as_torch(self, like: Tensor) -> Callable[[Tensor], Tensor]:
         """`apply` for tensors, differentiable, on the device and with the precision of ``like``."""
         rows, columns = (
             torch.from_numpy(matrix.toarray()).to(like.dtype).to(like.device) for matrix in (self.rows, self.columns)
@@ -52,12 +52,12 @@ class SeparableOperator:
         return lambda image: rows @ image @ columns.T
 
 
-def bicubic(shape: tuple[int, int], factor: int) -> SeparableOperator:
+def bicubic_decimation(shape: tuple[int, int], factor: int) -> SeparableOperator:
     """Decimation of an image of ``shape`` as ``imresize(x, 1 / factor, 'bicubic')``; 4 x factor taps."""
     return _both(shape, lambda size: _decimation(size, factor, _cubic, 2.0, _mirrored))
 
 
-def lanczos2(shape: tuple[int, int], factor: int) -> SeparableOperator:
+def lanczos_decimation(shape: tuple[int, int], factor: int) -> SeparableOperator:
     """Decimation with the Lanczos kernel of support 2, widened by the factor; the rim is repeated.
 
     For an even factor these are the half-phase taps of the authors' code. For an odd one its taps lie half a
@@ -66,7 +66,7 @@ def lanczos2(shape: tuple[int, int], factor: int) -> SeparableOperator:
     return _both(shape, lambda size: _decimation(size, factor, _lanczos, 2.0, _repeated))
 
 
-def gaussian(shape: tuple[int, int], factor: int, sigma: float) -> SeparableOperator:
+def gaussian_decimation(shape: tuple[int, int], factor: int, sigma: float) -> SeparableOperator:
     """Decimation after a Gaussian blur with a standard deviation of ``sigma`` fine pixels, cut off at 4 sigma.
 
     The CASCADE paper takes 3 pixels for every factor. It does not say what stands beyond the rim; here the

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Mask
 
-MANY_BANDS = 20
+MIN_REGRESSION_BANDS = 20
 _MOST_PIXELS = 200_000  # pixels that enter a covariance; more change nothing
 _PIXELS_A_BAND = 4  # complete pixels a band that a regression needs
 _BLOCK = 8
@@ -31,13 +31,13 @@ _FEWEST_DETAILS = 16
 _FLOOR = 1e-4  # of a band's own deviation: a level below it is rounding
 
 
-def levels(values: NDArray, observed: Mask) -> NDArray[np.float64]:
+def noise_levels(values: NDArray, observed: Mask) -> NDArray[np.float64]:
     """One standard deviation of the noise of each band, ``(band,)``, in the units of ``values``.
 
     ``values`` and ``observed``: ``(band, row, column)``. Positive for every band, also for a constant one.
     """
     complete = np.asarray(observed.all(axis=0))
-    if len(values) >= MANY_BANDS and np.count_nonzero(complete) >= _PIXELS_A_BAND * len(values):
+    if len(values) >= MIN_REGRESSION_BANDS and np.count_nonzero(complete) >= _PIXELS_A_BAND * len(values):
         found = _by_regression(values, complete)
     else:
         found = np.array([_quiet_detail(band, seen) for band, seen in zip(values, observed)])
@@ -59,7 +59,7 @@ def robust_deviation(values: NDArray) -> float:
     return float(np.median(size) / 0.6745) or float(size.mean() * np.sqrt(np.pi / 2))
 
 
-def sample_matrix(values: NDArray, complete: Mask) -> NDArray[np.float64]:
+def sample_spectra(values: NDArray, complete: Mask) -> NDArray[np.float64]:
     """Spectra of complete pixels, ``(band, pixel)``, evenly thinned to what a covariance needs."""
     places = np.flatnonzero(complete)
     places = places[:: max(1, len(places) // _MOST_PIXELS)]
@@ -79,7 +79,7 @@ def neighbour_correlation(image: NDArray, seen: Mask) -> float:
 
 
 def _by_regression(values: NDArray, complete: Mask) -> NDArray[np.float64]:
-    sample = sample_matrix(values, complete)
+    sample = sample_spectra(values, complete)
     bands, pixels = sample.shape
     mean = sample.mean(axis=1, keepdims=True)
     scale = np.maximum(sample.std(axis=1, keepdims=True), 1e-300)

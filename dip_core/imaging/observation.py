@@ -18,7 +18,7 @@ from ..arrays import Cube, Mask
 
 
 @dataclass(frozen=True)
-class Standard:
+class Standardization:
     """The scene's mean and standard deviation per band, ``(band,)``, in the data's units."""
 
     mean: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Observation:
     assumed: Mask | None = None
 
     @property
-    def seen(self) -> Mask:
+    def measured(self) -> Mask:
         """Pixels that were really observed, ``(band, row, column)``."""
         return self.observed if self.assumed is None else self.observed & ~self.assumed
 
@@ -67,7 +67,7 @@ class Observation:
             self,
             values=np.where(observed, self.values, np.float32(0)),
             observed=observed,
-            target=self.target | (hidden & self.seen),
+            target=self.target | (hidden & self.measured),
         )
 
     def keep_observed(self, estimate: NDArray) -> Cube:
@@ -77,9 +77,9 @@ class Observation:
 
     def distance(self) -> Cube:
         """Distance of each pixel to the nearest pixel of its band that was really observed, in pixels."""
-        return per_mask(self.seen, distance_to)
+        return per_mask(self.measured, distance_to)
 
-    def groups(self) -> list[tuple[list[int], Mask, Mask]]:
+    def bands_by_mask(self) -> list[tuple[list[int], Mask, Mask]]:
         """Bands that share one mask: band numbers, observed and target pixels ``(row, column)``."""
         found: list[tuple[list[int], Mask, Mask]] = []
         for band in range(len(self.values)):

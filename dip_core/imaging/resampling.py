@@ -20,17 +20,19 @@ def block_sums(images: NDArray, side: int) -> NDArray[np.float64]:
     return whole.reshape(count, whole.shape[1] // side, side, whole.shape[2] // side, side).sum(axis=(2, 4))
 
 
-def enlarged(images: NDArray, seen: Mask, side: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def enlarge_blocks(images: NDArray, seen: Mask, side: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Images of blocks on the grid of their pixels, bilinear between the blocks' centres, cut to ``shape``.
 
     ``seen`` ``(row, column)``: the blocks that count; the nearest of them stand for the others.
     """
     rows, columns = ((np.arange(size) + 0.5) / side - 0.5 for size in shape)
     grid = np.meshgrid(rows, columns, indexing="ij")
-    return np.stack([ndimage.map_coordinates(one, grid, order=1, mode="nearest") for one in extended(images, seen)])
+    return np.stack(
+        [ndimage.map_coordinates(one, grid, order=1, mode="nearest") for one in fill_nearest_common(images, seen)]
+    )
 
 
-def extended(images: NDArray, seen: Mask) -> NDArray:
+def fill_nearest_common(images: NDArray, seen: Mask) -> NDArray:
     """Images ``(image, row, column)`` with each unseen pixel given the value of the nearest seen one, if there is one.
 
     ``seen``: ``(row, column)``, for all images.
@@ -45,5 +47,5 @@ def fill_nearest(values: NDArray, observed: Mask) -> NDArray:
     """``(band, row, column)`` with missing pixels taken from the nearest observed one; 0 in bands without any."""
     out = np.where(observed, values, 0)
     for band, seen in enumerate(observed):
-        out[band] = extended(out[band : band + 1], seen)[0]
+        out[band] = fill_nearest_common(out[band : band + 1], seen)[0]
     return out

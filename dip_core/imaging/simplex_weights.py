@@ -19,17 +19,17 @@ _WORTH = 0.99
 _JITTER = 1e-9
 
 
-def best_shares(products: NDArray[np.float64], dear: Sequence[int] = ()) -> list[float]:
+def stacking_weights(products: NDArray[np.float64], costly: Sequence[int] = ()) -> list[float]:
     """Shares, not negative and summing to 1, of ``(expert, expert)`` mean products of errors.
 
     Never worse than the best single expert by these products; shares of less than 5 % are given to the others.
-    ``dear``: experts that, one after the other, take a share only if they lower the error (RMSE) by 1 %, or if no other
+    ``costly``: experts that, one after the other, take a share only if they lower the error (RMSE) by 1 %, or if no other
     is as good alone.
     """
     count = len(products)
-    kept = [place for place in range(count) if place not in dear]
+    kept = [place for place in range(count) if place not in costly]
     shares = _among(kept, products) if kept else None
-    for place in dear:
+    for place in costly:
         wider = _among([*kept, place], products)
         if shares is not None:
             error = _error(shares, products)
@@ -54,15 +54,15 @@ def _error(shares: NDArray[np.float64], products: NDArray[np.float64]) -> float:
 
 def _best(products: NDArray[np.float64]) -> NDArray[np.float64]:
     count = len(products)
-    shares = convex(products)
+    shares = minimize_on_simplex(products)
     kept = shares >= _SMALLEST
     if kept.any() and not kept.all():
         shares = np.zeros(count)
-        shares[kept] = convex(products[np.ix_(kept, kept)])
+        shares[kept] = minimize_on_simplex(products[np.ix_(kept, kept)])
     return min([*np.eye(count), shares], key=lambda shares: _error(shares, products))
 
 
-def convex(products: NDArray[np.float64]) -> NDArray[np.float64]:
+def minimize_on_simplex(products: NDArray[np.float64]) -> NDArray[np.float64]:
     """The shares, not negative and summing to 1, of least ``s' G s``; equal ones where no product is above 0."""
     count = len(products)
     size = float(np.trace(products)) / count
@@ -74,7 +74,7 @@ def convex(products: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(found / found.sum())
 
 
-def bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
+def minimize_bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
     """``min c' G c / 2 - a' c`` with ``0 <= c <= most``; a singular G is no harm, and what it knows nothing of is 0."""
     own = np.diag(gram)
     size = np.sqrt(np.where(own > 0, own, 1.0))

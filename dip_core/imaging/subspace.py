@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
-from .noise import MANY_BANDS, levels, sample_matrix
+from .noise import MIN_REGRESSION_BANDS, noise_levels, sample_spectra
 
 _WORKING_FLOATS = 1 << 23  # 64 MiB of float64
 _LEAST_SHARE = 0.4  # of a band's noise variance that the leverage correction may leave
@@ -39,8 +39,8 @@ class Subspace:
     sigma: NDArray[np.float64]
     basis: NDArray[np.float64]
     eigenvalues: NDArray[np.float64]
-    edge: float
-    power: NDArray[np.float64] | None = None
+    noise_edge: float
+    variance: NDArray[np.float64] | None = None
     weak: NDArray[np.bool_] | None = None
 
     @property
@@ -49,9 +49,9 @@ class Subspace:
         return self.basis.shape[1]
 
     @property
-    def signal(self) -> NDArray[np.float64]:
+    def signal_variance(self) -> NDArray[np.float64]:
         """Variance of the signal in each eigen-image, in noise variances; ``(rank,)``, positive."""
-        power = self.eigenvalues[: self.rank] if self.power is None else self.power
+        power = self.eigenvalues[: self.rank] if self.variance is None else self.variance
         return np.maximum(power - 1.0, 1e-2)
 
     @property
@@ -76,7 +76,7 @@ class Subspace:
             images[:, own] = np.einsum("pij,jp->ip", turns.astype(np.float32)[which], images[:, own])
         return images.reshape(self.rank, *observed.shape[1:]), np.asarray(observed.any(axis=0))
 
-    def noise(self, observed: Mask) -> Cube:
+    def error_variance(self, observed: Mask) -> Cube:
         """Variance of the error of the eigen-images that `project` makes, ``(rank, row, column)``.
 
         It is 1 where all bands see, elsewhere that of ``T E' M y``: ``(T G - I) L (T G - I)' + T G T'``.
@@ -85,7 +85,7 @@ class Subspace:
         for own, turns, gram, which in self._partly_seen(observed):
             held = turns @ gram
             lost = held - np.eye(self.rank)
-            found = np.einsum("mij,j,mij->mi", lost, self.signal, lost) + np.einsum("mij,mij->mi", held, turns)
+            found = np.einsum("mij,j,mij->mi", lost, self.signal_variance, lost) + np.einsum("mij,mij->mi", held, turns)
             variance[:, own] = found[which].T
         return variance.reshape(self.rank, *observed.shape[1:])
 
@@ -110,27 +110,27 @@ class Subspace:
         bounds = np.searchsorted(which[order], np.arange(0, len(first) + size, size))
         for start, low, high in zip(range(0, len(first), size), bounds[:-1], bounds[1:]):
             gram = (masks[first[start : start + size]].astype(np.float64) @ squares).reshape(-1, self.rank, self.rank)
-            inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal))
+            inverse = np.linalg.inv(gram + np.diag(1.0 / self.signal_variance))
             turns = np.eye(self.rank) + inverse - gram @ inverse
             for begin in range(low, high, size):
                 own = order[begin : min(begin + size, high)]
                 yield partial[own], turns, gram, which[own] - start
 
-    def back(self, images: NDArray) -> Cube:
+    def reconstruct(self, images: NDArray) -> Cube:
         """Values in the data's units from eigen-images; ``(band, row, column)``."""
         flat = (self.basis * self.sigma[:, None]).astype(np.float32) @ images.reshape(self.rank, -1)
         flat += self.mean[:, None].astype(np.float32)
         return flat.reshape(-1, *images.shape[1:])
 
-    def attenuated(self, values: NDArray, gains: NDArray[np.float64]) -> Cube:
+    def apply_gains(self, values: NDArray, gains: NDArray[np.float64]) -> Cube:
         """Values of the subspace, in the data's units, with each eigen-image multiplied by its factor."""
         images = self.basis.T.astype(np.float32) @ self.whiten(values).reshape(len(values), -1)
-        return self.back((gains.astype(np.float32)[:, None] * images).reshape(self.rank, *values.shape[1:]))
+        return self.reconstruct((gains.astype(np.float32)[:, None] * images).reshape(self.rank, *values.shape[1:]))
 
-    def part(self, kept: NDArray[np.bool_]) -> Subspace:
+    def select(self, kept: NDArray[np.bool_]) -> Subspace:
         """Only some of the directions."""
         weak = None if self.weak is None else self.weak[kept]
-        return replace(self, basis=self.basis[:, kept], power=self.signal[kept] + 1.0, weak=weak)
+        return replace(self, basis=self.basis[:, kept], variance=self.signal_variance[kept] + 1.0, weak=weak)
 
 
 def find_subspace(
@@ -142,7 +142,7 @@ def find_subspace(
     """The subspace of ``values`` ``(band, row, column)``, fitted to the pixels that all bands see.
 
     ``sigma``: known noise levels ``(band,)``; where it is None they are estimated, starting from ``estimated``, which
-    are those of `noise.levels`. Raises ValueError where no pixel is seen by all bands.
+    are those of `noise.noise_levels`. Raises ValueError where no pixel is seen by all bands.
     """
     complete = np.asarray(observed.all(axis=0))
     if not complete.any():
@@ -150,12 +150,12 @@ def find_subspace(
     if sigma is not None:
         noise = np.asarray(sigma, np.float64)
     else:
-        noise = levels(values, observed) if estimated is None else estimated
+        noise = noise_levels(values, observed) if estimated is None else estimated
     found = _fit(values, complete, noise)
-    if sigma is None and len(values) >= MANY_BANDS:
+    if sigma is None and len(values) >= MIN_REGRESSION_BANDS:
         # What predicts a band is noisy itself: with signal variances l its residual has 1 / (1 - sum l / (1 + l) E^2)
         # times the band's noise variance.
-        shares = np.square(found.basis) @ (found.signal / (1.0 + found.signal))
+        shares = np.square(found.basis) @ (found.signal_variance / (1.0 + found.signal_variance))
         noise = noise * np.sqrt(np.maximum(1.0 - shares, _LEAST_SHARE))
         found = _fit(values, complete, noise)
         # Noise that neighbouring pixels share escapes the diagonal detail, but not the eigenvalues: most of many
@@ -167,7 +167,7 @@ def find_subspace(
 
 
 def _fit(values: NDArray, complete: Mask, sigma: NDArray[np.float64]) -> Subspace:
-    sample = sample_matrix(values, complete)
+    sample = sample_spectra(values, complete)
     bands, pixels = sample.shape
     mean = sample.mean(axis=1)
     sample = (sample - mean[:, None]) / sigma[:, None]

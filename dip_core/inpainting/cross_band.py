@@ -35,7 +35,7 @@ _LEAST_COMMON = 0.1  # share of the pixels that all bands must see for a common 
 def borrow(observation: Observation) -> tuple[Observation, Mask]:
     """The observation with borrowed values counted as observed, and where they are ``(band, row, column)``."""
     borrowed = np.zeros(observation.shape, bool)
-    seen = observation.seen  # not what is only assumed: a coarse surface says nothing of other bands
+    seen = observation.measured  # not what is only assumed: a coarse surface says nothing of other bands
     alive: Mask = np.any(seen, axis=(1, 2))
     somewhere: Mask = np.any(seen, axis=0)
     missing = observation.target & ~observation.observed & somewhere & alive[:, None, None]
@@ -70,7 +70,7 @@ def borrow(observation: Observation) -> tuple[Observation, Mask]:
 def _increments(observation: Observation) -> tuple[NDArray[np.float32], Mask]:
     """A sample of the bands' increments, and which of them are known, both ``(band, sample)``."""
     rng = np.random.default_rng(0)
-    seen = observation.seen
+    seen = observation.measured
     steps, known = [], []
     for lag in _LAGS:
         for axis in (1, 2):
@@ -104,7 +104,7 @@ def _patterns(observation: Observation, missing: Mask, predictors: list[int]) ->
     """The missing pixels, sorted by which predictors are observed there."""
     code = np.zeros(missing.shape, np.int64)
     for bit, band in enumerate(predictors):
-        code |= observation.seen[band].astype(np.int64) << bit
+        code |= observation.measured[band].astype(np.int64) << bit
     found = []
     for value in np.unique(code[missing]):
         chosen = [band for bit, band in enumerate(predictors) if value >> bit & 1]

@@ -72,7 +72,7 @@ def classes(observation: Observation, borrowed: Mask) -> NDArray[np.int8]:
 
 def roughness(observation: Observation, side: int = _AROUND) -> Cube:
     """Variance of the observed pixels in a window of ``side`` pixels; gaps without any take the mean of all."""
-    size, seen = (0, side, side), observation.seen
+    size, seen = (0, side, side), observation.measured
     values = np.where(seen, observation.values, np.float32(0))
     count = per_mask(seen, lambda mask: ndimage.uniform_filter(mask.astype(np.float32), side))
     scale = np.divide(1.0, count, out=np.zeros_like(count), where=count > _LEAST_COUNT)
@@ -88,7 +88,7 @@ def rim(observation: Observation, borrowed: Mask, wanted: Mask, otherwise: NDArr
     Of the pixels ``wanted`` ``(band, row, column)``, in their order, as is ``otherwise``: what pixels get of which
     fewer than two are seen, as at the border. ``borrowed`` pixels are not seen.
     """
-    known = observation.seen & ~borrowed
+    known = observation.measured & ~borrowed
     found = []
     for band, (seen, chosen) in enumerate(zip(known, wanted)):
         if not band or not _as_before(band, known, wanted):
@@ -109,7 +109,7 @@ def layout(observation: Observation, borrowed: Mask, wanted: Mask) -> NDArray[np
     It tells the middle of a gap from its rim, a wide gap from a narrow one, and what lies between two gaps from what
     lies beside one. ``borrowed`` pixels are not seen.
     """
-    known = observation.seen & ~borrowed
+    known = observation.measured & ~borrowed
     found: list[NDArray] = []
     for band, (seen, chosen) in enumerate(zip(known, wanted)):
         if not chosen.any():

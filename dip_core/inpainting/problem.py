@@ -11,7 +11,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from ..arrays import Cube, Mask
-from ..imaging.observation import Observation, Standard, distance_to, per_mask
+from ..imaging.observation import Observation, Standardization, distance_to, per_mask
 from ..raster.guide import Guide
 from ..raster.scene import Scene
 from .experts.laplace import harmonic
@@ -43,7 +43,7 @@ class Survey:
 
     scene: Scene
     gaps: Gaps
-    standard: Standard
+    standard: Standardization
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     backdrop: Cube
@@ -116,7 +116,7 @@ def survey(
         middle = float(share @ mean)
         variance = np.full(scene.count, float(share @ (variance + np.square(mean - middle))))
         mean = np.full(scene.count, middle)
-    standard = Standard(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+    standard = Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
     return Survey(scene, gaps, standard, low, high, coarse.surface(standard), guide, correction)
 
@@ -147,7 +147,7 @@ class _Coarse:
             )
             target[:, first : first + height // BACKDROP_FACTOR] += blocks.sum(axis=(2, 4))
 
-    def surface(self, standard: Standard) -> Cube:
+    def surface(self, standard: Standardization) -> Cube:
         """Block means, standardised; blocks without observed pixels get the harmonic surface."""
         known = self._counts > 0
         means = standard.apply(self._sums / np.maximum(self._counts, 1.0), known)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
 from ..imaging.observation import Observation
-from ..imaging.simplex_weights import convex
+from ..imaging.simplex_weights import minimize_on_simplex
 from . import uncertainty
 from .features import CLASSES, TERMS, Surroundings
 from .uncertainty import Spread
@@ -218,7 +218,7 @@ def _weighted(
         own = errors[(level == number[0]) & ((samples.kind == number[1]) | (not by_class))]
         gram = (own.T @ own + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
         own_shares = np.zeros(errors.shape[1])
-        own_shares[mixed] = convex(_drawn(gram[np.ix_(mixed, mixed)], names))
+        own_shares[mixed] = minimize_on_simplex(_drawn(gram[np.ix_(mixed, mixed)], names))
         weights[number if by_class else number[0]] = own_shares
     return Rule(name, weights, limits)
 

@@ -73,7 +73,7 @@ def restore_tile(
         return observation.keep_observed(task.values), np.zeros(task.values.shape, np.float32)
     helped, borrowed = borrow(observation)
     names = [recipe.mixture.names[number] for number in recipe.mixture.used]
-    wanted = observation.target & ~observation.seen  # what is borrowed, too
+    wanted = observation.target & ~observation.measured  # what is borrowed, too
     around: list[Surroundings] = []
 
     def look() -> None:

@@ -114,7 +114,7 @@ def _hold_outs(
             depths[number] = _histogram(distances)
             deepest[number] = _DEEPER * float(np.percentile(distances, 95.0)) if distances.size else np.inf
             often[number] = np.zeros(observation.shape[1:], np.int64)
-        hidden = holdout.draw(observation.seen, pattern, rng, deepest=deepest[number], often=often[number])
+        hidden = holdout.draw(observation.measured, pattern, rng, deepest=deepest[number], often=often[number])
         often[number] += hidden.any(axis=0)
         if hidden.any():
             yield _HoldOut(place, number, observation, hidden)

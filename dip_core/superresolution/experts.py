@@ -19,7 +19,7 @@ from ..dip import build
 from ..dip.data_fidelity import DownsamplingEnergy
 from ..dip.fitting import fit
 from ..dip.presets import preset
-from ..imaging.psf import Optics, back_project, bicubic, deviation
+from ..imaging.psf import Psf, back_project, band_deviation, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
 from ..runtime.devices import resolve, set_threads
 from . import self_supervised
@@ -46,7 +46,7 @@ class Setting:
     told of each network that there was no time to begin with.
     """
 
-    optics: Optics
+    optics: Psf
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     device: str = "cpu"
@@ -92,7 +92,7 @@ def estimates(
 
 def _by_network(name: str, values: NDArray, observed: Mask, setting: Setting, seed: int, follow: Follow) -> Cube:
     filled = fill_nearest(values, observed).astype(np.float64)
-    start = bicubic(filled, setting.optics.factor)
+    start = enlarge_bicubic(filled, setting.optics.factor)
     if name == "paper_cascade":
         found: NDArray = _cascade(start, setting)
     elif not follow(0.0):  # no time is left: one iteration alone can take longer than the whole budget

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..arrays import Cube, Mask
-from ..imaging.psf import Optics
+from ..imaging.psf import Psf
 from ..imaging.resampling import fill_nearest
 
 _WIDTH = 2.0  # coarse pixels (sigma) that a local regression gathers from
@@ -51,14 +51,14 @@ class Explained:
     coarse: Cube
 
 
-def coarse_guide(guide: Cube, optics: Optics) -> Cube:
+def coarse_guide(guide: Cube, optics: Psf) -> Cube:
     """The guide made coarse, ``(guide band, row, column)``; NaN where a part of a pixel is not shown."""
     shown = np.asarray(np.isfinite(guide).all(axis=0))
     coarse = optics.operator((guide.shape[1], guide.shape[2])).apply(_filled(guide, shown))
     return np.where(_whole(shown, optics.factor), coarse, np.nan).astype(np.float32)
 
 
-def learn_guidance(pieces: Iterable[tuple[Cube, NDArray[np.bool_], Cube]], optics: Optics) -> Guidance | None:
+def learn_guidance(pieces: Iterable[tuple[Cube, NDArray[np.bool_], Cube]], optics: Psf) -> Guidance | None:
     """Learn from windows: coarse images, the pixels ``(row, column)`` that count, the fine guide. None from nothing."""
     gram: NDArray | float = 0.0
     aim: NDArray | float = 0.0
@@ -86,7 +86,7 @@ def learn_guidance(pieces: Iterable[tuple[Cube, NDArray[np.bool_], Cube]], optic
     return Guidance(basis, basis.T @ aim / total / (1 + _RIDGE))
 
 
-def explain(images: Cube, seen: NDArray[np.bool_], guide: Cube, guidance: Guidance, optics: Optics) -> Explained:
+def explain(images: Cube, seen: NDArray[np.bool_], guide: Cube, guidance: Guidance, optics: Psf) -> Explained:
     """What the guide tells of coarse images ``(image, row, column)``; 0 where it shows nothing.
 
     ``seen``: the coarse pixels ``(row, column)`` that all bands see.

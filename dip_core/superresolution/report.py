@@ -12,7 +12,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from .. import __version__
-from ..imaging.psf import Optics
+from ..imaging.psf import Psf
 from ..imaging.resampling import fill_nearest
 from ..job import SuperResolveJob
 from ..raster import atomic, metadata
@@ -56,13 +56,13 @@ class Outcome:
     guide: Guide | None = None
 
 
-def accord(known: SelectedScene, written: str, optics: Optics) -> float:
+def accord(known: SelectedScene, written: str, optics: Psf) -> float:
     """RMSE between the input and the written result made coarse again, in the data's units.
 
     Pixels near missing ones do not count, since what the optics saw of those is not known; NaN where none counts.
     """
     rows, columns = known.scene.grid.shape
-    f, reach, total, count = optics.factor, optics.reach, 0.0, 0
+    f, reach, total, count = optics.factor, optics.radius, 0.0, 0
     with rasterio.open(written) as file:
         for start in range(0, rows, _BLOCK):
             end = min(start + _BLOCK, rows)
@@ -222,7 +222,7 @@ def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
         "Version": f"Deep Prior {__version__}, numpy {np.__version__}, rasterio {rasterio.__version__}",
     }
     if job.psf == "gaussian":
-        settings["Sigma"] = f"{Optics(job.factor, job.psf, job.psf_sigma).width:g} output pixels"
+        settings["Sigma"] = f"{Psf(job.factor, job.psf, job.psf_sigma).gaussian_sigma:g} output pixels"
     if outcome.guide:
         settings["Guide"] = f"{outcome.guide.path}, which covers {100 * outcome.guide.coverage:.0f} % of the raster"
     if job.method == "paper_cascade":

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..arrays import Cube, Mask
-from ..imaging.pca import Piece, Principal, find_principal
-from ..imaging.psf import Agreement, Optics, back_project, bicubic
+from ..imaging.pca import MaskedPixels, PrincipalComponents, fit_principal_components
+from ..imaging.psf import ConsistencyProjection, Psf, back_project, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
 from .guide_fusion import Guidance, explain, learn_guidance
 from .steered_ridge import Steering, Teacher, steered_ridge, steering, tensor
@@ -33,15 +33,15 @@ class Lessons:
     """What was learned of a scene: its principal images, the typical strength of their gradients when enlarged,
     and the steered ridge's coefficients ``(rank, term)``. ``guidance``: how the images depend on a guide's bands."""
 
-    principal: Principal
+    principal: PrincipalComponents
     typical: float
     coefficients: NDArray[np.float64]
     guidance: Guidance | None = None
 
 
 def learn(
-    pieces: Sequence[Piece],
-    optics: Optics,
+    pieces: Sequence[MaskedPixels],
+    optics: Psf,
     follow: Callable[[float], bool] = lambda fraction: True,
     guides: Sequence[Cube] = (),
 ) -> Lessons:
@@ -49,8 +49,8 @@ def learn(
 
     ``guides``: of each window ``(guide band, row, column)`` on the fine grid, if there is a guide.
     """
-    principal = find_principal(pieces)
-    filled = [(principal.images(fill_nearest(values, seen)), np.asarray(seen.all(axis=0))) for values, seen in pieces]
+    principal = fit_principal_components(pieces)
+    filled = [(principal.project(fill_nearest(values, seen)), np.asarray(seen.all(axis=0))) for values, seen in pieces]
     f, shifts = optics.factor, sorted({(a, b) for a in (0, optics.factor // 2) for b in (0, optics.factor // 2)})
     # Few windows are seen from all first pixels; of many, each from one.
     groups = [list(_copies(*piece, f, shifts[place :: len(filled)])) for place, piece in enumerate(filled)]
@@ -62,7 +62,7 @@ def learn(
         agreement, smooth = _enlarged(coarse, optics)
         sharp = vectorial_tv(coarse, smooth, agreement)
         # A missing pixel was guessed, and what it was guessed as reaches as far as the optics and the filters do.
-        near = 1 + 2 * (optics.reach * f + 3)
+        near = 1 + 2 * (optics.radius * f + 3)
         known = ~ndimage.maximum_filter(~seen, near, mode="constant", cval=0)
         teacher.add(truth, smooth, sharp, steering(sharp, f, typical), known)
         if not follow((place + 1) / len(copies)):
@@ -77,7 +77,7 @@ def enlarge(
     values: NDArray,
     observed: Mask,
     lessons: Lessons,
-    optics: Optics,
+    optics: Psf,
     guide: Cube | None = None,
 ) -> dict[str, Cube]:
     """The estimates of some of `EXPERTS` and `GUIDED` for ``(band, row, column)``, in accord with what was observed.
@@ -92,35 +92,35 @@ def enlarge(
         return back_project(image, values, observed, operator, optics.damping)
 
     if optics.damping:
-        base = accorded(bicubic(filled, optics.factor))
+        base = accorded(enlarge_bicubic(filled, optics.factor))
     else:
         # Nearly there in single precision, which saves most rounds of the exact way.
         mean = filled.mean(axis=(1, 2), keepdims=True)
         base = accorded(mean + _enlarged(filled - mean, optics)[1])
     found = {"back_projection": base}
     if any(name in names for name in ("vectorial_tv", "steered_ridge", GUIDED)):
-        images = lessons.principal.images(filled)
+        images = lessons.principal.project(filled)
         agreement, smooth = _enlarged(images, optics)
         told = None
         if GUIDED in names and guide is not None and lessons.guidance is not None:
             told = explain(images, np.asarray(observed.all(axis=0)), guide, lessons.guidance, optics)
             rest = images - told.coarse
             better = _steered(rest, agreement, lessons, optics)[1]
-            found[GUIDED] = accorded(base + lessons.principal.back(told.fine + better - smooth))
+            found[GUIDED] = accorded(base + lessons.principal.reconstruct(told.fine + better - smooth))
         # The difference to interpolation carries over to the bands, and with it what the principal images leave over.
         if "steered_ridge" in names or (GUIDED in names and told is None):
             sharp, better = _steered(images, agreement, lessons, optics, smooth)
-            found["steered_ridge"] = accorded(base + lessons.principal.back(better - smooth))
+            found["steered_ridge"] = accorded(base + lessons.principal.reconstruct(better - smooth))
             found.setdefault(GUIDED, found["steered_ridge"])
         elif "vectorial_tv" in names:
             sharp = vectorial_tv(images, smooth, agreement)
         if "vectorial_tv" in names:
-            found["vectorial_tv"] = accorded(base + lessons.principal.back(sharp - smooth))
+            found["vectorial_tv"] = accorded(base + lessons.principal.reconstruct(sharp - smooth))
     return {name: found[name].astype(np.float32) for name in names}
 
 
 def _steered(
-    images: Cube, agreement: Agreement, lessons: Lessons, optics: Optics, smooth: Cube | None = None
+    images: Cube, agreement: ConsistencyProjection, lessons: Lessons, optics: Psf, smooth: Cube | None = None
 ) -> tuple[Cube, Cube]:
     """Total variation and the steered ridge of coarse images. ``smooth``: their interpolation, if it is at hand."""
     if smooth is None:
@@ -140,15 +140,17 @@ def _copies(
             yield images[:, top : top + rows, left : left + columns], seen[top : top + rows, left : left + columns]
 
 
-def _coarse(images: Cube, optics: Optics) -> Cube:
+def _coarse(images: Cube, optics: Psf) -> Cube:
     return optics.operator((images.shape[1], images.shape[2])).apply(images).astype(np.float32)
 
 
-def _enlarged(images: NDArray, optics: Optics, agreement: Agreement | None = None) -> tuple[Agreement, Cube]:
+def _enlarged(
+    images: NDArray, optics: Psf, agreement: ConsistencyProjection | None = None
+) -> tuple[ConsistencyProjection, Cube]:
     """Bicubic interpolation in accord with the images, and what brought it there."""
-    start = bicubic(images, optics.factor).astype(np.float32)
-    agreement = agreement or Agreement(optics, (start.shape[1], start.shape[2]))
-    return agreement, agreement.towards(start, agreement.rotated(images))
+    start = enlarge_bicubic(images, optics.factor).astype(np.float32)
+    agreement = agreement or ConsistencyProjection(optics, (start.shape[1], start.shape[2]))
+    return agreement, agreement.project(start, agreement.transform(images))
 
 
 def _typical(images: Sequence[Cube], factor: int) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
 from ..errors import BandsDiffer, TooSmall
-from ..imaging.degradation import bicubic_enlargement, gaussian
+from ..imaging.degradation import bicubic_enlargement, gaussian_decimation
 from ..imaging.resampling import fill_nearest
 from ..raster import metadata
 from ..raster.band_selection import select_bands
@@ -199,5 +199,5 @@ def _cut_scene(
 def enlarged(plane: NDArray, factor: int) -> NDArray[np.float64]:
     """An image ``(..., row, column)`` as the network sees it: made coarse as in the paper, and brought back to size."""
     rows, columns = plane.shape[-2:]
-    coarse = gaussian((rows, columns), factor, BLUR).apply(plane)
+    coarse = gaussian_decimation((rows, columns), factor, BLUR).apply(plane)
     return bicubic_enlargement((coarse.shape[-2], coarse.shape[-1]), factor).apply(coarse)[..., :rows, :columns]

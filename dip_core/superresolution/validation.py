@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Cube, Mask
-from ..imaging.psf import Optics, bicubic
+from ..imaging.psf import Psf, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
-from ..imaging.simplex_weights import best_shares
+from ..imaging.simplex_weights import stacking_weights
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..raster.upsampled_scene import upsampled_window
@@ -142,7 +142,7 @@ def validate(
 
         seen_guide = guides[place] if guides else None
         found.append(estimates(names, coarse, coarse_seen, setting, seed + place, follow, seen_guide))
-        baselines.append(bicubic(fill_nearest(coarse, coarse_seen), factor))
+        baselines.append(enlarge_bicubic(fill_nearest(coarse, coarse_seen), factor))
     bands = len(known.bands)
     if not any(seen.any() for seen in seens):
         flat = np.zeros((bands, 1))
@@ -153,7 +153,7 @@ def validate(
     dear = sorted((place for place, name in enumerate(names) if name not in EXPERTS), key=lambda p: names[p] != GUIDED)
     guided = [seen & np.isfinite(shown).all(axis=0) for seen, shown in zip(seens, guides)]
     judged = guided if any(seen.any() for seen in guided) else seens
-    shares = dict(zip(names, best_shares(_errors(truths, judged, found, spread), dear)))
+    shares = dict(zip(names, stacking_weights(_errors(truths, judged, found, spread), dear)))
     final = [mixed(each, list(shares.values())) for each in found]
     errors = _learn(truths, seens, final, factor)
     scores = {name: _scaled(truths, seens, [each[n] for each in found], spread) for n, name in enumerate(names)}
@@ -163,7 +163,7 @@ def validate(
     return Trial(shares, errors, scored, scores, _rmse(truths, seens, final), _rmse(truths, seens, baselines))
 
 
-def _degrade(truth: Cube, seen: Mask, optics: Optics) -> tuple[Cube, Mask]:
+def _degrade(truth: Cube, seen: Mask, optics: Psf) -> tuple[Cube, Mask]:
     """The coarser copy, and its pixels that cover observed ones only."""
     operator = optics.operator((truth.shape[1], truth.shape[2]))
     coarse = operator.apply(fill_nearest(truth, seen)).astype(np.float32)

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube
-from ..imaging.psf import Agreement
+from ..imaging.psf import ConsistencyProjection
 
 _ROUNDS = 80  # after 80 rounds three scenes are within 0.03 dB of where 250 bring them
 _STEP = 0.02  # of the images' root mean square length; it sets the pace, not the minimum
 
 
-def vectorial_tv(images: Cube, start: Cube, agreement: Agreement, rounds: int = _ROUNDS) -> Cube:
+def vectorial_tv(images: Cube, start: Cube, agreement: ConsistencyProjection, rounds: int = _ROUNDS) -> Cube:
     """Fine images ``(rank, row, column)`` from coarse ones and a first estimate ``start`` that agrees with them."""
-    rotated = agreement.rotated(images)
+    rotated = agreement.transform(images)
     length = float(np.sqrt(np.square(start).sum(axis=0).mean()))
     if not length > 0:
         return start
@@ -35,7 +35,7 @@ def vectorial_tv(images: Cube, start: Cube, agreement: Agreement, rounds: int = 
         size = np.maximum(1, np.sqrt(np.einsum("krc,krc->rc", down, down) + np.einsum("krc,krc->rc", right, right)))
         down /= size
         right /= size
-        after = agreement.towards(found + primal * _divergence(down, right), rotated)
+        after = agreement.project(found + primal * _divergence(down, right), rotated)
         ahead = 2 * after - found
         found = after
     return found

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from ..arrays import Cube, Mask
 from ..events import Result
-from ..imaging.psf import Optics, back_project
+from ..imaging.psf import Psf, back_project
 from ..job import SuperResolveJob
 from ..raster import atomic, metadata
 from ..raster.band_selection import SelectedScene, select_bands
@@ -83,7 +83,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         scene = opened.enter_context(Scene(job.inputs))
         _need_space(job, scene)
         known = select_bands(scene, context)
-        optics = Optics(job.factor, job.psf, job.psf_sigma)
+        optics = Psf(job.factor, job.psf, job.psf_sigma)
         compute = job.compute
         trained = _model(job, known, context)
         setting = Setting(optics, known.low, known.high, compute.device, compute.threads, iterations, trained)
@@ -239,7 +239,7 @@ def _provenance(job: SuperResolveJob, planned: Plan, recipe: Recipe, guide: Guid
         method=job.method,
         factor=job.factor,
         psf=job.psf,
-        psf_sigma=recipe.setting.optics.width if job.psf == "gaussian" else None,
+        psf_sigma=recipe.setting.optics.gaussian_sigma if job.psf == "gaussian" else None,
         guide=guide.path if guide else None,
         guide_coverage=round(guide.coverage, 4) if guide else None,
         model=dict(trained.card.figures, history=None) if trained else None,

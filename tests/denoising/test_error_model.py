@@ -149,7 +149,7 @@ def test_the_error_of_pixels_that_few_bands_see_is_known(space):
     """Spectra of known signal variances and noise 1, seen by all, some, few or none of the bands."""
     rng = np.random.default_rng(0)
     power = np.array([26.0, 5.0])
-    known = dataclasses.replace(space, power=power)
+    known = dataclasses.replace(space, variance=power)
     seen = np.zeros((BANDS, 4, 20_000), bool)
     for row, count in enumerate((BANDS, 20, 3, 0)):
         seen[:count, row] = True
@@ -157,7 +157,7 @@ def test_the_error_of_pixels_that_few_bands_see_is_known(space):
     values = np.tensordot(known.basis, images, 1) + rng.normal(size=seen.shape)
     found, _ = known.project(values, seen)
     wanted = np.square(found - images).mean(axis=2)
-    noise = known.noise(seen)
+    noise = known.error_variance(seen)
     np.testing.assert_allclose(noise, np.broadcast_to(noise[:, :, :1], noise.shape), rtol=1e-5)
     # Means of 20,000 squares are right to 1 % (one standard deviation).
     np.testing.assert_allclose(noise[:, :3, 0], wanted[:, :3], rtol=0.05)

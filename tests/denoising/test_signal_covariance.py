@@ -85,7 +85,7 @@ def test_a_weak_direction_is_found_that_the_pixels_themselves_hide():
     hidden = directions(3)[:, 2]
     assert np.linalg.norm(plain.basis.T @ hidden) ** 2 < 0.2
     assert (richer.basis[:, 2] @ hidden) ** 2 > 0.8
-    assert (np.diff(richer.power) < 0).all() and (richer.power > 1).all()
+    assert (np.diff(richer.variance) < 0).all() and (richer.variance > 1).all()
     assert not richer.weak[:2].any() and richer.weak[2:].all()
 
 
@@ -112,10 +112,10 @@ def test_gains_are_those_that_the_truth_would_choose():
     truth, _ = space.project(clean.astype(np.float32), EVERYWHERE)
     # Errors as large as the signal in the last image: half of it is best, to 0.1 (one standard deviation is 0.03).
     error = np.random.default_rng(5).normal(size=truth.shape) * np.sqrt([0.01, 0.01, 0.5])[:, None, None]
-    found = trial.gains(test, space.back(truth + error), no_limits(BANDS))
+    found = trial.gains(test, space.reconstruct(truth + error), no_limits(BANDS))
     np.testing.assert_allclose(found, [1.0, 1.0, 0.5], atol=0.1)
-    weaker = space.attenuated(space.back(truth + error), found)
-    assert np.square(weaker - clean).mean() < 0.8 * np.square(space.back(truth + error) - clean).mean()
+    weaker = space.apply_gains(space.reconstruct(truth + error), found)
+    assert np.square(weaker - clean).mean() < 0.8 * np.square(space.reconstruct(truth + error) - clean).mean()
 
 
 def test_weak_directions_make_denoising_better():
@@ -126,7 +126,7 @@ def test_weak_directions_make_denoising_better():
     assert model.subspace.rank >= 3 and (model.gains[:2] > 0.95).all() and 0.3 < model.gains[2] <= 1
     plain = find_subspace(values, EVERYWHERE, np.ones(BANDS))
     images, seen = plain.project(values, EVERYWHERE)
-    simpler = plain.back(nl_ridge(images, seen).images)
+    simpler = plain.reconstruct(nl_ridge(images, seen).images)
     assert plain.rank == 2
     assert np.square(estimate - clean).mean() < 0.9 * np.square(simpler - clean).mean()
 

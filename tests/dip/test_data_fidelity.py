@@ -40,8 +40,8 @@ def problem(name: str, dimensions: int, dtype: torch.dtype = torch.float32):
     if name == "mask":
         weights = (torch.rand(image.shape, generator=generator) < 0.7).to(dtype)
         return image * weights, MaskEnergy(weights)
-    operator = degradation.bicubic((ROWS, COLUMNS), 2)
-    coarse = operator.tensors(image)(image)
+    operator = degradation.bicubic_decimation((ROWS, COLUMNS), 2)
+    coarse = operator.as_torch(image)(image)
     if name == "downsampling":
         return coarse, DownsamplingEnergy(operator, coarse)
     weights = (torch.rand(coarse.shape, generator=generator) < 0.7).to(dtype)
@@ -78,7 +78,7 @@ def test_mask_is_equation_5():
 def test_downsampling_is_equation_6():
     """A thin Gaussian at factor 2 is the mean of four pixels: 2.5 here, observed as 1."""
     image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    operator = degradation.gaussian((2, 2), 2, 0.1)
+    operator = degradation.gaussian_decimation((2, 2), 2, 0.1)
     energy = DownsamplingEnergy(operator, image)
     assert float(energy.predict(image)) == 2.5
     assert float(energy.loss(image, torch.ones(1, 1, 1, 1))) == pytest.approx(2.25)
@@ -205,7 +205,7 @@ def test_no_good_iteration_still_gives_an_image():
 def test_check_pixels_of_a_coarse_observation():
     """The check score is taken on what would have been observed: pure noise is not predicted, so the fit stops."""
     torch.manual_seed(3)
-    operator = degradation.bicubic((ROWS + 1, COLUMNS + 1), 2)
+    operator = degradation.bicubic_decimation((ROWS + 1, COLUMNS + 1), 2)
     values = torch.randn(1, BANDS, 9, 12)
     check = (torch.rand(values.shape) < 0.2).float()
     energy = DownsamplingEnergy(operator, values, 1 - check)

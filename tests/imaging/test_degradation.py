@@ -10,9 +10,9 @@ from dip_core.imaging import degradation
 
 SHAPE = (17, 23)
 OPERATORS = {
-    "bicubic": degradation.bicubic,
-    "lanczos2": degradation.lanczos2,
-    "gaussian": lambda shape, factor: degradation.gaussian(shape, factor, 1.3),
+    "bicubic": degradation.bicubic_decimation,
+    "lanczos2": degradation.lanczos_decimation,
+    "gaussian": lambda shape, factor: degradation.gaussian_decimation(shape, factor, 1.3),
     "enlargement": degradation.bicubic_enlargement,
 }
 
@@ -39,12 +39,12 @@ def test_operator_is_its_dense_matrix(name, factor):
 def test_tensors_give_the_same_and_know_the_gradient(name):
     operator = OPERATORS[name](SHAPE, 2)
     image = torch.rand(1, 2, *SHAPE, dtype=torch.float64, requires_grad=True)
-    small = operator.tensors(image)(image)
+    small = operator.as_torch(image)(image)
     np.testing.assert_allclose(small.detach().numpy(), operator.apply(image.detach().numpy()), atol=1e-12)
     other = torch.rand_like(small)
     (small * other).sum().backward()
     np.testing.assert_allclose(image.grad.numpy(), operator.adjoint(other.numpy()), atol=1e-12)
-    assert operator.tensors(torch.zeros(1))(torch.rand(*SHAPE)).dtype == torch.float32
+    assert operator.as_torch(torch.zeros(1))(torch.rand(*SHAPE)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
@@ -66,7 +66,7 @@ def test_bicubic_by_2_is_matlabs():
     k(1/4) = 1.5/64 - 2.5/16 + 1 = 0.8671875; k(3/4) = 0.2265625; k(5/4) = -0.0703125; k(7/4) = -0.0234375.
     """
     near, next_, third, last = 0.43359375, 0.11328125, -0.03515625, -0.01171875
-    rows = degradation.bicubic((16, 16), 2).rows.toarray()
+    rows = degradation.bicubic_decimation((16, 16), 2).rows.toarray()
     assert rows.shape == (8, 16)
     np.testing.assert_allclose(rows[3, 3:11], [last, third, next_, near, near, next_, third, last], atol=1e-12)
     assert not rows[3, :3].any() and not rows[3, 11:].any()
@@ -81,7 +81,7 @@ def test_bicubic_by_3_is_matlabs():
     k(1/3) = (1.5 - 7.5 + 27)/27 = 7/9; k(2/3) = (12 - 30 + 27)/27 = 1/3;
     k(4/3) = (-32 + 120 - 144 + 54)/27 = -2/27; k(5/3) = (-62.5 + 187.5 - 180 + 54)/27 = -1/27.
     """
-    rows = degradation.bicubic((21, 21), 3).rows.toarray()
+    rows = degradation.bicubic_decimation((21, 21), 3).rows.toarray()
     half = np.array([1, 7 / 9, 1 / 3, 0, -2 / 27, -1 / 27]) / 3
     np.testing.assert_allclose(rows[3, 5:16], [*half[:0:-1], *half], atol=1e-12)
 
@@ -106,14 +106,14 @@ def test_lanczos2_is_the_downsampler_of_the_papers_code(factor):
     image = torch.rand(1, 1, 8 * factor, 6 * factor, dtype=torch.float64)
     padded = torch.nn.functional.pad(image, (int(1.5 * factor),) * 4, mode="replicate")
     expected = torch.nn.functional.conv2d(padded, torch.from_numpy(kernel)[None, None], stride=factor)
-    found = degradation.lanczos2(tuple(image.shape[2:]), factor).apply(image.numpy())
+    found = degradation.lanczos_decimation(tuple(image.shape[2:]), factor).apply(image.numpy())
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-12)
 
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_gaussian_has_its_width(factor):
     """The CASCADE paper's sigma of 3 pixels, whatever the factor; cutting at 4 sigma costs 0.2 % of the variance."""
-    rows = degradation.gaussian((90, 90), factor, 3.0).rows.toarray()
+    rows = degradation.gaussian_decimation((90, 90), factor, 3.0).rows.toarray()
     number = len(rows) // 2
     offset = np.arange(90) - ((number + 0.5) * factor - 0.5)
     assert rows[number] @ offset == pytest.approx(0, abs=1e-9)
@@ -122,13 +122,13 @@ def test_gaussian_has_its_width(factor):
 
 
 def test_a_thin_gaussian_takes_the_nearest_pixels():
-    even, odd = (degradation.gaussian((12, 12), factor, 0.01).rows.toarray() for factor in (2, 3))
+    even, odd = (degradation.gaussian_decimation((12, 12), factor, 0.01).rows.toarray() for factor in (2, 3))
     np.testing.assert_allclose(even[2, 4:6], [0.5, 0.5])
     assert odd[2, 7] == 1
 
 
 def test_no_blur_and_no_decimation_changes_nothing():
-    np.testing.assert_allclose(degradation.bicubic((6, 7), 1).rows.toarray(), np.eye(6), atol=1e-12)
+    np.testing.assert_allclose(degradation.bicubic_decimation((6, 7), 1).rows.toarray(), np.eye(6), atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (2, 1), (3, 5)])
@@ -140,6 +140,6 @@ def test_images_smaller_than_the_kernel(shape):
 
 def test_impossible_requests_are_refused():
     with pytest.raises(ValueError, match="factor is 0"):
-        degradation.bicubic((8, 8), 0)
+        degradation.bicubic_decimation((8, 8), 0)
     with pytest.raises(ValueError, match="sigma is 0"):
-        degradation.gaussian((8, 8), 2, 0)
+        degradation.gaussian_decimation((8, 8), 2, 0)

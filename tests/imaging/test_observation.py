@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from core_scenes import landscape, stripes
 
-from dip_core.imaging.observation import Observation, Standard
+from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting.gdal_baseline import fill_nodata
 
-STANDARD = Standard(np.array([100.0, -5e6]), np.array([20.0, 1e3]))
+STANDARD = Standardization(np.array([100.0, -5e6]), np.array([20.0, 1e3]))
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_groups_are_bands_with_equal_masks():
     observed = np.stack([~one, ~two, ~one, ~one])
     target = ~observed
     target[3, 0] = False
-    groups = Observation(np.zeros((4, 20, 20), np.float32), observed, target).groups()
+    groups = Observation(np.zeros((4, 20, 20), np.float32), observed, target).bands_by_mask()
     assert [numbers for numbers, _, _ in groups] == [[0, 2], [1], [3]]
     np.testing.assert_array_equal(groups[1][1], ~two)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dip_core.imaging.resampling import block_sums, enlarged, extended
+from dip_core.imaging.resampling import block_sums, enlarge_blocks, fill_nearest_common
 
 
 @pytest.mark.parametrize("side", [2, 4])
@@ -23,20 +23,20 @@ def test_a_slope_comes_back_in_its_place(side):
     y, x = np.mgrid[:16, :24]
     slope = (2.0 * y + x)[None]
     means = block_sums(slope, side) / side**2
-    back = enlarged(means, np.ones(means.shape[1:], bool), side, (16, 24))
+    back = enlarge_blocks(means, np.ones(means.shape[1:], bool), side, (16, 24))
     inner = np.s_[:, side // 2 : -(side // 2), side // 2 : -(side // 2)]
     np.testing.assert_allclose(back[inner], slope[inner])
 
 
 def test_blocks_that_do_not_count_are_not_mixed_in():
     means = np.array([[[1.0, 1.0, 99.0]]])
-    back = enlarged(means, np.array([[True, True, False]]), 2, (1, 5))
+    back = enlarge_blocks(means, np.array([[True, True, False]]), 2, (1, 5))
     np.testing.assert_array_equal(back, np.ones((1, 1, 5)))
 
 
 def test_the_nearest_seen_pixel_stands_for_one_that_is_not():
     images = np.array([[[5.0, 0.0, 0.0, 0.0, 7.0]], [[1.0, 0.0, 0.0, 0.0, 2.0]]])
-    found = extended(images, np.array([[True, False, False, False, True]]))
+    found = fill_nearest_common(images, np.array([[True, False, False, False, True]]))
     assert found[:, 0, [0, 1, 3, 4]].tolist() == [[5, 5, 7, 7], [1, 1, 2, 2]]
     nothing = np.zeros((1, 5), bool)
-    np.testing.assert_array_equal(extended(images, nothing), images)
+    np.testing.assert_array_equal(fill_nearest_common(images, nothing), images)

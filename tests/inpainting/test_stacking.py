@@ -7,7 +7,7 @@ import pytest
 from core_scenes import landscape, stripes
 
 from dip_core.imaging.observation import Observation
-from dip_core.imaging.simplex_weights import convex
+from dip_core.imaging.simplex_weights import minimize_on_simplex
 from dip_core.inpainting import stacking
 from dip_core.inpainting.features import CLASSES, TERMS, classes, roughness, surroundings
 from dip_core.inpainting.stacking import Samples, elect, unvalidated
@@ -117,7 +117,9 @@ def test_two_sizes_of_one_method_are_drawn_to_their_usual_shares(first):
     difference = first + 1.0 - 2 * 0.875
     found = 0.5 + (1.0 - first) / (2 * difference)
     names = ["plug_and_play", "plug_and_play_fine"]
-    np.testing.assert_allclose(convex(stacking._drawn(products, names))[0], 0.8 * found + 0.2 * 0.7, atol=1e-3)
+    np.testing.assert_allclose(
+        minimize_on_simplex(stacking._drawn(products, names))[0], 0.8 * found + 0.2 * 0.7, atol=1e-3
+    )
     np.testing.assert_array_equal(stacking._drawn(products, ["kriging", "plug_and_play_fine"]), products)
 
 

@@ -7,9 +7,9 @@ import pytest
 from core_scenes import landscape
 from scipy import ndimage
 
-from dip_core.imaging.pca import find_principal
-from dip_core.imaging.psf import Agreement, Optics, back_project, bicubic
-from dip_core.imaging.simplex_weights import best_shares
+from dip_core.imaging.pca import fit_principal_components
+from dip_core.imaging.psf import ConsistencyProjection, Psf, back_project, enlarge_bicubic
+from dip_core.imaging.simplex_weights import stacking_weights
 from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
 from dip_core.superresolution.steered_ridge import Teacher, steered_ridge, steering
 from dip_core.superresolution.validation import unvalidated_shares
@@ -42,23 +42,23 @@ def rmse(image, truth):
 @pytest.mark.parametrize("psf", ["bicubic", "lanczos", "gaussian"])
 def test_agreement_is_back_projection_in_closed_form(factor, psf):
     rng = np.random.default_rng(1)
-    optics, shape = Optics(factor, psf), (13 * factor, 17 * factor)
+    optics, shape = Psf(factor, psf), (13 * factor, 17 * factor)
     values, start = rng.normal(size=(2, 13, 17)), rng.normal(size=(2, *shape)).astype(np.float32)
-    agreement = Agreement(optics, shape)
-    found = agreement.towards(start, agreement.rotated(values))
+    agreement = ConsistencyProjection(optics, shape)
+    found = agreement.project(start, agreement.transform(values))
     assert np.abs(optics.operator(shape).apply(found) - values).max() < 5e-3
     wanted = back_project(start, values, np.ones(values.shape, bool), optics.operator(shape), rounds=200)
     assert np.abs(found - wanted).max() < 5e-3
-    again = agreement.towards(found, agreement.rotated(values))
+    again = agreement.project(found, agreement.transform(values))
     assert np.abs(again - found).max() < 5e-3  # nothing is left to do
 
 
 def test_total_variation_falls_and_the_observation_is_kept():
-    optics = Optics(2)
+    optics = Psf(2)
     fine = fine_scene().astype(np.float32)
     coarse = made_coarse(fine, optics)[0].astype(np.float32)
-    agreement = Agreement(optics, fine.shape[1:])
-    start = agreement.towards(bicubic(coarse, 2).astype(np.float32), agreement.rotated(coarse))
+    agreement = ConsistencyProjection(optics, fine.shape[1:])
+    start = agreement.project(enlarge_bicubic(coarse, 2).astype(np.float32), agreement.transform(coarse))
     found = vectorial_tv(coarse, start, agreement)
 
     def variation(cube):
@@ -67,26 +67,26 @@ def test_total_variation_falls_and_the_observation_is_kept():
     # Less than where it began, and than in any image beside it that agrees as well.
     assert variation(found) < 0.97 * variation(start)
     rng = np.random.default_rng(0)
-    zero = agreement.rotated(np.zeros_like(coarse))
+    zero = agreement.transform(np.zeros_like(coarse))
     for _ in range(5):
-        beside = found + agreement.towards(rng.normal(0, 0.05, found.shape).astype(np.float32), zero)
+        beside = found + agreement.project(rng.normal(0, 0.05, found.shape).astype(np.float32), zero)
         assert variation(beside) > variation(found)
     assert np.abs(optics.operator(fine.shape[1:]).apply(found) - coarse).max() < 1e-3 * coarse.std()
     flat = np.zeros_like(coarse)
-    assert not vectorial_tv(flat, bicubic(flat, 2).astype(np.float32), agreement).any()
+    assert not vectorial_tv(flat, enlarge_bicubic(flat, 2).astype(np.float32), agreement).any()
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize(("psf", "bands"), [("bicubic", 3), ("gaussian", 1), ("lanczos", 2)])
 def test_every_expert_agrees_and_the_steered_ridge_is_better_than_interpolation(factor, psf, bands):
-    optics = Optics(factor, psf)
+    optics = Psf(factor, psf)
     fine = fine_scene(bands, 48 * factor, 48 * factor)
     coarse, seen = made_coarse(fine, optics)
     found = enlarge(EXPERTS, coarse, seen, learn([(coarse, seen)], optics), optics)
     operator = optics.operator(fine.shape[1:])
     for image in found.values():
         assert image.shape == fine.shape and rmse(operator.apply(image), coarse) < 1e-3 * coarse.std()
-    base = rmse(bicubic(coarse, factor), fine)
+    base = rmse(enlarge_bicubic(coarse, factor), fine)
     errors = {name: rmse(image, fine) for name, image in found.items()}
     # Straight edges between flat areas are what total variation is made for; and 12 x 12 pixels teach little.
     assert errors["back_projection"] < base and errors["vectorial_tv"] < base
@@ -94,7 +94,7 @@ def test_every_expert_agrees_and_the_steered_ridge_is_better_than_interpolation(
 
 
 def test_no_direction_is_preferred():
-    optics = Optics(2)
+    optics = Psf(2)
     coarse, seen = made_coarse(fine_scene(2, 80, 80), optics)
 
     def run(values):
@@ -129,7 +129,7 @@ def test_lessons_recover_filters_that_turn_with_the_image():
 
 
 def test_missing_pixels_teach_nothing_and_reach_no_further_than_the_optics():
-    optics = Optics(2)
+    optics = Psf(2)
     coarse, whole = made_coarse(fine_scene(2), optics)
     seen = whole.copy()
     seen[:, 20:24, 30:36] = False
@@ -145,7 +145,7 @@ def test_missing_pixels_teach_nothing_and_reach_no_further_than_the_optics():
 
 
 def test_units_of_bands_do_not_matter_and_runs_repeat_themselves():
-    optics = Optics(2)
+    optics = Psf(2)
     coarse, seen = made_coarse(fine_scene(3, 64, 64), optics)
     units = np.array([1.0, 1000.0, 0.01])[:, None, None]
     first, again, scaled = (
@@ -160,17 +160,17 @@ def test_units_of_bands_do_not_matter_and_runs_repeat_themselves():
 def test_principal_images_of_one_band_of_few_pixels_and_of_many_bands():
     rng = np.random.default_rng(0)
     one = rng.normal(5, 2, (1, 3, 4))
-    assert find_principal([(one, np.ones(one.shape, bool))]).basis.shape == (1, 1)
+    assert fit_principal_components([(one, np.ones(one.shape, bool))]).basis.shape == (1, 1)
     spectra, maps = rng.normal(size=(40, 4)), rng.normal(size=(4, 30, 30))
     cube = 3 + np.tensordot(spectra, maps, axes=1)
-    found = find_principal([(cube, np.ones(cube.shape, bool))])
+    found = fit_principal_components([(cube, np.ones(cube.shape, bool))])
     assert found.basis.shape == (40, 4)
-    there = found.back(found.images(cube)) + found.mean[:, None, None]
+    there = found.reconstruct(found.project(cube)) + found.mean[:, None, None]
     assert np.abs(there - cube).max() < 1e-4
 
 
 def test_a_scene_that_cannot_teach_is_enlarged_by_the_mean_of_the_two():
-    optics = Optics(4)
+    optics = Psf(4)
     coarse, seen = made_coarse(fine_scene(1, 20, 24), optics)
     lessons = learn([(coarse, seen)], optics)
     assert not lessons.coefficients.any()
@@ -187,24 +187,24 @@ def test_shares_are_convex_and_never_worse_than_the_best_expert(count):
     for _ in range(20):
         errors = rng.normal(size=(count, 200)) * rng.uniform(0.2, 3, (count, 1)) + rng.normal(size=200)
         products = errors @ errors.T / 200
-        shares = np.array(best_shares(products))
+        shares = np.array(stacking_weights(products))
         assert shares.min() >= 0 and shares.sum() == pytest.approx(1)
         assert shares @ products @ shares <= products.diagonal().min() * (1 + 1e-9)
         assert not ((shares > 0) & (shares < 0.05)).any()
 
 
 def test_shares_weigh_independent_errors_by_their_variances():
-    assert best_shares(np.diag([1.0, 1.0, 4.0])) == pytest.approx([4 / 9, 4 / 9, 1 / 9], abs=1e-5)
-    assert sum(best_shares(np.ones((2, 2)))) == pytest.approx(1)  # twins
-    assert sum(best_shares(np.zeros((3, 3)))) == 1
+    assert stacking_weights(np.diag([1.0, 1.0, 4.0])) == pytest.approx([4 / 9, 4 / 9, 1 / 9], abs=1e-5)
+    assert sum(stacking_weights(np.ones((2, 2)))) == pytest.approx(1)  # twins
+    assert sum(stacking_weights(np.zeros((3, 3)))) == 1
 
 
 def test_a_dear_expert_must_be_worth_its_time():
     close = np.array([[1.0, 0.99], [0.99, 1.1]])
-    assert best_shares(np.array([[1.0, 0.8], [0.8, 1.0]]), dear=[1]) == pytest.approx([0.5, 0.5], abs=1e-4)
-    assert best_shares(np.array([[1.0, 0.97], [0.97, 1.05]])) == pytest.approx([8 / 11, 3 / 11], abs=1e-4)
-    assert best_shares(np.array([[1.0, 0.97], [0.97, 1.05]]), dear=[1]) == [1, 0]  # it gains 0.4 %
-    assert best_shares(close[::-1, ::-1], dear=[1]) == pytest.approx(
+    assert stacking_weights(np.array([[1.0, 0.8], [0.8, 1.0]]), costly=[1]) == pytest.approx([0.5, 0.5], abs=1e-4)
+    assert stacking_weights(np.array([[1.0, 0.97], [0.97, 1.05]])) == pytest.approx([8 / 11, 3 / 11], abs=1e-4)
+    assert stacking_weights(np.array([[1.0, 0.97], [0.97, 1.05]]), costly=[1]) == [1, 0]  # it gains 0.4 %
+    assert stacking_weights(close[::-1, ::-1], costly=[1]) == pytest.approx(
         [1 / 12, 11 / 12], abs=1e-4
     )  # it is the best of all
-    assert best_shares(np.array([[2.0]]), dear=[0]) == [1]
+    assert stacking_weights(np.array([[2.0]]), costly=[0]) == [1]

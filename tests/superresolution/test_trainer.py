@@ -13,7 +13,7 @@ from core_scenes import landscape, write
 
 from dip_core import errors
 from dip_core.events import Message
-from dip_core.imaging.degradation import bicubic_enlargement, gaussian
+from dip_core.imaging.degradation import bicubic_enlargement, gaussian_decimation
 from dip_core.job import Compute, Outputs, TrainJob, from_json, to_json
 from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
@@ -84,7 +84,7 @@ def test_loss_is_half_square_and_one_minus_cosine():
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_enlarged_patches_are_the_papers_degradation(tmp_path, factor):
     whole = landscape(2, 70, 40).astype(np.float32)
-    coarse = gaussian((70, 40), factor, 3.0).apply(whole)
+    coarse = gaussian_decimation((70, 40), factor, 3.0).apply(whole)
     soft = bicubic_enlargement(coarse.shape[1:], factor).apply(coarse)[:, :70, :40]
     found = material(tmp_path, factor, bands=2, rows=70)
     for fine, enlarged in zip(found.training.fine, found.training.enlarged):

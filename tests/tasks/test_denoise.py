@@ -22,7 +22,7 @@ from dip_core.denoising.nl_ridge import LARGE, WEAK, Groups, _inverse, find_grou
 from dip_core.denoising.outliers import find_outliers
 from dip_core.dip.presets import Schedule
 from dip_core.errors import InvalidJob, NothingObserved
-from dip_core.imaging.noise import levels, neighbour_correlation
+from dip_core.imaging.noise import neighbour_correlation, noise_levels
 from dip_core.imaging.subspace import find_subspace
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.raster import atomic
@@ -64,7 +64,7 @@ def test_noise_levels_are_found_band_by_band(bands):
     values = noisy(cube(bands), truth)
     # 64 x 72 details: the median rule is right to about 2 % (one standard deviation); five of them, and the excess of
     # a regression on noisy bands.
-    np.testing.assert_allclose(levels(values, everywhere(values)), truth, rtol=0.12)
+    np.testing.assert_allclose(noise_levels(values, everywhere(values)), truth, rtol=0.12)
 
 
 def test_noise_level_is_of_observed_pixels_only():
@@ -72,13 +72,13 @@ def test_noise_level_is_of_observed_pixels_only():
     observed = everywhere(values)
     observed[:, 20:40, :30] = False
     values[~observed] = -32768
-    np.testing.assert_allclose(levels(values, observed), 0.1, rtol=0.12)
+    np.testing.assert_allclose(noise_levels(values, observed), 0.1, rtol=0.12)
 
 
 def test_constant_and_tiny_bands_have_a_level_too():
     values = np.zeros((2, 5, 5))
-    assert (levels(values, everywhere(values)) > 0).all()
-    assert levels(np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))[0] > 0
+    assert (noise_levels(values, everywhere(values)) > 0).all()
+    assert noise_levels(np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))[0] > 0
 
 
 def test_structure_in_a_residual_shows_as_correlation_of_neighbours():
@@ -105,7 +105,7 @@ def test_eigen_images_go_back_to_what_they_came_from():
     space = find_subspace(values, everywhere(values))
     images, seen = space.project(values, everywhere(values))
     assert seen.all() and images.shape[0] == space.rank
-    assert rmse(space.back(images), clean) < 1e-4  # projection alone removes noise
+    assert rmse(space.reconstruct(images), clean) < 1e-4  # projection alone removes noise
 
 
 def test_noise_of_eigen_images_has_variance_one():
@@ -122,7 +122,7 @@ def test_pixels_that_some_bands_miss_take_the_others_word():
     observed = everywhere(values)
     observed[:12, 10:20, 10:20] = False
     space = find_subspace(values, observed)
-    estimate = space.back(space.project(values, observed)[0])
+    estimate = space.reconstruct(space.project(values, observed)[0])
     # Noise of 18 of 30 bands in 3 directions: about 0.02 sqrt(3 / 18), and as much again for worse conditioning.
     assert rmse(estimate[:12, 10:20, 10:20], clean[:12, 10:20, 10:20]) < 0.02
 

@@ -17,9 +17,8 @@ from rasterio.warp import calculate_default_transform, reproject
 
 from dip_core import errors
 from dip_core.events import Message
-from dip_core.imaging.degradation import bicubic, gaussian
-from dip_core.imaging.psf import Optics, back_project
-from dip_core.imaging.psf import bicubic as bicubic_enlarged
+from dip_core.imaging.degradation import bicubic_decimation, gaussian_decimation
+from dip_core.imaging.psf import Psf, back_project, enlarge_bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob, from_json, to_json
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
@@ -85,7 +84,7 @@ def test_back_projection_agrees_exactly_and_changes_as_little_as_it_can(factor, 
     rng = np.random.default_rng(0)
     values = rng.normal(size=(2, 17, 23))
     observed = rng.random(values.shape) > 0.1
-    operator = Optics(factor, psf).operator((17 * factor, 23 * factor))
+    operator = Psf(factor, psf).operator((17 * factor, 23 * factor))
     start = rng.normal(size=(2, 17 * factor, 23 * factor))
     found = back_project(start, values, observed, operator, rounds=200)
     assert np.abs(operator.apply(found) - values)[observed].max() < 1e-3
@@ -100,13 +99,13 @@ def test_back_projection_agrees_exactly_and_changes_as_little_as_it_can(factor, 
 def test_result_made_coarse_again_is_the_input_and_better_than_bicubic(tmp_path, factor):
     fine = scene(2, 36 * factor // 2, 40 * factor // 2)
     fine = fine[:, : fine.shape[1] // factor * factor, : fine.shape[2] // factor * factor]
-    coarse = bicubic(fine.shape[1:], factor).apply(fine).astype(np.float32)
+    coarse = bicubic_decimation(fine.shape[1:], factor).apply(fine).astype(np.float32)
     output, uncertainty, filled, numbers, said = run(tmp_path, write(tmp_path / "in.tif", coarse), factor=factor)
     assert output.shape == fine.shape and (filled == 1).all()
-    again = bicubic(fine.shape[1:], factor).apply(output)
+    again = bicubic_decimation(fine.shape[1:], factor).apply(output)
     assert np.sqrt(np.mean((again - coarse) ** 2)) < 1e-3 * coarse.std()
     error = np.sqrt(np.mean((output - fine) ** 2))
-    assert error < np.sqrt(np.mean((bicubic_enlarged(coarse, factor) - fine) ** 2))
+    assert error < np.sqrt(np.mean((enlarge_bicubic(coarse, factor) - fine) ** 2))
     assert numbers["HELDOUT_RMSE"] < numbers["BASELINE_RMSE"] and numbers["PIXELS_LEFT"] == 0
     assert numbers["PIXELS_CHANGED"] == fine[0].size
     # Learned one scale up, where this scene of smooth waves has more detail below a pixel than here.
@@ -123,7 +122,7 @@ def test_tiles_leave_no_seam_and_no_disagreement(tmp_path):
     whole = run(tmp_path, source)[0]
     tiled = run(tmp_path, source, tile_size=64, overlap=16)[0]
     assert np.abs(whole - tiled).max() < 0.01 * coarse.std()
-    again = bicubic(tiled.shape[1:], 2).apply(tiled)
+    again = bicubic_decimation(tiled.shape[1:], 2).apply(tiled)
     assert np.sqrt(np.mean((again - coarse) ** 2)) < 1e-3 * coarse.std()
 
 
@@ -131,7 +130,7 @@ def test_types_are_kept_and_rounding_is_all_that_disagrees(tmp_path):
     coarse = np.rint(0.6 * scene(1)).astype(np.uint8)
     output, *_ = run(tmp_path, write(tmp_path / "in.tif", coarse))
     assert output.dtype == np.uint8
-    again = bicubic(output.shape[1:], 2).apply(output)
+    again = bicubic_decimation(output.shape[1:], 2).apply(output)
     assert np.abs(again - coarse).max() < 1.0
 
 
@@ -254,7 +253,7 @@ def test_networks_agree_with_the_input_and_repeat_themselves(tmp_path, method):
     coarse = scene(2, 17, 23)
     source = write(tmp_path / "in.tif", coarse)
     first = run(tmp_path, source, method, iterations=3, seed=5)[0]
-    again = bicubic(first.shape[1:], 2).apply(first)
+    again = bicubic_decimation(first.shape[1:], 2).apply(first)
     assert np.sqrt(np.mean((again - coarse) ** 2)) < 1e-3 * coarse.std()
     bytes_ = (tmp_path / "output.tif").read_bytes()
     run(tmp_path, source, method, iterations=3, seed=5)
@@ -311,9 +310,9 @@ def test_parameters_are_checked():
 
 def test_gaussian_optics_are_those_of_the_cascade_paper():
     fine = scene(1, 24, 24)
-    wanted = gaussian((24, 24), 2, 3.0).apply(fine)
-    assert np.allclose(Optics(2, "gaussian", 3.0).operator((24, 24)).apply(fine), wanted)
-    assert Optics(4, "gaussian").width == 2.0
+    wanted = gaussian_decimation((24, 24), 2, 3.0).apply(fine)
+    assert np.allclose(Psf(2, "gaussian", 3.0).operator((24, 24)).apply(fine), wanted)
+    assert Psf(4, "gaussian").gaussian_sigma == 2.0
 
 
 def test_optics_that_cannot_have_made_the_raster_are_told_and_do_no_harm(tmp_path):
@@ -321,7 +320,7 @@ def test_optics_that_cannot_have_made_the_raster_are_told_and_do_no_harm(tmp_pat
     output, *_, said = run(tmp_path, write(tmp_path / "in.tif", coarse), psf="gaussian", psf_sigma=4.0)
     assert any("does not fit this raster" in text for text in said)
     assert output.min() >= coarse.min() - np.ptp(coarse) and output.max() <= coarse.max() + np.ptp(coarse)
-    assert Optics(2, "gaussian").damping == 0 < Optics(2, "gaussian", 3.0).damping
+    assert Psf(2, "gaussian").damping == 0 < Psf(2, "gaussian", 3.0).damping
 
 
 def test_time_budget_stops_networks(tmp_path):
@@ -350,8 +349,8 @@ def test_tiles_that_the_time_budget_leaves_no_time_for_are_interpolated_and_coun
     assert left[0] in (tmp_path / "report.html").read_text(encoding="utf-8")
     with rasterio.open(outputs.output) as file:
         output = file.read()
-    operator = bicubic(output.shape[1:], 2)
-    plain = back_project(bicubic_enlarged(coarse, 2), coarse, np.ones(coarse.shape, bool), operator)
+    operator = bicubic_decimation(output.shape[1:], 2)
+    plain = back_project(enlarge_bicubic(coarse, 2), coarse, np.ones(coarse.shape, bool), operator)
     assert np.abs(output - plain).max() < 0.01 * coarse.std()
 
 
@@ -363,7 +362,7 @@ def place():
     """A fine image of 3 bands with detail that no enlargement can know, and its coarse copy."""
     fine = scene(3, 96, 120)
     fine += (12 * np.random.default_rng(5).normal(size=fine.shape[1:])).astype(np.float32)
-    return fine, bicubic(fine.shape[1:], 2).apply(fine).astype(np.float32)
+    return fine, bicubic_decimation(fine.shape[1:], 2).apply(fine).astype(np.float32)
 
 
 def rmse(image, fine, where=slice(None)):
@@ -384,7 +383,7 @@ def test_a_panchromatic_guide_helps_and_is_named(tmp_path, place):
     output, _, _, numbers, said = run(tmp_path, source, guide=guide)
     assert rmse(output, fine) < 0.5 * rmse(plain[0], fine)
     assert numbers["HELDOUT_RMSE"] < 0.5 * plain[3]["HELDOUT_RMSE"]
-    assert np.sqrt(np.mean((bicubic(output.shape[1:], 2).apply(output) - coarse) ** 2)) < 1e-3 * coarse.std()
+    assert np.sqrt(np.mean((bicubic_decimation(output.shape[1:], 2).apply(output) - coarse) ** 2)) < 1e-3 * coarse.std()
     assert share_of_the_guide(tmp_path) > 0.8 and any("The guide's share of the result is" in text for text in said)
     with rasterio.open(tmp_path / "output.tif") as file:
         assert json.loads(file.tags()["DEEP_PRIOR"])["guide"] == guide

@@ -21,9 +21,9 @@ from ...dip import build
 from ...dip.data_fidelity import MaskEnergy
 from ...dip.fitting import fit
 from ...dip.presets import Preset, preset
-from ...imaging.noise import MANY_BANDS
+from ...imaging.noise import MIN_REGRESSION_BANDS
 from ...imaging.observation import Observation
-from ...imaging.pca import FEWEST, find_principal
+from ...imaging.pca import MIN_COMPLETE_PIXELS, fit_principal_components
 from .. import holdout
 from .laplace import fill_harmonic, harmonic
 
@@ -100,14 +100,14 @@ def _fit(
 ) -> NDArray[np.float64] | NDArray[np.float32]:
     """The network's image of all bands, by way of principal images where the preset and the masks allow it."""
     observed = window.observed
-    alike = len(observed) >= MANY_BANDS and bool((observed == observed[:1]).all())
-    if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < FEWEST:
+    alike = len(observed) >= MIN_REGRESSION_BANDS and bool((observed == observed[:1]).all())
+    if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < MIN_COMPLETE_PIXELS:
         return _fit_group(window, chosen, seed, device, network_input, follow)
-    found = find_principal([(window.values, observed)])
-    images = found.images(np.where(observed, window.values, found.mean[:, None, None]))
+    found = fit_principal_components([(window.values, observed)])
+    images = found.project(np.where(observed, window.values, found.mean[:, None, None]))
     target = window.target.any(axis=0)
     few = Observation(images, *(np.broadcast_to(mask, images.shape).copy() for mask in (observed[0], target)))
-    return found.back(_fit_group(few, chosen, seed, device, network_input, follow)) + found.mean[:, None, None]
+    return found.reconstruct(_fit_group(few, chosen, seed, device, network_input, follow)) + found.mean[:, None, None]
 
 
 def _fit_group(
@@ -153,7 +153,7 @@ def _fit_group(
 
 def _meet_rim(observation: Observation, image: NDArray) -> Cube:
     out = image.astype(np.float64)
-    for numbers, observed, target in observation.groups():
+    for numbers, observed, target in observation.bands_by_mask():
         residual = np.where(observed, observation.values[numbers] - image[numbers], 0.0)
         out[numbers] += fill_harmonic(residual, observed, target)
     return observation.keep_observed(out)

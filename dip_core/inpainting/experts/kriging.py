@@ -73,7 +73,7 @@ def kriging(observation: Observation) -> Cube:
     Pixels with fewer than four observed pixels within 20 pixels get the harmonic value.
     """
     out = observation.values.astype(np.float64)
-    for numbers, observed, target in observation.groups():
+    for numbers, observed, target in observation.bands_by_mask():
         if target.any() and observed.any():
             out[numbers] = _fill(out[numbers], observed, target)
     return observation.keep_observed(out)

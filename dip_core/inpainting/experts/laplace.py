@@ -17,7 +17,7 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from ...arrays import Cube, Mask
 from ...imaging.observation import Observation
-from ...imaging.resampling import block_sums, enlarged
+from ...imaging.resampling import block_sums, enlarge_blocks
 
 # Deeper in a gap than this the surface is so smooth that a grid of a quarter of the resolution holds it.
 _FINE_DEPTH = 24
@@ -30,7 +30,7 @@ _STEPS = ((0, 1), (1, 0))
 def harmonic(observation: Observation) -> Cube:
     """Membrane through the observed pixels; ``(band, row, column)``."""
     out = observation.values.copy()
-    for numbers, observed, target in observation.groups():
+    for numbers, observed, target in observation.bands_by_mask():
         out[numbers] = fill_harmonic(observation.values[numbers], observed, target)
     return observation.keep_observed(out)
 
@@ -38,7 +38,7 @@ def harmonic(observation: Observation) -> Cube:
 def biharmonic(observation: Observation) -> Cube:
     """Thin plate through the observed pixels, within the range of their values; ``(band, row, column)``."""
     out = observation.values.copy()
-    for numbers, observed, target in observation.groups():
+    for numbers, observed, target in observation.bands_by_mask():
         out[numbers] = fill_biharmonic(observation.values[numbers], observed, target)
     return observation.keep_observed(out)
 
@@ -99,7 +99,7 @@ def _coarse_harmonic(values: NDArray, observed: Mask, target: Mask) -> NDArray[n
     sums = block_sums(np.where(observed, values, 0.0), _COARSE_FACTOR)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=coarse_observed)
     surface = fill_harmonic(means, coarse_observed, coarse_target)
-    return enlarged(surface, coarse_observed | coarse_target, _COARSE_FACTOR, observed.shape)
+    return enlarge_blocks(surface, coarse_observed | coarse_target, _COARSE_FACTOR, observed.shape)
 
 
 def _laplacian(rows_at: Mask, domain: Mask) -> tuple[sparse.csr_matrix, NDArray[np.int64]]:

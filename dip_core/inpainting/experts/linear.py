@@ -20,7 +20,7 @@ def linear(observation: Observation) -> Cube:
     Pixels with no observed pixel in their row and column get the harmonic value.
     """
     out = observation.values.astype(np.float64)
-    for numbers, observed, target in observation.groups():
+    for numbers, observed, target in observation.bands_by_mask():
         missing: Mask = target & ~observed
         values = out[numbers]
         rows, columns = np.nonzero(missing)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from ...arrays import Cube, Mask
 from ...denoising.nl_ridge import Groups, find_groups, ridge_pass, smooth, with_double
 from ...imaging.observation import Observation
-from ...imaging.resampling import block_sums, enlarged, extended
+from ...imaging.resampling import block_sums, enlarge_blocks, fill_nearest_common
 from .kriging import kriging
 
 PASSES = 16
@@ -138,7 +138,7 @@ def _coarse_to_fine(
 
     better = _passes(half, _COARSE_PASSES, directions, _COARSE, device, early)
     change = np.where(half.seen, np.float32(0), better - half.values)
-    wider = enlarged(change, half.inside, 2, state.inside.shape).astype(np.float32)
+    wider = enlarge_blocks(change, half.inside, 2, state.inside.shape).astype(np.float32)
     start = np.where(state.seen, state.values, state.values + wider)
     if not going:
         return start
@@ -160,7 +160,7 @@ def _passes(
     """What so many passes make of the values, ``(channel, row, column)``."""
     first, inside = state.values, state.inside
     turn = torch.from_numpy(directions.astype(np.float32)).to(device)
-    start = torch.from_numpy(np.ascontiguousarray(extended(first, inside), np.float32)).to(device)
+    start = torch.from_numpy(np.ascontiguousarray(fill_nearest_common(first, inside), np.float32)).to(device)
     known = torch.from_numpy(np.ascontiguousarray(state.seen)).to(device)
     mask, wanted = torch.from_numpy(inside).to(device), torch.from_numpy(state.missing).to(device)
     sizes = sizes.within(inside.shape)

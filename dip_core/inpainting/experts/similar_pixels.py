@@ -36,8 +36,8 @@ def similar(observation: Observation) -> Cube:
         return out
     shown: Mask = np.all(np.isfinite(observation.guide), axis=0)
     # What is assumed deep inside a gap is a coarse surface, and no pixel to take after.
-    useful = observation.seen.any(axis=0) & shown
-    rows, columns = np.nonzero((observation.target & ~observation.seen).any(axis=0) & shown)
+    useful = observation.measured.any(axis=0) & shown
+    rows, columns = np.nonzero((observation.target & ~observation.measured).any(axis=0) & shown)
     offsets = _offsets()
     size = max(1, _WORKING_FLOATS // (len(offsets) * (1 + len(observation.guide))))
     padded = _Padded(observation, useful)
@@ -58,7 +58,7 @@ class _Padded:
         border = ((SEARCH_RADIUS, SEARCH_RADIUS), (SEARCH_RADIUS, SEARCH_RADIUS))
         self.width = useful.shape[1] + 2 * SEARCH_RADIUS
         self.useful = np.pad(useful, border).ravel()
-        self.seen = np.pad(observation.seen, ((0, 0), *border)).reshape(len(observation.values), -1)
+        self.seen = np.pad(observation.measured, ((0, 0), *border)).reshape(len(observation.values), -1)
         self.values = np.pad(observation.values, ((0, 0), *border)).reshape(len(observation.values), -1)
         guide = np.where(np.isfinite(observation.guide), observation.guide, 0).astype(np.float32)
         self.guide = np.pad(guide, ((0, 0), *border)).reshape(len(guide), -1)
