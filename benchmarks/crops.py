@@ -61,7 +61,7 @@ def pieces(folder: Path) -> Iterator[Case]:
         down, right = number // 2 * tall, number % 2 * wide
         truth = whole[:, down : down + tall, right : right + wide]
         for place, swath in SWATHS.items():
-            observed = slc_off_geometry.observed(truth.shape[1:], len(truth), *swath, seed=SEED + number)
+            observed = slc_off_geometry.observed_mask(truth.shape[1:], len(truth), *swath, seed=SEED + number)
             damaged = np.where(observed, truth, 0).astype(truth.dtype)
             scene = common.write_raster(folder / "scene.tif", damaged, None)
             mask = common.write_raster(folder / "mask.tif", observed.astype(np.uint8), None)

@@ -158,7 +158,7 @@ def _crop(pixels: NDArray, size: int) -> NDArray:
 
 
 def _task(truth: NDArray, percentage: int) -> Task:
-    pattern = slc_off_geometry.for_percentage(truth.shape[1:], 1, percentage, SEED, band_shift=0.0)
+    pattern = slc_off_geometry.pattern_for_percentage(truth.shape[1:], 1, percentage, SEED, band_shift=0.0)
     observed = np.repeat(pattern.observed(), len(truth), axis=0)
     return Task(truth, observed, common.standard_of(truth, observed))
 

@@ -99,9 +99,9 @@ def simulated(swath: tuple[float, float] | None, percentage: float | None) -> Ca
         truth = common.read_raster(source)
         shape, bands = truth.shape[1:], len(truth)
         if swath is not None:
-            observed = slc_off_geometry.observed(shape, bands, *swath, seed=SEED)
+            observed = slc_off_geometry.observed_mask(shape, bands, *swath, seed=SEED)
         else:
-            observed = slc_off_geometry.for_percentage(shape, bands, percentage or 0.0, SEED).observed()
+            observed = slc_off_geometry.pattern_for_percentage(shape, bands, percentage or 0.0, SEED).observed()
         damaged = np.where(observed, truth, 0).astype(truth.dtype)
         scene = common.write_raster(folder / "scene.tif", damaged, source)
         mask = common.write_raster(folder / "mask.tif", observed.astype(np.uint8), source)

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ..arrays import Cube, Mask
 
-FEWEST_BANDS = 5  # with less, a stripe and its leak cannot be told apart
+MIN_BANDS = 5  # with less, a stripe and its leak cannot be told apart
 PIXELS_A_BAND = 8  # that the covariance needs
 _RIDGE = 1e-6
 _MOST_SAMPLES = 100_000  # enough for any number of bands
@@ -52,7 +52,7 @@ def residual(values: Cube, used: Mask, suspects: Sequence[int] = (), model: Cube
     count = len(values)
     everywhere = used.mean(axis=0) >= 0.8
     number = np.count_nonzero(everywhere)
-    if count < FEWEST_BANDS or number < PIXELS_A_BAND * count:
+    if count < MIN_BANDS or number < PIXELS_A_BAND * count:
         return Residual(np.where(used, values, np.float32(np.nan)), np.eye(count), False)
     spectra = (values if model is None else model)[:, everywhere][:, :: max(1, number // _MOST_SAMPLES)].astype(
         np.float64
@@ -62,7 +62,7 @@ def residual(values: Cube, used: Mask, suspects: Sequence[int] = (), model: Cube
     spectra /= scale[:, None]
     covariance = spectra @ spectra.T / spectra.shape[1] + _RIDGE * np.eye(count)
     good = np.setdiff1d(np.arange(count), np.asarray(suspects, int))
-    if len(good) < FEWEST_BANDS:
+    if len(good) < MIN_BANDS:
         good = np.arange(count)
     precision = np.linalg.inv(covariance[np.ix_(good, good)])
     leak = np.eye(count)

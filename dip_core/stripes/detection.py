@@ -24,8 +24,8 @@ from ..errors import OutOfMemory
 from ..runtime.progress import SILENT, ProgressReporter
 from .search import Search, StripedLines
 
-BYTES = 24.0  # that `detect` keeps for each value of the cube, at least
-BYTES_OF_MASKS = 6.0  # that the masks of a stripe job take
+BYTES_PER_VALUE = 24.0  # that `find_stripes` keeps for each value of the cube, at least
+MASK_BYTES_PER_VALUE = 6.0  # that the masks of a stripe job take
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Stripes:
             yield item, item.direction.line_of(rows, columns), (along >= item.start) & (along < item.stop)
 
 
-def need_memory(shape: tuple[int, int, int], per_value: float = BYTES) -> None:
+def check_memory(shape: tuple[int, int, int], per_value: float = BYTES_PER_VALUE) -> None:
     """Raise OutOfMemory where ``per_value`` bytes for each pixel and band are more than the machine has.
 
     Stripes run through the whole scene, so that it is examined whole.
@@ -132,7 +132,7 @@ def need_memory(shape: tuple[int, int, int], per_value: float = BYTES) -> None:
         )
 
 
-def detect(
+def find_stripes(
     values: NDArray,
     observed: Mask | None = None,
     use: Sequence[bool] | None = None,

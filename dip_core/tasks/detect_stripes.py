@@ -23,8 +23,8 @@ from ..raster.writer import RasterWriter
 from ..reporting import plots
 from ..reporting.html import Figure, Gallery, KeyNumber, Report, Section, Table, write_csv, write_html
 from ..runtime.context import Context
-from ..stripes.band_residual import FEWEST_BANDS
-from ..stripes.detection import Stripes, detect, need_memory
+from ..stripes.band_residual import MIN_BANDS
+from ..stripes.detection import Stripes, check_memory, find_stripes
 
 DEAD, OFFSET = 1, 2
 _MOST_PICTURES = 4
@@ -50,7 +50,7 @@ def run(job: DetectStripesJob, context: Context) -> Result:
     """
     with Scene([job.input]) as scene:
         context.progress(0.0, "Reading the scene")
-        need_memory(scene.shape)
+        check_memory(scene.shape)
         gaps = find_gaps(scene)
         observed, target = gaps.window()
         if gaps.origin == "fill value 0":  # without a nodata value, lines of zeros are dead lines, not gaps
@@ -59,15 +59,15 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         judged = [good and bool(observed[number].any()) for number, good in enumerate(use)]
         if not all(judged):
             context.info(f"{judged.count(False)} bands are marked bad or empty and are not judged.")
-        if sum(judged) < FEWEST_BANDS:
+        if sum(judged) < MIN_BANDS:
             context.warn(
-                f"With less than {FEWEST_BANDS} bands, stripes cannot be told from the scene by the other bands: only "
+                f"With less than {MIN_BANDS} bands, stripes cannot be told from the scene by the other bands: only "
                 "clear ones are found, and no tilted ones."
             )
         context.progress(0.05, "Looking for stripes")
 
         image = scene.read()
-        found = detect(image, observed, judged, context.reporter("Looking for stripes").part(0.05, 0.8))
+        found = find_stripes(image, observed, judged, context.reporter("Looking for stripes").part(0.05, 0.8))
         table = _table(scene, found, judged)
         numbers: dict[str, float | None] = {
             "STRIPED_BANDS": float(len(found.bands)),

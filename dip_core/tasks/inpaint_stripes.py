@@ -23,7 +23,7 @@ from ..raster import metadata
 from ..raster.scene import Scene, grid_of, open_raster
 from ..reporting.html import Section, Table
 from ..runtime.context import Context
-from ..stripes.detection import BYTES, BYTES_OF_MASKS, Stripes, detect, need_memory
+from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, Stripes, check_memory, find_stripes
 
 DEAD, OFFSET = 1, 2  # what a stripe mask says of a pixel; other values than 0 count as dead
 
@@ -42,7 +42,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
     """Repair the stripes of a scene; writes the outputs that the job wants and returns the numbers."""
     with Scene(job.inputs) as scene:
         context.progress(0.0, "Reading the scene")
-        need_memory(scene.shape, BYTES_OF_MASKS if job.mask else BYTES)
+        check_memory(scene.shape, MASK_BYTES_PER_VALUE if job.mask else BYTES_PER_VALUE)
         valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)
         if not valid.any():
             raise NothingObserved(path=job.input, reason="every pixel is nodata")
@@ -71,9 +71,9 @@ def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) ->
     marked = _read_mask(job, scene) if job.mask else None
     stripes = Stripes(scene.shape)
     if marked is None or (job.correct_offsets and (marked == OFFSET).any()):
-        need_memory(scene.shape)
+        check_memory(scene.shape)
         progress = context.reporter("Looking for stripes").part(0.02, 0.1)
-        stripes = detect(scene.read(), valid, _usable(scene, valid).tolist(), progress)
+        stripes = find_stripes(scene.read(), valid, _usable(scene, valid).tolist(), progress)
     # No one number can be subtracted from a tilted line, whose pixels hold various shares of the offset.
     tilted = stripes.tilted_map()
     corrected = (stripes.offset_map() != 0) & ~tilted & valid

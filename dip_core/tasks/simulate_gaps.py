@@ -35,7 +35,7 @@ def run(job: SimulateGapsJob, context: Context) -> Result:
         pattern = _pattern(job, scene, gaps)
         if pattern.widening > 0:
             context.warn(
-                f"{job.percentage:g} % is more than the {100 * slc.LARGEST_SHARE:.0f} % that SLC-off takes at the edge "
+                f"{job.percentage:g} % is more than the {100 * slc.MAX_GAP_FRACTION:.0f} % that SLC-off takes at the edge "
                 f"of the swath: the gaps are {pattern.widening:.1f} lines higher than real ones."
             )
         percentage = _write(job, scene, gaps, pattern, context)
@@ -70,15 +70,15 @@ def marker(scene: Scene, gaps: Gaps) -> tuple[float, np.dtype]:
     return (math.nan if larger.kind == "f" else float(np.iinfo(larger).min)), larger
 
 
-def _pattern(job: SimulateGapsJob, scene: Scene, gaps: Gaps) -> slc.Pattern:
+def _pattern(job: SimulateGapsJob, scene: Scene, gaps: Gaps) -> slc.GapPattern:
     shape = scene.grid.shape
     if job.percentage is None:
-        return slc.Pattern(*shape, scene.count, job.swath_from, job.swath_to, seed=job.seed)
+        return slc.GapPattern(*shape, scene.count, job.swath_from, job.swath_to, seed=job.seed)
     counted = np.asarray(gaps.observed.any(axis=0))
-    return slc.for_percentage(shape, scene.count, job.percentage, job.seed, counted=counted)
+    return slc.pattern_for_percentage(shape, scene.count, job.percentage, job.seed, counted=counted)
 
 
-def _write(job: SimulateGapsJob, scene: Scene, gaps: Gaps, pattern: slc.Pattern, context: Context) -> float:
+def _write(job: SimulateGapsJob, scene: Scene, gaps: Gaps, pattern: slc.GapPattern, context: Context) -> float:
     """Write what is wanted, block by block; the percentage of observed pixels that were cut out."""
     before = after = 0
     with ExitStack() as files:
@@ -121,7 +121,7 @@ def _used(scene: Scene, gaps: Gaps, candidates: list[int]) -> list[bool]:
     return [value in found for value in candidates]
 
 
-def _provenance(job: SimulateGapsJob, pattern: slc.Pattern) -> dict[str, str]:
+def _provenance(job: SimulateGapsJob, pattern: slc.GapPattern) -> dict[str, str]:
     return provenance(
         job.task,
         swath_from=round(pattern.swath_from, 6),

@@ -31,14 +31,14 @@ LINES_PER_SCAN = 16
 LINES_PER_PERIOD = 2 * LINES_PER_SCAN
 ADVANCE = 13.6  # lines that the satellite moves during one scan
 SWATH_COLUMNS = 6100  # 183 km in pixels of 30 m
-LARGEST_SHARE = ADVANCE / LINES_PER_PERIOD  # 42.5 %, at the very edge of the swath
+MAX_GAP_FRACTION = ADVANCE / LINES_PER_PERIOD  # 42.5 %, at the very edge of the swath
 
 _SAMPLE = 200_000  # pixels on which a share is measured; its standard error is 0.1 percentage points
 _SHARES_TRIED = 40
 
 
 @dataclass(frozen=True)
-class Pattern:
+class GapPattern:
     """The gap pattern of one raster.
 
     ``swath_from`` and ``swath_to``: swath positions of the west and the east border of the raster.
@@ -50,7 +50,7 @@ class Pattern:
     side by side in the focal plane.
     ``row_period``: rows from one gap to the next one of the same half; 32 for pixels of 30 m.
     ``widening``: lines by which every gap is higher than the physical geometry allows.
-    ``closed_below``: gaps lower than this many lines are closed. Older Level-1 products have gaps of up
+    ``min_gap_height``: gaps lower than this many lines are closed. Older Level-1 products have gaps of up
     to 2 lines interpolated, which is 2.7 here and leaves the central fifth of the swath whole.
     """
 
@@ -65,7 +65,7 @@ class Pattern:
     band_shift: float = 3.0
     row_period: float = 32.0
     widening: float = 0.0
-    closed_below: float = 0.0
+    min_gap_height: float = 0.0
 
     def observed(self, first_row: int = 0, last_row: int | None = None) -> NDArray[np.bool_]:
         """True where a pixel is observed, as (band, row, column), for the rows first_row to last_row (exclusive)."""
@@ -92,7 +92,7 @@ class Pattern:
         above, below = (np.clip(self._jitter_of(scan), -half, half) for scan in (gap - 1, gap))
         top = above - half - self.widening / 2.0
         bottom = below + half + self.widening / 2.0
-        return (offset >= top) & (offset < bottom) & (bottom - top >= self.closed_below)
+        return (offset >= top) & (offset < bottom) & (bottom - top >= self.min_gap_height)
 
     def _along_track(self, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
         lines_per_row = LINES_PER_PERIOD / self.row_period
@@ -118,7 +118,7 @@ class Pattern:
         return jitters[scan - first]
 
 
-def observed(
+def observed_mask(
     shape: tuple[int, int],
     bands: int,
     swath_from: float,
@@ -129,14 +129,14 @@ def observed(
     jitter: float = 0.5,
     band_shift: float = 3.0,
     row_period: float = 32.0,
-    closed_below: float = 0.0,
+    min_gap_height: float = 0.0,
 ) -> NDArray[np.bool_]:
     """True where a pixel is observed, as (band, row, column), for a raster of ``shape`` (rows, columns).
 
     The raster reaches from swath position ``swath_from`` to ``swath_to``; the other parameters are those
-    of `Pattern`.
+    of `GapPattern`.
     """
-    return Pattern(
+    return GapPattern(
         *shape,
         bands,
         swath_from,
@@ -146,11 +146,11 @@ def observed(
         jitter=jitter,
         band_shift=band_shift,
         row_period=row_period,
-        closed_below=closed_below,
+        min_gap_height=min_gap_height,
     ).observed()
 
 
-def for_percentage(
+def pattern_for_percentage(
     shape: tuple[int, int],
     bands: int,
     percentage: float,
@@ -161,13 +161,13 @@ def for_percentage(
     jitter: float = 0.5,
     band_shift: float = 3.0,
     row_period: float = 32.0,
-) -> Pattern:
+) -> GapPattern:
     """The pattern that hides ``percentage`` per cent (0 to 60) of a raster, to 0.5 percentage points.
 
     Up to the 42 % that SLC-off really reaches, the raster moves through the swath: a raster as wide as
     its 30 m pixels make it goes from the centre to the west edge, and where that is not enough it takes
     in less of the swath. Above 42 % the raster stays at the edge and the gaps are made higher than the
-    physical geometry allows (`Pattern.widening`): such a mask is a stress test, not a Landsat scene.
+    physical geometry allows (`GapPattern.widening`): such a mask is a stress test, not a Landsat scene.
 
     ``counted`` (row, column) limits the share to these pixels, so that the exterior of a scene does not
     count. Rasters much smaller than a period (32 rows) may miss the percentage by more.
@@ -175,9 +175,9 @@ def for_percentage(
     wanted = percentage / 100.0
     rows, columns = _sample(shape, counted, seed)
 
-    def pattern(share: float) -> Pattern:
+    def pattern(share: float) -> GapPattern:
         swath_from, swath_to, widening = _geometry(share, shape[1])
-        return Pattern(
+        return GapPattern(
             *shape,
             bands,
             swath_from,
@@ -211,10 +211,10 @@ def _geometry(share: float, columns: int) -> tuple[float, float, float]:
 
     The mean of 27.2 |f - 1/2| / 32 over positions a to b, solved for a and b.
     """
-    steepness = 2.0 * LARGEST_SHARE
+    steepness = 2.0 * MAX_GAP_FRACTION
     width = min(1.0, columns / SWATH_COLUMNS)
-    if share >= LARGEST_SHARE:
-        return 0.0, 0.0, LINES_PER_PERIOD * (share - LARGEST_SHARE)
+    if share >= MAX_GAP_FRACTION:
+        return 0.0, 0.0, LINES_PER_PERIOD * (share - MAX_GAP_FRACTION)
     if share <= steepness * width / 4.0:  # less than at the centre
         width = 4.0 * share / steepness
         return 0.5 - width / 2.0, 0.5 + width / 2.0, 0.0
@@ -231,7 +231,7 @@ def _geometry(share: float, columns: int) -> tuple[float, float, float]:
 def _mean_share(swath_from: float, swath_to: float) -> float:
     """The share of missing pixels between two swath positions, by theory."""
     positions = np.linspace(swath_from, swath_to, 1001)
-    return 2.0 * LARGEST_SHARE * float(np.abs(positions - 0.5).mean())
+    return 2.0 * MAX_GAP_FRACTION * float(np.abs(positions - 0.5).mean())
 
 
 def _sample(

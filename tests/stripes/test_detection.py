@@ -11,7 +11,7 @@ import rasterio
 from scipy import ndimage
 
 from dip_core.stripes.dead_lines import copied_lines, stuck_lines
-from dip_core.stripes.detection import detect
+from dip_core.stripes.detection import find_stripes
 from dip_core.stripes.lines import Direction, slant_sums
 
 DATA = Path(os.environ.get("DEEP_PRIOR_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "hsi"
@@ -74,7 +74,7 @@ def real(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_clean_cube_stays_clean():
-    found = detect(cube())
+    found = find_stripes(cube())
     assert found.lines == () and found.bands == () and found.table() == []
     assert not found.dead.any() and not found.offset_map().any()
     # The residual's deviation is the noise and a little more: the prediction from 23 noisy bands is not exact.
@@ -84,7 +84,7 @@ def test_clean_cube_stays_clean():
 @pytest.mark.parametrize("orientation", ["columns", "rows"])
 def test_offsets_of_three_sigma_are_found_and_measured(orientation):
     striped, truth = inject(cube(), [SIGMA] * 24, [2, 3, 11, 20], orientation, np.random.default_rng(1))
-    found = detect(striped)
+    found = find_stripes(striped)
     assert lines(found) == set(truth)
     offset = found.offset_map()
     for (band, _, line), value in truth.items():
@@ -98,14 +98,14 @@ def test_offsets_of_three_sigma_are_found_and_measured(orientation):
 def test_every_band_may_be_striped():
     """Stripes leak into the residuals of other bands; leaks are not taken for stripes."""
     striped, truth = inject(cube(), [SIGMA] * 24, range(24), "columns", np.random.default_rng(2))
-    assert f1(lines(detect(striped)), set(truth)) > 0.95
+    assert f1(lines(find_stripes(striped)), set(truth)) > 0.95
 
 
 def test_band_striped_all_over():
     rng = np.random.default_rng(3)
     striped = cube()
     striped[7] += rng.normal(0, 10 * SIGMA, striped.shape[2])
-    found = detect(striped)
+    found = find_stripes(striped)
     assert found.bands == (7,)
     assert found.table()[0].offset_lines > 65  # of 110; the rest is too near to its surroundings
     rest = striped[7] - found.offset_map()[7] - cube()[7]
@@ -115,7 +115,7 @@ def test_band_striped_all_over():
 def test_wide_stripe_is_one_run():
     striped = cube()
     striped[5, :, 40:55] += 5 * SIGMA
-    assert lines(detect(striped)) == {(5, "columns", line) for line in range(40, 55)}
+    assert lines(find_stripes(striped)) == {(5, "columns", line) for line in range(40, 55)}
 
 
 @pytest.mark.parametrize("kind", ["constant", "zero", "saturated", "copy", "interpolated", "noise"])
@@ -135,7 +135,7 @@ def test_dead_line_of_one_band(kind, orientation):
         band[:, 30] = np.rint((band[:, 29] + band[:, 31]) / 2)
     else:
         band[:, 30] = np.random.default_rng(4).normal(500, 80, len(band))
-    found = detect(image)
+    found = find_stripes(image)
     assert lines(found, "dead") == {(9, orientation, 30)} and lines(found) == set()
     expected = np.zeros(image.shape, bool)
     (expected[9] if orientation == "columns" else expected[9].T)[:, 30] = True
@@ -150,7 +150,7 @@ def test_lines_dead_in_all_bands(value):
     for first, last in ((10, 15), (40, 57), (80, 83), (90, 91)):
         dead[first:last] = True
     image[:, :, dead] = value
-    found = detect(image)
+    found = find_stripes(image)
     np.testing.assert_array_equal(found.dead, np.broadcast_to(dead, image.shape))
     assert lines(found) == set()
 
@@ -159,7 +159,7 @@ def test_half_a_line():
     image = cube(rows=128)
     image[4, 64:, 50] += 8 * SIGMA
     image[6, :64, 70] = 0
-    found = detect(image)
+    found = find_stripes(image)
     assert lines(found) == {(4, "columns", 50)} and lines(found, "dead") == {(6, "columns", 70)}
     assert not found.offset_map()[4, :64].any() and found.offset_map()[4, 64:, 50].all()
     assert found.dead[6, :64, 70].all() and not found.dead[6, 64:].any()
@@ -172,7 +172,7 @@ def test_tilted_stripes(orientation, slope):
     across = columns - slope * rows if orientation == "columns" else rows - slope * columns
     stripe = ((across % 30) >= 12) & ((across % 30) < 14)
     image[8] += 6 * SIGMA * stripe
-    found = detect(image)
+    found = find_stripes(image)
     assert found.bands == (8,)
     (row,) = found.table()
     assert row.orientation == f"tilted {orientation}"
@@ -190,7 +190,7 @@ def test_tilted_stripes_that_bands_share():
     height = np.random.default_rng(7).uniform(8, 16, (6, line.max() - line.min() + 1))
     added = SIGMA * height[:, line - line.min()] * stripe
     image[20:26] += added
-    found = detect(image)
+    found = find_stripes(image)
     assert found.bands == tuple(range(20, 26))
     left = image[20:26] - found.offset_map()[20:26] - cube(bands=30)[20:26]
     assert np.abs(left[:, stripe]).mean() < 0.3 * added[:, stripe].mean()
@@ -202,9 +202,9 @@ def test_pixels_that_were_not_observed_do_not_matter():
     observed = rows + columns > 60  # a cut corner
     image[:, ~observed] = -9999
     image[12, :, 80] += 5 * SIGMA
-    found = detect(image, observed)
+    found = find_stripes(image, observed)
     assert lines(found) == {(12, "columns", 80)} and not found.dead.any()
-    assert lines(detect(np.where(observed, image, np.nan))) == {(12, "columns", 80)}
+    assert lines(find_stripes(np.where(observed, image, np.nan))) == {(12, "columns", 80)}
 
 
 def test_bands_can_be_left_out():
@@ -212,7 +212,7 @@ def test_bands_can_be_left_out():
     image[3, :, 20] += 8 * SIGMA
     image[5] = 77.0
     use = np.arange(24) != 3
-    found = detect(image, use=use.tolist())
+    found = find_stripes(image, use=use.tolist())
     assert found.lines == ()
     assert np.isnan(found.noise[3]) and np.isnan(found.noise[5]) and np.isfinite(found.noise[4])
 
@@ -221,23 +221,23 @@ def test_bands_can_be_left_out():
 def test_few_bands(bands):
     """Clear stripes are found within the band; roads and field edges, which are in all bands, are left alone."""
     image = cube(bands=bands, sigma=4.0)
-    assert detect(image).lines == ()
+    assert find_stripes(image).lines == ()
     image[0, :, 60] += 400
     image[bands - 1, 30] = 0
-    found = detect(image)
+    found = find_stripes(image)
     assert lines(found) == {(0, "columns", 60)} and lines(found, "dead") == {(bands - 1, "rows", 30)}
 
 
 @pytest.mark.parametrize("shape", [(1, 17, 23), (2, 17, 23), (12, 17, 23), (3, 1, 5), (6, 40, 3)])
 def test_small_rasters_do_no_harm(shape):
     image = np.random.default_rng(0).normal(100, 5, shape).astype(np.float32)
-    found = detect(image)
+    found = find_stripes(image)
     assert found.shape == shape and found.dead.shape == shape and not found.dead.any()
 
 
 def test_nothing_to_judge():
-    assert detect(np.zeros((3, 40, 40), np.uint8)).lines == ()
-    assert detect(cube(), np.zeros((24, 96, 110), bool)).lines == ()
+    assert find_stripes(np.zeros((3, 40, 40), np.uint8)).lines == ()
+    assert find_stripes(cube(), np.zeros((24, 96, 110), bool)).lines == ()
 
 
 def test_window_is_a_cut_of_the_whole():
@@ -246,7 +246,7 @@ def test_window_is_a_cut_of_the_whole():
     image[8] += 6 * SIGMA * ((columns - 0.31 * rows) % 30 < 2)
     image[2, 33] = 0
     image[4, :, 44] += 5 * SIGMA
-    found = detect(image)
+    found = find_stripes(image)
     cut = slice(20, 61), slice(30, 90)
     np.testing.assert_array_equal(found.offset_map(*cut), found.offset_map()[:, cut[0], cut[1]])
     np.testing.assert_array_equal(found.dead_map(*cut), found.dead[:, cut[0], cut[1]])
@@ -292,7 +292,7 @@ def test_slant_sums_are_sums_along_lines():
 
 
 def test_indian_pines_has_one_interpolated_row_and_no_stripes():
-    found = detect(pines(slice(20, 80)))
+    found = find_stripes(pines(slice(20, 80)))
     assert lines(found) == set()
     dead = lines(found, "dead")
     assert len({band for band, _, row in dead if row == PINES_ROW}) > 30  # half of the 60 bands
@@ -303,21 +303,21 @@ def test_indian_pines_has_one_interpolated_row_and_no_stripes():
 @pytest.mark.parametrize("orientation", ["columns", "rows"])
 def test_injected_stripes_on_indian_pines(orientation):
     image = pines(slice(104, 150))
-    noise = detect(image).noise
+    noise = find_stripes(image).noise
     striped, truth = inject(image, noise, [3, 4, 15, 30, 31, 45], orientation, np.random.default_rng(5))
     truth = {key: value for key, value in truth.items() if key[1:] != ("rows", PINES_ROW)}
-    assert f1(lines(detect(striped)), set(truth)) > 0.95
+    assert f1(lines(find_stripes(striped)), set(truth)) > 0.95
 
 
 @pytest.mark.parametrize("orientation", ["columns", "rows"])
 def test_injected_stripes_on_reno(orientation):
     image, _ = real("reno_100b.tif")
-    clean = detect(image)
+    clean = find_stripes(image)
     assert clean.lines == ()
     striped, truth = inject(image, clean.noise, range(0, 100, 7), orientation, np.random.default_rng(6))
     striped[50, :, 77] = striped[50, :, 76]
     striped[51, :, 20] = 0
-    found = detect(striped)
+    found = find_stripes(striped)
     assert f1(lines(found), set(truth)) > 0.95
     assert lines(found, "dead") == {(50, "columns", 77), (51, "columns", 20)}
 
@@ -329,7 +329,7 @@ def test_injected_stripes_on_reno(orientation):
 def test_real_tilted_stripes(name, known):
     """Of the file's bands some were named as striped; most bands from 140 on are, as pictures of them show."""
     image, _ = real(name)
-    found = detect(image)
+    found = find_stripes(image)
     assert known <= set(found.bands)
     assert [band for band in found.bands if band < 139] in ([], [103])  # 103 is in a water-vapour band, mostly noise
     rows = [row for row in found.table() if row.offset_lines]
@@ -354,7 +354,7 @@ def anisotropy(band: np.ndarray) -> float:
 def test_few_false_alarms_on_an_irregular_scene():
     """EnMAP: a mosaic with an irregular outline, 6 dead bands, and weak tilted stripes in its infrared."""
     image, observed = real("enmap_potsdam_224b.tif")
-    found = detect(image, observed)
+    found = find_stripes(image, observed)
     assert len(found.bands) <= 6 and not found.dead.any()
     assert not set(found.bands) & set(range(129, 135))
     assert np.isnan(np.asarray(found.noise)[129:135]).all()

@@ -82,7 +82,7 @@ def test_nothing_is_learned_where_hardly_any_place_has_the_setting():
 
 
 @pytest.mark.parametrize(
-    ("gap", "expected"), [(stripes(), True), (~slc_off_geometry.observed((256, 256), 1, 0.0, 0.1)[0], False)]
+    ("gap", "expected"), [(stripes(), True), (~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0], False)]
 )
 def test_stripes_recur_and_slc_off_gaps_do_not(gap, expected):
     assert recurring(Neighbourhood(~gap, gap)) is expected
@@ -99,7 +99,7 @@ def test_wider_neighbourhoods_where_settings_recur(monkeypatch, recur, expected)
             super().__init__(observed, target, per_quadrant)
 
     monkeypatch.setattr(sys.modules[Variogram.__module__], "Neighbourhood", Watched)
-    gap = stripes() if recur else ~slc_off_geometry.observed((256, 256), 1, 0.0, 0.1)[0]
+    gap = stripes() if recur else ~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0]
     values = np.random.default_rng(0).normal(size=(1, *gap.shape)).astype(np.float32)
     kriging(Observation(np.where(gap, 0, values), ~gap[None], gap[None]))
     assert asked == expected
