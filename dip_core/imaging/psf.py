@@ -131,6 +131,6 @@ def back_project(
     return image + operator.adjoint(solution)
 
 
-def deviation(values: NDArray, observed: Mask) -> NDArray[np.float64]:
+def band_deviation(values: NDArray, observed: Mask) -> NDArray[np.float64]:
     """Standard deviation of each band's observed pixels, 0 for none."""
     return np.array([float(band[seen].std()) if seen.any() else 0.0 for band, seen in zip(values, observed)])

@@ -29,12 +29,12 @@ _FEWEST_SHARE = 0.5  # of the scene's pixels that a band must see to be denoised
 class SelectedScene:
     """An open scene, the numbers of the bands to denoise, and their lowest and highest observed value ``(band,)``.
 
-    ``passed``: why each other band passes through, by number. ``pixels``: how many any of the bands sees.
+    ``skipped``: why each other band passes through, by number. ``pixels``: how many any of the bands sees.
     """
 
     scene: Scene
     bands: tuple[int, ...]
-    passed: dict[int, str]
+    skipped: dict[int, str]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     pixels: int
@@ -66,8 +66,8 @@ class SelectedScene:
 def select_bands(scene: Scene, context: Context) -> SelectedScene:
     """Choose the bands and measure their range. Raises NothingObserved where no band can be denoised."""
     known = metadata.read_spectral_info(scene)
-    passed = {number: "flagged bad" for number, item in enumerate(known) if item.good is False}
-    bands = tuple(number for number in range(scene.count) if number not in passed)
+    skipped = {number: "flagged bad" for number, item in enumerate(known) if item.good is False}
+    bands = tuple(number for number in range(scene.count) if number not in skipped)
     low, high, count = np.full(len(bands), np.inf), np.full(len(bands), -np.inf), np.zeros(len(bands), np.int64)
     pixels = 0
     for window in scene.blocks():
@@ -78,19 +78,19 @@ def select_bands(scene: Scene, context: Context) -> SelectedScene:
         pixels += int(np.count_nonzero(observed.any(axis=0)))
     for place, number in enumerate(bands):
         if not count[place]:
-            passed[number] = "no observed pixel"
+            skipped[number] = "no observed pixel"
         elif low[place] == high[place]:
-            passed[number] = "one single value"
+            skipped[number] = "one single value"
         elif count[place] < _FEWEST_SHARE * pixels:
-            passed[number] = "mostly not observed"
-    kept = [place for place, number in enumerate(bands) if number not in passed]
+            skipped[number] = "mostly not observed"
+    kept = [place for place, number in enumerate(bands) if number not in skipped]
     if not kept:
         raise NothingObserved(path=scene.paths[0], reason="every band is flagged bad, empty or constant")
-    for why in sorted(set(passed.values())):
-        names = [scene.names[number] for number in sorted(passed) if passed[number] == why]
+    for why in sorted(set(skipped.values())):
+        names = [scene.names[number] for number in sorted(skipped) if skipped[number] == why]
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         context.info(f"Passed through unchanged ({why}): {shown}.")
-    return SelectedScene(scene, tuple(bands[place] for place in kept), passed, low[kept], high[kept], pixels)
+    return SelectedScene(scene, tuple(bands[place] for place in kept), skipped, low[kept], high[kept], pixels)
 
 
 def _read(scene: Scene, window: Window, bands: tuple[int, ...]) -> tuple[NDArray, Mask]:

@@ -149,7 +149,7 @@ def _untrained(
     operator = setting.optics.operator(shape)
     if chosen.scaling == "none":
         low, wanted = start, np.where(observed, filled - operator.apply(start), 0.0)
-        span = deviation(wanted, observed)[:, None, None]
+        span = band_deviation(wanted, observed)[:, None, None]
         span = np.where(span > 0, span, 1.0)
         wanted = wanted / span
     else:
