@@ -20,14 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
-from dip_core import metrics
 from dip_core.arrays import Mask
+from dip_core.comparison import compare
 from dip_core.dip.presets import PRESETS, preset
 from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import gdal_baseline
 from dip_core.inpainting.experts.registry import FILLERS, expert
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.runtime import devices
+from dip_core.runtime.progress import ProgressReporter
 from dip_core.runtime.tiling import tile_seed
 from dip_core.tasks import slc_off_geometry
 
@@ -169,7 +170,7 @@ def _fill(task: Task, method: str, iterations: int | None, device: str, threads:
     observation = task.observation()
     done = 0
 
-    def follow(fraction: float) -> bool:
+    def count(fraction: float) -> bool:
         nonlocal done
         done += 1
         return True
@@ -179,7 +180,9 @@ def _fill(task: Task, method: str, iterations: int | None, device: str, threads:
         estimate = gdal_baseline.fill_nodata(observation)
     else:
         seed = tile_seed(SEED, 0, 0)
-        run = expert(method, seed=seed, device=devices.resolve(device), iterations=iterations, follow=follow)
+        run = expert(
+            method, seed=seed, device=devices.resolve(device), iterations=iterations, progress=ProgressReporter(count)
+        )
         estimate = run(observation)
     seconds = time.monotonic() - start
     pixels = common.as_written(estimate, task.standard, task.damaged, task.observed)
@@ -215,16 +218,16 @@ def _scores(pixels: NDArray, task: Task) -> dict[str, object]:
     low = truth.min(axis=(1, 2), keepdims=True)
     span = np.maximum(truth.max(axis=(1, 2), keepdims=True) - low, 1e-12)
     scaled, reference = (pixels - low) / span, (truth - low) / span
-    hidden = metrics.compare(scaled, reference, ~task.observed, peak=1.0).bands
-    everywhere = metrics.compare(np.where(task.observed, reference, scaled), reference, peak=1.0).bands
+    hidden = compare(scaled, reference, ~task.observed, peak=1.0).bands
+    everywhere = compare(np.where(task.observed, reference, scaled), reference, peak=1.0).bands
     return {
-        "pearson_r2": float(np.mean([band.pearson_r2 for band in hidden])),
-        "r2": float(np.mean([band.r2 for band in hidden])),
-        "rmse": float(np.mean([band.rmse for band in hidden])),
-        "band_pearson_r2": [band.pearson_r2 for band in hidden],
-        "band_rmse": [band.rmse for band in hidden],
-        "whole_image_pearson_r2": float(np.mean([band.pearson_r2 for band in everywhere])),
-        "whole_image_rmse": float(np.mean([band.rmse for band in everywhere])),
+        "pearson_r2": float(np.mean([band["pearson_r2"] for band in hidden])),
+        "r2": float(np.mean([band["r2"] for band in hidden])),
+        "rmse": float(np.mean([band["rmse"] for band in hidden])),
+        "band_pearson_r2": [band["pearson_r2"] for band in hidden],
+        "band_rmse": [band["rmse"] for band in hidden],
+        "whole_image_pearson_r2": float(np.mean([band["pearson_r2"] for band in everywhere])),
+        "whole_image_rmse": float(np.mean([band["rmse"] for band in everywhere])),
     }
 
 

@@ -24,7 +24,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from benchmarks import common, grass, peers
-from dip_core import metrics
+from dip_core import comparison
 from dip_core.arrays import Mask
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting import gdal_baseline, holdout
@@ -233,12 +233,12 @@ def scores(fill: NDArray, truth: NDArray, observed: Mask, scored: Mask) -> dict[
     Peaks are the ranges of the truth, band by band; the spectral angle is that of pixels with any band scored.
     """
     known: Mask = observed | scored
-    peaks = [metrics.peak_of(*metrics.value_range(band[where])) for band, where in zip(truth, known)]
-    hidden = metrics.Comparison(peaks)
+    peaks = [comparison.peak_of(*comparison.value_range(band[where])) for band, where in zip(truth, known)]
+    hidden = comparison.Comparison(peaks)
     hidden.add(fill, truth, scored)
     found = hidden.scores()
-    similarity = metrics.compare(fill, truth).mssim if known.all() else None
-    return {"mpsnr": found.mpsnr, "ssim": similarity, "sam": found.sam}
+    similarity = comparison.compare(fill, truth)["mssim"] if known.all() else None
+    return {"mpsnr": found["mpsnr"], "ssim": similarity, "sam": found["sam"]}
 
 
 def alone(

@@ -12,7 +12,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +19,20 @@ import torch
 
 from benchmarks import common
 from benchmarks.papers import protocols
-from dip_core.denoising import deep_prior as eigen_prior
+from dip_core.denoising.deep_prior import SEEDS, denoise_bands, denoise_eigen_images
 from dip_core.dip.presets import preset
 from dip_core.imaging.observation import Observation
-from dip_core.inpainting.experts.deep_prior import deep_prior, denoised
+from dip_core.inpainting.experts.deep_prior import deep_prior
 from dip_core.runtime import devices
 from dip_core.runtime.concurrency import in_order
+from dip_core.runtime.progress import ProgressReporter
 
 EIGEN_IMAGES = 6
 SIDE = 145  # pixels: of the scene as it was recorded
 _WARM_UP = 5  # iterations that are not counted: on a GPU, the fourth is recorded
 PAPER, LEAN = "paper_2d", "lean"
 _LEAN_RUNS = 6  # times the iterations of the paper's networks
-Fit = Callable[[int, Callable[[float], bool]], object]
+Fit = Callable[[int, ProgressReporter], object]
 Network = tuple[str, str, int, Fit]  # task, name, iterations of a whole fit (of all seeds together), and the fit
 
 
@@ -82,17 +82,17 @@ def networks(device: torch.device) -> list[Network]:
     observed = np.ascontiguousarray(problem.observed[:, :SIDE, :SIDE])
     gappy = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
     everything = np.ones(values.shape, bool)
-    schedule = eigen_prior.SCHEDULE
 
     def inpainting(name: str) -> Fit:
-        return lambda iterations, follow: deep_prior(
-            gappy, name=name, iterations=iterations, device=device, follow=follow
+        return lambda iterations, progress: deep_prior(
+            gappy, name=name, iterations=iterations, device=device, progress=progress
         )
 
-    def lean(iterations: int, follow: Callable[[float], bool]) -> object:
+    def lean(iterations: int, progress: ProgressReporter) -> object:
         images = values[:EIGEN_IMAGES] * np.float32(10)
-        shorter = replace(schedule, iterations=iterations)
-        return eigen_prior.eigen_prior(images, everything[0], device=device, schedule=shorter, seeds=1, follow=follow)
+        return denoise_eigen_images(
+            images, everything[0], device=device, iterations=iterations, seeds=1, progress=progress
+        )
 
     return [
         ("inpaint", PAPER, preset("inpaint", PAPER).schedule.iterations, inpainting(PAPER)),
@@ -101,11 +101,11 @@ def networks(device: torch.device) -> list[Network]:
             "denoise",
             PAPER,
             preset("denoise", PAPER).schedule.iterations,
-            lambda iterations, follow: denoised(
-                values, everything, PAPER, iterations=iterations, device=device, follow=follow
+            lambda iterations, progress: denoise_bands(
+                values, everything, PAPER, iterations=iterations, device=device, progress=progress
             ),
         ),
-        ("denoise", LEAN, schedule.iterations * eigen_prior.SEEDS, lean),
+        ("denoise", LEAN, preset("denoise", "deep_prior").schedule.iterations * SEEDS, lean),
     ]
 
 
@@ -117,11 +117,11 @@ def seconds(fit: Fit, iterations: int, workers: int = 1) -> float:
     def run(worker: int) -> None:
         torch.set_num_threads(max(1, threads // workers))
 
-        def follow(fraction: float) -> bool:
+        def take_time(fraction: float) -> bool:
             told[worker].append(time.monotonic())
             return True
 
-        fit(iterations, follow)
+        fit(iterations, ProgressReporter(take_time))
 
     try:
         for _ in in_order(run, range(workers), workers):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
-from dip_core import metrics
+from dip_core.comparison import compare
 from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob
 from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
@@ -98,8 +98,14 @@ def measure(name: str, fine: Cube, factor: int, threads: int) -> dict:
             start, shares = time.monotonic() - run.seconds, run.record["data"]["shares"]
             image = common.read_raster(outputs.output or "").astype(np.float64)
     seconds = time.monotonic() - start
-    scores = metrics.compare(image, fine, peak=1.0)
-    return {"mpsnr": scores.mpsnr, "ssim": scores.mssim, "sam": scores.sam, "seconds": seconds, "shares": shares}
+    scores = compare(image, fine, peak=1.0)
+    return {
+        "mpsnr": scores["mpsnr"],
+        "ssim": scores["mssim"],
+        "sam": scores["sam"],
+        "seconds": seconds,
+        "shares": shares,
+    }
 
 
 def page(found: dict) -> str:

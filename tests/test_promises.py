@@ -13,7 +13,7 @@ from dip_core.__main__ import run_file
 from dip_core.job import GapFillJob, Outputs, to_json
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
-from dip_core.runtime.executors import LocalExecutor
+from dip_core.runtime.executors import budgeted_progress
 
 
 def read(path):
@@ -82,11 +82,11 @@ def test_band_files_with_different_nodata_lose_no_observed_pixel(tmp_path):
 def test_each_tile_has_its_share_of_the_time_budget():
     """The first of four tiles may not spend more than a quarter of what is left, and says when it is cut."""
     context = Context(time_budget=4.0)
-    follow = LocalExecutor(context)._follow(0, 4, 1, lambda fraction: True)
-    assert follow(0.1)
+    progress = budgeted_progress(context, 0, 4)
+    assert progress.update(0.1)
     context._start -= 1.5  # as if 1.5 s had passed: more than this tile's second
-    assert not follow(0.5) and any("cut" in text for text in context.warnings)
-    assert LocalExecutor(context)._follow(1, 4, 1, lambda fraction: True)(0.1)
+    assert not progress.update(0.5) and any("cut" in text for text in context.warnings)
+    assert budgeted_progress(context, 1, 4).update(0.1)
 
 
 @pytest.mark.parametrize("name", ["report", "metrics", "uncertainty"])

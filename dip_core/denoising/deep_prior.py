@@ -1,111 +1,101 @@
-"""The *lean deep prior*: narrow untrained networks fitted to whitened eigen-images.
+"""Deep image prior as a denoiser: the lean network on whitened eigen-images, and the DHP paper's networks on the bands.
 
-Two things make it cheap and hard to overfit: it works on a few eigen-images instead of all bands, and its network is
-16 channels wide, which fits noise slowly. Observed pixels left out of the loss tell when to stop; the outputs are
-averaged over iterations and over random seeds. (A first estimate beside the noise in the network's input makes the
-fit faster, but worse: it learns to pass the estimate's errors on.)
+The lean method fits a narrow network (16 channels) to a few eigen-images instead of all bands. A narrow network fits
+noise slowly; observed pixels that are left out of the loss decide when to stop; outputs are averaged over iterations
+and over random seeds.
 
-Sources: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior (2018) for the prior; Liu et al., The devil is in the upsampling
-(2023) for narrow networks; working on eigen-images and the stopping are our own.
+Sources: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior (CVPR 2018); Liu et al., The devil is in the upsampling (2023),
+for narrow networks; DHP paper for the presets ``paper_2d`` and ``paper_3d``. Eigen-images and the stopping rule are our
+own.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
-from ..dip import build
-from ..dip.architecture import Architecture
-from ..dip.data_fidelity import MaskEnergy
-from ..dip.fitting import fit
-from ..dip.hourglass import Hourglass
-from ..dip.presets import Schedule
-from ..runtime.concurrency import Shares
+from ..dip.image_fit import fit_image, fit_observed_image
+from ..dip.presets import Preset, preset
+from ..runtime.concurrency import SharedProgress
 from ..runtime.devices import on_cores
+from ..runtime.progress import SILENT, ProgressReporter
 
-LEAN = Architecture(down=(16,) * 4, up=(16,) * 4, skip=(4,) * 4, upsample="bilinear", sigmoid=False)
-SCHEDULE = Schedule(iterations=1000, perturbation=0.03, redraw=False, average=0.98, patience=250)
 SEEDS = 2
-_NOISE_CHANNELS = 32
 _CHECK_SHARE = 0.04
+_MIN_DEVIATION = 1e-3
 
 
-def eigen_prior(
+def denoise_eigen_images(
     images: Cube,
-    seen: Mask,
+    observed: Mask,
     *,
     seed: int = 0,
     device: torch.device | None = None,
-    schedule: Schedule = SCHEDULE,
+    iterations: int | None = None,
     seeds: int = SEEDS,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Cube:
     """Denoise images ``(channel, row, column)`` whose noise has variance 1, independent between pixels.
 
-    ``seen`` ``(row, column)``: pixels that are not seen take no part and come back as 0. ``follow`` is told the
-    share of the iterations that are done and stops the fit by returning False.
+    ``observed`` ``(row, column)``: other pixels take no part and come back as 0. ``iterations``: None for the preset's.
+    The result is the mean over ``seeds`` fits; ``progress`` can stop them.
     """
-    if not seen.any():
+    if not observed.any():
         return np.zeros_like(images)
     device = device or torch.device("cpu")
-    shares = Shares(seeds, lambda fraction, _: follow(fraction))
+    chosen = preset("denoise", "deep_prior").with_iterations(iterations)
+    shared = SharedProgress(seeds, lambda fraction, _: progress.update(fraction))
 
-    def fitted(number: int) -> NDArray[np.float32]:
-        with shares.piece(number) as note:
-            return _fit(
-                images, seen, seed + number, device, schedule, lambda iteration: note(iteration / schedule.iterations)
-            )
+    def fit_seed(index: int) -> NDArray[np.float32]:
+        with shared.piece(index) as own:
+            return _fit(images, observed, chosen, seed + index, device, own)
 
-    # Layers so narrow gain next to nothing from a second core; another network does.
-    total = sum(on_cores(fitted, range(seeds), device, seeds), np.zeros(images.shape, np.float32))
-    return np.where(seen, total / np.float32(seeds), np.float32(0))
+    # A second core speeds up such narrow layers very little, but it can fit a second network.
+    total = sum(on_cores(fit_seed, range(seeds), device, seeds), np.zeros(images.shape, np.float32))
+    return np.where(observed, total / np.float32(seeds), np.float32(0))
+
+
+def denoise_bands(
+    values: Cube,
+    observed: Mask,
+    name: str,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    iterations: int | None = None,
+    progress: ProgressReporter = SILENT,
+) -> Cube:
+    """Denoise ``values`` ``(band, row, column)`` with a preset of the DHP paper (``paper_2d`` or ``paper_3d``).
+
+    The network is fitted to the observed values only. ``iterations``: None for the preset's.
+    """
+    chosen = preset("denoise", name).with_iterations(iterations)
+    image = fit_observed_image(chosen, values, observed, seed=seed, device=device, progress=progress)
+    return image.astype(np.float32)
 
 
 def _fit(
     images: Cube,
-    seen: Mask,
+    observed: Mask,
+    chosen: Preset,
     seed: int,
     device: torch.device,
-    schedule: Schedule,
-    follow: Callable[[int], bool],
+    progress: ProgressReporter,
 ) -> NDArray[np.float32]:
-    channels = len(images)
-    size = np.array([max(float(image[seen].std()), 1e-3) for image in images], np.float32)[:, None, None]
-    margins = build.margins(seen.shape[0], seen.shape[1], len(LEAN.down))
-
-    def tensor(array: NDArray) -> torch.Tensor:
-        padded = np.pad(array.astype(np.float32), ((0, 0), *margins), mode="edge")
-        return torch.from_numpy(padded)[None].to(device)
-
+    deviation = np.array([max(float(image[observed].std()), _MIN_DEVIATION) for image in images], np.float32)
+    deviation = deviation[:, None, None]
     rng = np.random.default_rng(seed)
-    check = seen & (rng.random(seen.shape) < _CHECK_SHARE)
-    # The network's image has variance 1 in every channel; the loss weighs them by the noise, which is 1 before scaling.
-    inside = tensor((seen & ~check)[None]) * _inside(seen.shape, margins, device)
-    weights = inside * torch.from_numpy(size).to(device)
-    held = tensor(check[None]) * _inside(seen.shape, margins, device) * torch.from_numpy(size).to(device).square()
-    generator = torch.Generator().manual_seed(seed)
-    values = tensor(np.where(seen, images / size, 0))
-    noise = torch.rand((1, _NOISE_CHANNELS, *values.shape[-2:]), generator=generator) / 10
-    network, noise = build.placed(lambda: Hourglass(_NOISE_CHANNELS, channels, LEAN), noise, seed, device)
-    found = fit(
-        network,
-        noise,
-        values,
-        MaskEnergy(weights),
-        schedule,
-        generator=generator,
-        check=held if check.any() else None,
-        follow=follow,
+    check = observed & (rng.random(observed.shape) < _CHECK_SHARE)
+    # The network's image has variance 1 in every channel. The weights restore the noise variance of 1 before scaling.
+    image = fit_image(
+        chosen,
+        np.where(observed, images / deviation, 0),
+        weights=(observed & ~check).astype(np.float32) * deviation,
+        check=check.astype(np.float32) * np.square(deviation),
+        seed=seed,
+        device=device,
+        progress=progress,
     )
-    top, left = margins[0][0], margins[1][0]
-    cut = found.estimate[:, top : top + seen.shape[0], left : left + seen.shape[1]]
-    return cut * size
-
-
-def _inside(shape: tuple[int, ...], margins: list[tuple[int, int]], device: torch.device) -> torch.Tensor:
-    """1 in the image, 0 in the padding."""
-    return torch.from_numpy(np.pad(np.ones((1, *shape), np.float32), ((0, 0), *margins)))[None].to(device)
+    return image * deviation

@@ -16,6 +16,7 @@ from ..arrays import Cube, Mask
 from ..imaging.noise import MIN_REGRESSION_BANDS, noise_levels
 from ..imaging.subspace import Subspace, find_subspace
 from ..runtime.devices import resolve, set_threads
+from ..runtime.progress import SILENT, STOP, ProgressReporter
 from . import error_model
 from . import validation as trial
 from .clipping import Limits, complete, find_limits, no_limits, unclipped
@@ -24,8 +25,6 @@ from .nl_ridge import nl_ridge, nl_ridge_pair
 from .outliers import find_outliers, robust_subspace
 from .signal_covariance import with_weak_directions
 from .validation import Score
-
-Follow = Callable[[float], bool]
 
 # The experts that a METHOD mixes.
 EXPERTS: dict[str, tuple[str, ...]] = {
@@ -106,7 +105,7 @@ def learn(
     observed: Mask,
     settings: Settings,
     pixels: int | None = None,
-    follow: Follow = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Model:
     """Find the subspace and validate the experts on the middle of ``values``.
 
@@ -143,7 +142,7 @@ def learn(
         errors = error_model.unknown(subspace, any(name in _WITHOUT_NETWORK for name in names))
         return Model(settings, subspace, np.ones(subspace.rank), limits, shares, errors, None)
     given_values = _completed(test.values, test.observed, test.subspace, limits, settings)
-    estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, follow)
+    estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, progress)
     weights = trial.best_shares(test, [estimate.values for estimate in estimates], limits)
     shares = dict(zip(names, weights.tolist()))
     mean, spread, leverage = _mixed(estimates, weights, test.subspace)
@@ -173,7 +172,7 @@ def restore(
     values: NDArray,
     observed: Mask,
     seed: int | None = None,
-    follow: Follow = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation of its error in the data's units, ``(band, row, column)``."""
     set_threads(model.settings.threads)
@@ -185,7 +184,7 @@ def restore(
     if model.settings.noise == "mixed":
         observed = observed & ~find_outliers(values, observed, model.subspace)
     values = _completed(values, observed, model.subspace, model.limits, model.settings)
-    estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, follow)
+    estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, progress)
     weights = np.array([model.shares[name] for name in names])
     mean, spread, leverage = _mixed(estimates, weights, model.subspace)
     if (model.gains < 1).any():
@@ -200,34 +199,29 @@ def run_experts(
     observed: Mask,
     settings: Settings,
     seed: int,
-    follow: Follow,
+    progress: ProgressReporter,
 ) -> list[Estimate]:
     """The estimates of the experts called ``names``."""
     device = resolve(settings.device)
     if names[0] in PAPERS:
-        from ..inpainting.experts.deep_prior import denoised  # torch.nn is slow to load
+        from .deep_prior import denoise_bands  # torch.nn is slow to load
 
         iterations = settings.iterations
-        return [
-            Estimate(
-                denoised(values, observed, names[0], seed=seed, device=device, iterations=iterations, follow=follow)
-            )
-        ]
+        image = denoise_bands(
+            values, observed, names[0], seed=seed, device=device, iterations=iterations, progress=progress
+        )
+        return [Estimate(image)]
     images, seen = subspace.project(values, observed)
     found = []
-    for place, name in enumerate(names):
-
-        def part(fraction: float, place: int = place) -> bool:
-            return follow((place + fraction) / len(names))
-
+    for name, part in zip(names, progress.split(len(names))):
         if name == "deep_prior":
-            from .deep_prior import SCHEDULE, eigen_prior  # torch.nn is slow to load
+            from .deep_prior import denoise_eigen_images  # torch.nn is slow to load
 
-            schedule = replace(SCHEDULE, iterations=settings.iterations or SCHEDULE.iterations)
-            fitted = eigen_prior(images, seen, seed=seed, device=device, schedule=schedule, follow=part)
+            iterations = settings.iterations
+            fitted = denoise_eigen_images(images, seen, seed=seed, device=device, iterations=iterations, progress=part)
             found.append(Estimate(subspace.reconstruct(fitted)))
         else:
-            denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, follow=part)
+            denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, progress=part)
             # The error of what stands for unseen bands counts as noise; where no band sees, the whole signal is lost.
             lost = subspace.signal_variance[:, None, None].astype(np.float32)
             leverage = np.where(seen, leverage * subspace.error_variance(observed), lost)
@@ -260,7 +254,7 @@ def _enriched(
         kept &= observed
     images, seen = subspace.project(whole, kept)
     whole = np.where(kept, whole, subspace.reconstruct(images))
-    guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), follow=lambda fraction: False)
+    guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), progress=STOP)
     return with_weak_directions(subspace, whole, observed, guide, part)
 
 
@@ -313,9 +307,7 @@ def _completed(
 def _quick_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     """That of the non-local ridge's first stage."""
     images, seen = subspace.project(values, observed)
-    return subspace.reconstruct(
-        nl_ridge(images, seen, device=resolve(settings.device), follow=lambda fraction: False).images
-    )
+    return subspace.reconstruct(nl_ridge(images, seen, device=resolve(settings.device), progress=STOP).images)
 
 
 def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:

@@ -20,7 +20,6 @@ NL-Ridge approach (2022); the shared matching of eigen-images and the care for u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from torch import Tensor
 
 from ..arrays import Cube, Mask
 from ..imaging.resampling import fill_nearest_common
+from ..runtime.progress import SILENT, ProgressReporter
 
 _MATCH_CHANNELS = 8
 # Float32 numbers of most large arrays: 8 MiB, which the allocator keeps instead of giving them back.
@@ -84,13 +84,12 @@ def nl_ridge(
     *,
     groups: Groups | None = None,
     device: torch.device | None = None,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Denoised:
     """Denoise images ``(channel, row, column)`` whose noise has variance 1, independent between pixels.
 
     ``seen`` ``(row, column)``: pixels that are not seen take no part and come back as 0. ``groups``: sizes; by the
-    noise where it is None. ``follow`` is told the share that is done; by returning False it makes the pass under way
-    the last one.
+    noise where it is None. ``progress`` can end the work after the current pass.
     """
     if not seen.any():
         return Denoised(np.zeros_like(images), np.zeros_like(images))
@@ -105,13 +104,13 @@ def nl_ridge(
     share = torch.from_numpy((power[chosen] / (1.0 + power[chosen])).astype(np.float32)).to(device)
     guide = smooth(noisy[chosen]) * share.sqrt()[:, None, None]
     alike = find_groups(guide, mask, sizes, sizes.first)
-    estimate, leverage = ridge_pass(noisy, None, alike, patch, _portion(follow, 0.0, 0.2))
+    estimate, leverage = ridge_pass(noisy, None, alike, patch, progress.part(0.0, 0.2))
     for number in range(2):
         done = 0.2 + 0.4 * number
-        if not follow(done):
+        if not progress.update(done):
             break
         alike = find_groups(estimate[chosen], mask, sizes, sizes.second)
-        estimate, leverage = ridge_pass(noisy, estimate, alike, patch, _portion(follow, done, 0.4))
+        estimate, leverage = ridge_pass(noisy, estimate, alike, patch, progress.part(done, 0.4))
     return Denoised(*(np.where(seen, found.cpu().numpy(), 0).astype(np.float32) for found in (estimate, leverage)))
 
 
@@ -120,7 +119,7 @@ def nl_ridge_pair(
     seen: Mask,
     *,
     device: torch.device | None = None,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Denoised:
     """A mean of two runs of `nl_ridge`, with small and with large patches, whose errors differ; same arguments.
 
@@ -130,16 +129,11 @@ def nl_ridge_pair(
     """
     if not seen.any():
         return Denoised(np.zeros_like(images), np.zeros_like(images))
-    small = nl_ridge(images, seen, groups=WEAK, device=device, follow=_portion(follow, 0.0, 0.55))
-    large = nl_ridge(images, seen, groups=LARGE, device=device, follow=_portion(follow, 0.55, 0.45))
+    small = nl_ridge(images, seen, groups=WEAK, device=device, progress=progress.part(0.0, 0.55))
+    large = nl_ridge(images, seen, groups=LARGE, device=device, progress=progress.part(0.55, 0.45))
     power = _power(images, seen)[:, None, None]
     share = _MOST_SMALL * power / (power + _HALF_POWER)
     return Denoised(*((share * one + (1.0 - share) * other).astype(np.float32) for one, other in zip(small, large)))
-
-
-def _portion(follow: Callable[[float], bool], begin: float, share: float) -> Callable[[float], bool]:
-    """Whom a piece of the work tells its fraction, that begins at ``begin`` and is a ``share`` of the whole."""
-    return lambda fraction: follow(begin + share * fraction)
 
 
 def _power(images: Cube, seen: Mask) -> NDArray[np.float64]:
@@ -180,7 +174,7 @@ def ridge_pass(
     pilot: Tensor | None,
     groups: Tensor,
     patch: int,
-    told: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
     with_leverage: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """One estimate from all groups, and the pixels' leverage (empty unless asked for), ``(channel, row, column)``.
@@ -215,7 +209,7 @@ def ridge_pass(
             weights[some].index_add_(1, flat, weight.permute(2, 0, 1, 3).flatten(1))
             if with_leverage:
                 owned[some].index_add_(1, flat, (own[:, None] * weight).permute(2, 0, 1, 3).flatten(1))
-        told(min(1.0, (begin + size) / len(groups)))
+        progress.update(min(1.0, (begin + size) / len(groups)))
     done = weights > 0
     weights.clamp_(min=1e-20)
     averaged = torch.where(done, sums / weights, stack).reshape(channels, rows, columns)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..runtime.devices import has_fast_bfloat16
+from ..runtime.progress import SILENT, ProgressReporter
 from .cuda_graph import gradient, objective
 from .data_fidelity import Energy
 from .presets import Schedule
@@ -56,15 +57,15 @@ def fit(
     *,
     generator: torch.Generator,
     check: Tensor | None = None,
-    follow: Callable[[int], bool] = lambda iteration: True,
+    progress: ProgressReporter = SILENT,
 ) -> Fit:
     """Fit the network and return its image.
 
     ``noise``: the network's input, ``(1, inputs, row, column)``, or ``(1, inputs, band, row, column)`` for a 3-D
     network; ``values``: what was observed, as the energy predicts it from the network's output, and ``check``
     (1 where the score is taken) of the same shape; all on one device. ``generator``, of any device, draws the
-    perturbation. ``follow`` is called after every iteration
-    and ends the loop by returning False. A loss that jumps or is not finite sends the loop back to the last
+    perturbation. ``progress`` is updated after every iteration
+    and can end the loop. A loss that jumps or is not finite sends the loop back to the last
     good weights.
     """
     if schedule.optimise_input:
@@ -86,7 +87,7 @@ def fit(
         if jumped(losses):  # before the step: neither the weights nor the average learn from a bad output
             _restore(network, noise, good)
             optimiser = _optimiser(fitted, schedule)
-            if follow(iteration):
+            if progress.update(iteration / schedule.iterations):
                 continue
             break
         if iteration % 50 == 0:
@@ -100,7 +101,7 @@ def fit(
                 score = float((check * (energy.predict(image) - values)).square().sum())
                 if score < best.score:
                     best = _Best(score, iteration, image.clone())
-        if not follow(iteration):
+        if not progress.update(iteration / schedule.iterations):
             break
         waited = iteration - best.iteration
         if schedule.patience and best.image is not None and waited >= schedule.patience:

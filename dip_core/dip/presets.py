@@ -15,7 +15,7 @@ preset below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .architecture import Architecture
 
@@ -78,6 +78,10 @@ class Preset:
         if self.dimensions == 3 and (self.per_band or self.inputs not in (None, 1)):
             raise ValueError("A 3-D network takes all bands as one volume.")
 
+    def with_iterations(self, iterations: int | None) -> Preset:
+        """The preset with another number of iterations; None keeps the preset's own."""
+        return self if not iterations else replace(self, schedule=replace(self.schedule, iterations=iterations))
+
 
 _GAP = Architecture()
 _GAP_SCHEDULE = Schedule(iterations=1500)
@@ -127,6 +131,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
         ),
     },
     "denoise": {
+        # Our own, for whitened eigen-images.
+        "deep_prior": Preset(
+            Architecture(down=(16,) * 4, up=(16,) * 4, skip=(4,) * 4, upsample="bilinear", sigmoid=False),
+            Schedule(iterations=1000, perturbation=0.03, redraw=False, average=0.98, patience=250),
+            inputs=32,
+            scaling="none",
+        ),
         # 1800 iterations, average of the outputs with 0.99; the data are scaled by band. The perturbation of 0.03 and
         # the missing sigmoid are those of a public port of the notebook.
         "paper_2d": Preset(_DHP_THIN, Schedule(iterations=1800, perturbation=0.03, average=0.99)),

@@ -20,8 +20,8 @@ from ..raster.writer import open_output_writers, to_stored_pixels
 from ..reporting.html import Section
 from ..runtime.context import Context
 from ..runtime.devices import resolve
-from ..runtime.executors import DaskExecutor, LocalExecutor, executor
-from ..runtime.tiling import Mosaic, finished, split, tile_seed
+from ..runtime.executors import DaskExecutor, LocalExecutor, executor, restore_tiles
+from ..runtime.tiling import Tile, split
 from . import report as fill_report
 from .plan import FillJob, Plan, plan, tile_count
 from .problem import Survey
@@ -137,23 +137,19 @@ def _blended(
             yield window, np.zeros((2, scene.count, int(window.height), scene.grid.width), np.float32)
         return
     rows = split(*scene.grid.shape, planned.tile_size, planned.overlap)
-    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
 
-    def tasks() -> Iterator[TileTask]:
-        for number, place, tile in flat:
-            yield TileTask.of(known.observe(tile.window), tile_seed(job.compute.seed, number, place))
+    def make_task(tile: Tile, seed: int) -> TileTask:
+        return TileTask.of(known.observe(tile.window), seed)
 
-    mosaic = Mosaic(scene.count, scene.grid.width, 2)
     workers = 1
     if isinstance(tiles, LocalExecutor):
         names = [mixture.names[number] for number in mixture.used]
-        area = int(max(tile.window.width * tile.window.height for _, _, tile in flat))
-        workers, options = side_by_side(names, options, scene.count, area, len(flat))
-    results = tiles.results(Recipe(mixture, options), tasks(), len(flat), workers)
-    for (number, place, tile), layers in zip(flat, results):
-        mosaic.add(tile, *layers)
-        if place == len(rows[number]) - 1:
-            yield from mosaic.take(finished(rows, number))
+        area = int(max(tile.window.width * tile.window.height for row in rows for tile in row))
+        workers, options = side_by_side(names, options, scene.count, area, sum(map(len, rows)))
+    recipe = Recipe(mixture, options)
+    yield from restore_tiles(
+        tiles, recipe, rows, make_task, job.compute.seed, scene.count, scene.grid.width, workers=workers
+    )
 
 
 def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Mapping[str, object]) -> dict[str, str]:

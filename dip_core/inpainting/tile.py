@@ -14,8 +14,9 @@ import numpy as np
 from ..arrays import Cube, Mask
 from ..dip.cost import memory
 from ..imaging.observation import Observation
-from ..runtime.concurrency import Shares, all_done
+from ..runtime.concurrency import SharedProgress, all_done
 from ..runtime.devices import physical_memory, resolve, set_threads, usable_threads
+from ..runtime.progress import SILENT, ProgressReporter
 from .cross_band import borrow
 from .experts.registry import LEAN, NUMPY, PLUG_AND_PLAY, expert
 from .features import Surroundings, surroundings
@@ -64,9 +65,7 @@ class TileTask:
         )
 
 
-def restore_tile(
-    recipe: Recipe, task: TileTask, follow: Callable[[float], bool] = lambda fraction: True
-) -> tuple[Cube, Cube]:
+def restore_tile(recipe: Recipe, task: TileTask, progress: ProgressReporter = SILENT) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation, both ``(band, row, column)`` and standardised."""
     observation = Observation(task.values, task.observed, task.target, task.guide, task.assumed)
     if not task.target.any():
@@ -79,7 +78,7 @@ def restore_tile(
     def look() -> None:
         around.append(surroundings(helped, borrowed, wanted))
 
-    estimates = run_experts(names, helped, recipe.options, task.seed, follow, beside=[look])
+    estimates = run_experts(names, helped, recipe.options, task.seed, progress, beside=[look])
     return recipe.mixture.combine(estimates, helped, wanted, around[0])
 
 
@@ -88,13 +87,13 @@ def run_experts(
     observation: Observation,
     options: Options,
     seed: int,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
     kriged: Cube | None = None,
     beside: Sequence[Callable[[], None]] = (),
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, in order; ``kriged``: that of kriging, where it is at hand.
 
-    ``follow`` hears of the experts that can stop, until they are done.
+    ``progress`` is updated by the experts that can stop, until they are done.
 
     With two cores at hand, one does what is to be done ``beside`` when it has no expert left to run; and on a CPU,
     kriging and plug and play, which starts from it, run beside the other experts.
@@ -109,15 +108,15 @@ def run_experts(
     if first and others and workers > 1 and on_cpu:
         chains = [first, *([name] for name in others)]
     each = threads // 2 if len(chains) > 1 else threads
-    shares = Shares(len(names), lambda done, _: follow(done))
+    shared = SharedProgress(len(names), lambda done, _: progress.update(done))
     found: dict[str, Cube] = {}
 
     def estimate(name: str) -> None:
         place = names.index(name)
 
-        def follow_one(fraction: float) -> bool:
-            # Asked after its end, `follow` could warn of a method that was cut short, though it was not.
-            return fraction >= 1.0 or shares.note(place, fraction)
+        def update(fraction: float) -> bool:
+            # An update after the end could cause a warning about a method that was cut short, though it was not.
+            return fraction >= 1.0 or shared.update(place, fraction)
 
         found[name] = expert(
             name,
@@ -126,9 +125,9 @@ def run_experts(
             network_input=options.network_input,
             iterations=options.iterations,
             kriged=found.get("kriging", kriged),
-            follow=follow_one,
+            progress=ProgressReporter(update),
         )(observation)
-        shares.settle(place)
+        shared.finish(place)
 
     def run(chain: Sequence[str]) -> None:
         if device is not None:
@@ -137,7 +136,7 @@ def run_experts(
             estimate(name)
 
     def watched(job: Callable[[], None]) -> None:
-        with shares.watched():
+        with shared.watch():
             job()
 
     jobs: list[Callable[[], None]] = [*(partial(run, chain) for chain in chains), *beside]

@@ -6,7 +6,7 @@ therefore thinned until their distances to the nearest observed pixel are distri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,8 +15,9 @@ from rasterio.windows import Window
 
 from ..arrays import Mask
 from ..imaging.observation import Observation
-from ..runtime.concurrency import Shares, in_order
+from ..runtime.concurrency import SharedProgress, in_order
 from ..runtime.context import Context
+from ..runtime.progress import ProgressReporter
 from ..runtime.tiling import tile_seed
 from . import gdal_baseline, holdout
 from .cross_band import borrow
@@ -63,7 +64,9 @@ def collect(
     total = len(windows) * rounds
     area = max((int(window.width * window.height) for window in windows), default=1)
     workers, options = side_by_side(names, options, known.scene.count, area, total)
-    shares = Shares(total, lambda done, run: context.progress(done, f"Validating on hidden pixels ({run} of {total})"))
+    shared = SharedProgress(
+        total, lambda done, run: context.progress(done, f"Validating on hidden pixels ({run} of {total})")
+    )
     end = context.seconds_spent + context.seconds_left * share
 
     def score(held_out: _HoldOut) -> dict[str, NDArray] | None:
@@ -74,12 +77,13 @@ def collect(
         left = max(end - context.seconds_spent, 0.0)
         own_end = context.seconds_spent + left * min(workers, total - place) / (total - place)
 
-        with shares.piece(place) as note:
+        with shared.piece(place) as piece:
 
-            def follow(fraction: float) -> bool:
-                return note(fraction) and context.seconds_spent < own_end
+            def update(fraction: float) -> bool:
+                return piece.update(fraction) and context.seconds_spent < own_end
 
-            return _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, follow)
+            progress = ProgressReporter(update)
+            return _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, progress)
 
     parts: dict[str, list[NDArray]] = {}
     for done, found in enumerate(in_order(score, _hold_outs(known, windows, rounds, seed, depths), workers)):
@@ -126,7 +130,7 @@ def _score(
     options: Options,
     seed: int,
     by_window: bool,
-    follow: Callable[[float], bool],
+    progress: ProgressReporter,
 ) -> dict[str, NDArray]:
     """The fields of `Samples` on one hold-out; folds are windows, or quadrants."""
     hidden = held_out.hidden
@@ -143,7 +147,7 @@ def _score(
     def compare() -> None:
         found["baseline"] = gdal_baseline.fill_nodata(held)[hidden]
 
-    estimates = run_experts(names, helped, options, seed, follow, beside=[look, compare])
+    estimates = run_experts(names, helped, options, seed, progress, beside=[look, compare])
     return found | {
         "estimates": np.stack([estimate[hidden] for estimate in estimates], axis=1),
         "truth": held_out.whole.values[hidden],

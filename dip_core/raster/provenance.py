@@ -1,7 +1,7 @@
-"""*Provenance*: how a file was made, kept in the file itself as the metadata item DEEP_PRIOR (JSON).
+"""Provenance: the metadata item DEEP_PRIOR (JSON) in each output file, which records how the file was made.
 
-It names the task, its parameters, what validation chose, and the versions: with them and the same inputs,
-the same device gives the same file again, unless a time budget cut the run short.
+It holds the task, its parameters, the choices of the validation, and the versions. The same inputs, parameters,
+versions and device give the same file again, unless a time budget ended the run early.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TAG_NAME = "DEEP_PRIOR"
 
 
 def provenance(task: str, **facts: object) -> dict[str, str]:
-    """The metadata item for a file that ``task`` made; ``facts`` are parameters and choices."""
+    """The metadata item for an output of ``task``; ``facts``: parameters and choices, as JSON values."""
     versions = {
         "deep_prior": __version__,
         "python": sys.version.split()[0],

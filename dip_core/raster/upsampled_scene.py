@@ -1,6 +1,6 @@
-"""A scene seen on a grid with smaller pixels: each pixel repeated ``factor`` times along rows and columns.
+"""A scene on a grid with smaller pixels: each pixel is repeated ``factor`` times along rows and columns.
 
-A super-resolved raster is written like this one: it has its grid, its metadata, and its missing pixels.
+It gives grid, metadata and missing pixels to the outputs of super-resolution.
 """
 
 from __future__ import annotations
@@ -13,45 +13,48 @@ from rasterio.windows import Window
 
 from .scene import Scene
 
+# ENVI items that describe the original grid.
+_ENVI_GRID_ITEMS = ("lines", "samples", "map_info", "x_start", "y_start", "pixel_size")
+
 
 def upsampled_window(window: Window, factor: int) -> Window:
-    """The same place on the finer grid."""
+    """The window of the upsampled grid that covers the same area."""
     return Window(window.col_off * factor, window.row_off * factor, window.width * factor, window.height * factor)
 
 
 class UpsampledScene(Scene):
-    """A view of an open scene, which stays its owner's to close."""
+    """An upsampled view of an open scene; closing the view does not close the scene."""
 
     def __init__(self, scene: Scene, factor: int) -> None:
         self.__dict__.update(scene.__dict__)
         self.grid = scene.grid.upsampled(factor)
         self.factor = factor
-        self._coarse = scene
+        self._original = scene
 
     def __exit__(self, *_: object) -> None:
-        """The scene itself stays open."""
+        """Leave the original scene open."""
 
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray:
-        """As `Scene.read`, repeated."""
-        return self._repeat(lambda part: self._coarse.read(part, bands), window)
+        """As `Scene.read`, with repeated pixels."""
+        return self._repeat(lambda part: self._original.read(part, bands), window)
 
     def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
-        """As `Scene.valid`, repeated."""
-        return self._repeat(lambda part: self._coarse.valid(part, bands), window)
+        """As `Scene.valid`, with repeated pixels."""
+        return self._repeat(lambda part: self._original.valid(part, bands), window)
 
     def read_alpha(self, window: Window) -> NDArray | None:
-        """As `Scene.read_alpha`, repeated."""
-        return None if not self.has_alpha() else self._repeat(self._coarse.read_alpha, window)
+        """As `Scene.read_alpha`, with repeated pixels."""
+        return self._repeat(self._original.read_alpha, window) if self.has_alpha() else None
 
     def tags(self) -> dict[str, dict[str, str]]:
-        """As `Scene.tags`, less what is said there of the old grid; RPCs are the grid's."""
+        """As `Scene.tags`, without items that describe the original grid; RPCs are part of the grid."""
         found = {name: items for name, items in super().tags().items() if name != "RPC"}
-        old = ("lines", "samples", "map_info", "x_start", "y_start", "pixel_size")
         if "ENVI" in found:
-            found["ENVI"] = {key: value for key, value in found["ENVI"].items() if key.lower() not in old}
+            found["ENVI"] = {key: value for key, value in found["ENVI"].items() if key.lower() not in _ENVI_GRID_ITEMS}
         return found
 
     def _repeat(self, read: Callable, window: Window | None) -> NDArray:
+        """The pixels of ``window`` from what ``read`` returns for the window of the original grid that covers it."""
         if window is None:
             window = Window(0, 0, self.grid.width, self.grid.height)
         top, left = int(window.row_off), int(window.col_off)

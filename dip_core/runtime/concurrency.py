@@ -13,6 +13,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from .progress import ProgressReporter
+
 Task = TypeVar("Task")
 Found = TypeVar("Found")
 
@@ -64,47 +66,47 @@ def all_done(jobs: Sequence[Callable[[], object]], workers: int) -> None:
             future.result()
 
 
-class Shares:
-    """How much of ``count`` pieces of work is done, noted piece by piece from any thread.
+class SharedProgress:
+    """Adds up the progress of ``count`` equal pieces of work that may run in different threads.
 
-    ``told`` hears the fraction of all that is done and the number of the piece that is next to be done, one thread at a
-    time, so the fraction never falls; by returning False it asks the pieces to stop.
+    ``on_progress`` receives the completed fraction of all pieces and the number of the next piece to complete. It is
+    called by one thread at a time, with fractions that never fall; it stops all pieces by returning False.
     """
 
-    def __init__(self, count: int, told: Callable[[float, int], bool | None]) -> None:
+    def __init__(self, count: int, on_progress: Callable[[float, int], bool | None]) -> None:
         self._done = [0.0] * count
-        self._told = told
+        self._on_progress = on_progress
         self._failed = False
         self._lock = threading.Lock()
 
     @contextmanager
-    def piece(self, place: int) -> Iterator[Callable[[float], bool]]:
-        """The piece at ``place``: gives whom to tell of its fraction, and counts it as whole at the end.
+    def piece(self, index: int) -> Iterator[ProgressReporter]:
+        """The reporter of the piece ``index``, which counts as complete at the end of the block.
 
-        That answers False where the piece is to stop: because it was asked to, or because another has failed.
+        The reporter returns False when the piece should stop: on request, or because another piece has failed.
         """
-        with self.watched():
-            yield lambda fraction: self.note(place, fraction)
-            self.note(place, 1.0)
+        with self.watch():
+            yield ProgressReporter(lambda fraction: self.update(index, fraction))
+            self.update(index, 1.0)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Work beside the pieces: where it fails, they are asked to stop."""
+    def watch(self) -> Iterator[None]:
+        """Stop all pieces when the block fails."""
         try:
             yield
         except BaseException:
             self._failed = True
             raise
 
-    def settle(self, place: int) -> None:
-        """Count the piece at ``place`` as whole; whoever is told next hears of it."""
+    def finish(self, index: int) -> None:
+        """Count the piece ``index`` as complete; the next update reports it."""
         with self._lock:
-            self._done[place] = 1.0
+            self._done[index] = 1.0
 
-    def note(self, place: int, fraction: float) -> bool:
-        """Note that a fraction of the piece at ``place`` is done; returns whether it is to go on."""
+    def update(self, index: int, fraction: float) -> bool:
+        """Set the completed fraction of the piece ``index``; returns whether it should continue."""
         with self._lock:
-            self._done[place] = max(self._done[place], fraction)
+            self._done[index] = max(self._done[index], fraction)
             done, count = sum(self._done), len(self._done)
-            answer = self._told(done / count, min(int(done) + 1, count))
+            answer = self._on_progress(done / count, min(int(done) + 1, count))
         return answer is not False and not self._failed

@@ -17,10 +17,16 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
 from ..arrays import Cube
 from ..errors import SchedulerUnavailable
-from .concurrency import Shares, in_order
+from .concurrency import SharedProgress, in_order
 from .context import Context
+from .progress import SILENT, ProgressReporter
+from .tiling import Tile, blend, tile_seed
 
 Results = Iterator[tuple[Cube, Cube]]
 Work = Callable[..., tuple[Cube, Cube]]
@@ -35,6 +41,51 @@ def executor(scheduler: str | None, context: Context, work: Work, verb: str) -> 
     return DaskExecutor(scheduler, context, work, verb) if scheduler else LocalExecutor(context, work, verb)
 
 
+def restore_tiles(
+    runner: LocalExecutor | DaskExecutor,
+    recipe: Any,
+    rows: list[list[Tile]],
+    make_task: Callable[[Tile, int], Any],
+    seed: int,
+    bands: int,
+    columns: int,
+    *,
+    workers: int = 1,
+    output_rows: list[list[Tile]] | None = None,
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Run all tiles and blend their results; yields full-width windows and ``(layer, band, row, column)`` arrays.
+
+    ``make_task``: makes the task of a tile from the tile and its seed; called when the tile is due. ``bands``,
+    ``columns``: of the output. ``output_rows``: the tiles on the output's grid, where it differs from the input's.
+    """
+    numbered = [(row, column, tile) for row, tiles in enumerate(rows) for column, tile in enumerate(tiles)]
+    tasks = (make_task(tile, tile_seed(seed, row, column)) for row, column, tile in numbered)
+    return blend(output_rows or rows, runner.results(recipe, tasks, len(numbered), workers), bands, columns)
+
+
+def budgeted_progress(
+    context: Context, index: int, count: int, workers: int = 1, progress: ProgressReporter = SILENT
+) -> ProgressReporter:
+    """The reporter of tile ``index`` of ``count``: stops the tile at the end of its share of the time budget.
+
+    The remaining time is divided equally among the remaining tiles, of which ``workers`` run at a time.
+    """
+    left = max(context.seconds_left, 0.0) * min(workers, count - index) / (count - index)
+    end = context.seconds_spent + left
+
+    def update(fraction: float) -> bool:
+        going = progress.update(fraction)
+        if fraction < 1 and context.seconds_spent >= end:
+            context.warn(
+                "The time budget cut an iterative method (a network's fit, plug and play) short, or left it no "
+                "time to begin: expect less than it can do."
+            )
+            return False
+        return going
+
+    return ProgressReporter(update)
+
+
 class LocalExecutor:
     """Runs tiles in this process: one after the other with torch on all cores, or some side by side."""
 
@@ -45,31 +96,16 @@ class LocalExecutor:
 
     def results(self, recipe: Any, tasks: Iterable[Any], count: int, workers: int = 1) -> Results:
         """Results of ``count`` tasks, with progress within each tile; ``workers`` tiles are under way at a time."""
-        shares = Shares(count, lambda done, tile: self._context.progress(done, f"{self._verb} tile {tile} of {count}"))
+        shared = SharedProgress(
+            count, lambda done, tile: self._context.progress(done, f"{self._verb} tile {tile} of {count}")
+        )
 
         def run(numbered: tuple[int, Any]) -> tuple[Cube, Cube]:
-            place, task = numbered
-            with shares.piece(place) as note:
-                return self._work(recipe, task, self._follow(place, count, workers, note))
+            index, task = numbered
+            with shared.piece(index) as progress:
+                return self._work(recipe, task, budgeted_progress(self._context, index, count, workers, progress))
 
         return in_order(run, enumerate(tasks), workers)
-
-    def _follow(self, place: int, count: int, workers: int, note: Callable[[float], bool]) -> Callable[[float], bool]:
-        # Each tile has an equal share of the time that is left, so that none is starved by those before it.
-        left = max(self._context.seconds_left, 0.0) * min(workers, count - place) / (count - place)
-        end = self._context.seconds_spent + left
-
-        def follow(fraction: float) -> bool:
-            going = note(fraction)
-            if fraction < 1 and self._context.seconds_spent >= end:
-                self._context.warn(
-                    "The time budget cut an iterative method (a network's fit, plug and play) short, or left it no "
-                    "time to begin: expect less than it can do."
-                )
-                return False
-            return going
-
-        return follow
 
 
 class DaskExecutor:

@@ -6,7 +6,7 @@ between them is spread over the whole overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +84,21 @@ class Mosaic:
             self._sums = self._sums[:, :, count:].copy()
             self._top += count
             yield window, done
+
+
+def blend(
+    rows: list[list[Tile]], results: Iterable[Sequence[NDArray[np.float32]]], bands: int, columns: int
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Blend the results of tiles, in the order of the tiles; yields full-width windows from top to bottom.
+
+    Each result holds two layers ``(band, row, column)``: the estimate and its standard deviation.
+    """
+    mosaic = Mosaic(bands, columns, 2)
+    numbered = ((row, tile, tile is tiles[-1]) for row, tiles in enumerate(rows) for tile in tiles)
+    for (row, tile, last_of_row), layers in zip(numbered, results):
+        mosaic.add(tile, *layers)
+        if last_of_row:
+            yield from mosaic.take(finished(rows, row))
 
 
 def _spans(length: int, size: int, overlap: int) -> list[tuple[int, int, int, int]]:

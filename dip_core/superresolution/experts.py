@@ -7,7 +7,7 @@ and the trained cascade (the CASCADE paper).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,19 +15,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..arrays import Cube, Mask
-from ..dip import build
-from ..dip.data_fidelity import DownsamplingEnergy
-from ..dip.fitting import fit
+from ..dip.image_fit import fit_image
 from ..dip.presets import preset
 from ..imaging.psf import Psf, back_project, band_deviation, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
 from ..runtime.devices import resolve, set_threads
+from ..runtime.progress import SILENT, ProgressReporter
 from . import self_supervised
 from .cascade import Cascade
 from .model_file import Card, Tensors
 from .self_supervised import Lessons
-
-Follow = Callable[[float], bool]
 
 
 @dataclass(frozen=True)
@@ -63,14 +60,14 @@ def estimates(
     observed: Mask,
     setting: Setting,
     seed: int,
-    follow: Follow = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
     guide: Cube | None = None,
 ) -> list[Cube]:
     """The estimates of the experts called ``names``, ``factor`` times as large, in accord with what was observed.
 
-    ``values``, ``observed``: ``(band, row, column)``, in the data's units. ``follow`` is told the share that is done;
-    False stops networks, and keeps one from which it comes at once from being fitted at all: interpolation in accord
-    with the observation stands in its place. ``guide``: on the fine grid, if there is one.
+    ``values``, ``observed``: ``(band, row, column)``, in the data's units. ``progress`` can stop networks. A
+    network that it stops before the first iteration is replaced by interpolation consistent with the observation.
+    ``guide``: on the fine grid, if there is one.
     """
     set_threads(setting.threads)
     found: dict[str, Cube] = {}
@@ -78,29 +75,27 @@ def estimates(
     if taught:
         assert setting.lessons is not None  # nosec B101: they were taught before
         found = self_supervised.enlarge(taught, values, observed, setting.lessons, setting.optics, guide)
+    parts = progress.split(len(names))
     for name in names:
         if name not in found:
-            done = len(found)
-
-            def part(fraction: float, done: int = done) -> bool:
-                return follow((done + fraction) / len(names))
-
-            found[name] = _by_network(name, values, observed, setting, seed, part)
-    follow(1.0)
+            found[name] = _by_network(name, values, observed, setting, seed, parts[len(found)])
+    progress.update(1.0)
     return [found[name] for name in names]
 
 
-def _by_network(name: str, values: NDArray, observed: Mask, setting: Setting, seed: int, follow: Follow) -> Cube:
+def _by_network(
+    name: str, values: NDArray, observed: Mask, setting: Setting, seed: int, progress: ProgressReporter
+) -> Cube:
     filled = fill_nearest(values, observed).astype(np.float64)
     start = enlarge_bicubic(filled, setting.optics.factor)
     if name == "paper_cascade":
         found: NDArray = _cascade(start, setting)
-    elif not follow(0.0):  # no time is left: one iteration alone can take longer than the whole budget
+    elif not progress.update(0.0):  # no time is left: one iteration alone can take longer than the whole budget
         if setting.unfitted:
             setting.unfitted()
         found = start
     else:
-        found = _untrained(name, filled, start, observed, setting, seed, follow)
+        found = _untrained(name, filled, start, observed, setting, seed, progress)
     operator = setting.optics.operator((start.shape[-2], start.shape[-1]))
     return back_project(found, values, observed, operator, setting.optics.damping).astype(np.float32)
 
@@ -135,16 +130,14 @@ def _untrained(
     observed: Mask,
     setting: Setting,
     seed: int,
-    follow: Follow,
+    progress: ProgressReporter,
 ) -> NDArray:
     """An untrained network fitted to the coarse image by equation 6.
 
     The papers' presets fit the image itself, scaled by the minimum and maximum of the whole scene. The lean network
     fits what bicubic interpolation leaves over, with each band's residual scaled to a standard deviation of 1.
     """
-    chosen = preset("superresolve", name)
-    if setting.iterations:
-        chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=setting.iterations))
+    chosen = preset("superresolve", name).with_iterations(setting.iterations)
     shape = (start.shape[-2], start.shape[-1])
     operator = setting.optics.operator(shape)
     if chosen.scaling == "none":
@@ -158,25 +151,17 @@ def _untrained(
         wanted = (filled - low) / span
     set_threads(setting.threads)
     device = resolve(setting.device)
-    generator = torch.Generator().manual_seed(seed)
-
-    def tensor(array: NDArray) -> torch.Tensor:
-        return build.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
-
-    drawn = build.network_input(chosen, start.shape, "noise", generator)
-    network, noise = build.placed(lambda: build.network(chosen, len(start), drawn.shape[1]), drawn, seed, device)
-    values = tensor(wanted)
-    weights = None if observed.all() else tensor(observed)
-    fitted = fit(
-        network,
-        noise,
-        values,
-        DownsamplingEnergy(operator, values, weights),
-        chosen.schedule,
-        generator=generator,
-        follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
+    image = fit_image(
+        chosen,
+        wanted,
+        weights=None if observed.all() else observed,
+        degradation=operator,
+        shape=shape,
+        seed=seed,
+        device=device,
+        progress=progress,
     )
-    return fitted.estimate * span + low
+    return image * span + low
 
 
 def mixed(estimates: Sequence[Cube], shares: Sequence[float]) -> Cube:

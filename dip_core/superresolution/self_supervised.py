@@ -8,7 +8,7 @@ of it, so that all tiles are enlarged alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..arrays import Cube, Mask
 from ..imaging.pca import MaskedPixels, PrincipalComponents, fit_principal_components
 from ..imaging.psf import ConsistencyProjection, Psf, back_project, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
+from ..runtime.progress import SILENT, ProgressReporter
 from .guide_fusion import Guidance, explain, learn_guidance
 from .steered_ridge import Steering, Teacher, steered_ridge, steering, tensor
 from .vectorial_tv import vectorial_tv
@@ -42,10 +43,10 @@ class Lessons:
 def learn(
     pieces: Sequence[MaskedPixels],
     optics: Psf,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
     guides: Sequence[Cube] = (),
 ) -> Lessons:
-    """Learn from windows of a scene, in the data's units. ``follow`` ends the lessons by returning False.
+    """Learn from windows of a scene, in the data's units. ``progress`` can end the fit early.
 
     ``guides``: of each window ``(guide band, row, column)`` on the fine grid, if there is a guide.
     """
@@ -65,7 +66,7 @@ def learn(
         near = 1 + 2 * (optics.radius * f + 3)
         known = ~ndimage.maximum_filter(~seen, near, mode="constant", cval=0)
         teacher.add(truth, smooth, sharp, steering(sharp, f, typical), known)
-        if not follow((place + 1) / len(copies)):
+        if not progress.update((place + 1) / len(copies)):
             break
     here = _typical([_enlarged(images, optics)[1] for images, _ in filled], f)
     guidance = learn_guidance([(*piece, guide) for piece, guide in zip(filled, guides)], optics)

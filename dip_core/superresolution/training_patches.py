@@ -11,7 +11,7 @@ with a standard deviation of 3 pixels, decimation by 2, 3 or 4, and bicubic inte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from ..raster import metadata
 from ..raster.band_selection import select_bands
 from ..raster.scene import Scene
 from ..runtime.context import Context
+from ..runtime.progress import SILENT, ProgressReporter
 from .model_file import same_bands
 
 SIZE = 32
@@ -86,7 +87,7 @@ def cut(
     factor: int,
     rng: np.random.Generator,
     most: int = MOST,
-    follow: Callable[[float], object] = lambda fraction: None,
+    progress: ProgressReporter = SILENT,
 ) -> Material:
     """Cut at most ``most`` pairs of the good bands of all scenes.
 
@@ -101,13 +102,10 @@ def cut(
     places = _draw(corners, min(most, room), rng)
     if not any(len(place.training) for place in places) or not any(len(place.validation) for place in places):
         raise TooSmall(path=scenes[0].paths[0], size=f"{2 * SIZE} x {SIZE}")
-    parts = []
-    for number, (scene, numbers, place) in enumerate(zip(scenes, chosen, places)):
-
-        def part(fraction: float, number: int = number) -> None:
-            follow((number + fraction) / len(scenes))
-
-        parts.append(_cut_scene(scene, numbers, place, factor, part))
+    parts = [
+        _cut_scene(scene, numbers, place, factor, part)
+        for scene, numbers, place, part in zip(scenes, chosen, places, progress.split(len(scenes)))
+    ]
     fine, enlarged, fine_held, enlarged_held = (np.concatenate(arrays) for arrays in zip(*parts))
     scale = float(max(np.abs(fine).max(), np.abs(fine_held).max())) or 1.0
     for array in (fine, enlarged, fine_held, enlarged_held):
@@ -175,7 +173,7 @@ def _some(places: NDArray[np.int64], wanted: int, rng: np.random.Generator) -> N
 
 
 def _cut_scene(
-    scene: Scene, numbers: Sequence[int], places: _Places, factor: int, follow: Callable[[float], object]
+    scene: Scene, numbers: Sequence[int], places: _Places, factor: int, progress: ProgressReporter
 ) -> tuple[Cube, Cube, Cube, Cube]:
     """Fine and enlarged patches of one scene, for training and for validation; one band in memory at a time."""
     count = len(numbers)
@@ -192,7 +190,7 @@ def _cut_scene(
                 chosen = (places.training, places.validation)[place // 2]
                 cuts = sliding_window_view((plane, soft)[place % 2], (SIZE, SIZE))
                 array[:, band] = cuts[chosen[:, 0], chosen[:, 1]]
-        follow((band + 1) / count)
+        progress.update((band + 1) / count)
     return arrays[0], arrays[1], arrays[2], arrays[3]
 
 

@@ -134,14 +134,10 @@ def validate(
     found: list[list[Cube]] = []
     baselines = []
     for place, (coarse, coarse_seen) in enumerate(copies):
-
-        def follow(fraction: float, place: int = place) -> bool:
-            done = (place + fraction) / len(copies)
-            context.progress(done, f"Validating on the coarser image ({place + 1} of {len(copies)})")
-            return context.seconds_left > reserve
-
+        step = f"Validating on the coarser image ({place + 1} of {len(copies)})"
+        progress = context.reporter(step, keep_seconds=reserve).split(len(copies))[place]
         seen_guide = guides[place] if guides else None
-        found.append(estimates(names, coarse, coarse_seen, setting, seed + place, follow, seen_guide))
+        found.append(estimates(names, coarse, coarse_seen, setting, seed + place, progress, seen_guide))
         baselines.append(enlarge_bicubic(fill_nearest(coarse, coarse_seen), factor))
     bands = len(known.bands)
     if not any(seen.any() for seen in seens):

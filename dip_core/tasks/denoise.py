@@ -6,7 +6,7 @@ written, and reported. Bad bands and unobserved pixels are copied as they are st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -27,8 +27,9 @@ from ..raster.scene import Scene
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..runtime.context import Context
 from ..runtime.devices import resolve
-from ..runtime.executors import executor
-from ..runtime.tiling import Mosaic, finished, split, tile_seed
+from ..runtime.executors import executor, restore_tiles
+from ..runtime.progress import SILENT, ProgressReporter
+from ..runtime.tiling import Tile, split
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
 _MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512}  # pixels a side; the papers' networks: as memory allows
@@ -72,13 +73,9 @@ def run(job: DenoiseJob, context: Context) -> Result:
 
 def _learn(known: SelectedScene, settings: Settings, context: Context) -> Model:
     values, observed = known.sample()
-
-    def follow(fraction: float) -> bool:
-        context.progress(fraction, "Validating on held-out values")
-        return context.seconds_left > 0
-
+    progress = context.reporter("Validating on held-out values", keep_seconds=0.0)
     try:
-        model = learn(values, observed, settings, known.scene.grid.width * known.scene.grid.height, follow)
+        model = learn(values, observed, settings, known.scene.grid.width * known.scene.grid.height, progress)
     except ValueError as error:
         reason = "no pixel is observed in all of its bands"
         raise NothingObserved(path=known.scene.paths[0], reason=reason) from error
@@ -89,11 +86,9 @@ def _learn(known: SelectedScene, settings: Settings, context: Context) -> Model:
     return model
 
 
-def denoise_tile(
-    model: Model, task: TileTask, follow: Callable[[float], bool] = lambda fraction: True
-) -> tuple[Cube, Cube]:
+def denoise_tile(model: Model, task: TileTask, progress: ProgressReporter = SILENT) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation of a tile, ``(band, row, column)``, in the data's units."""
-    return restore(model, task.values, task.observed, task.seed, follow)
+    return restore(model, task.values, task.observed, task.seed, progress)
 
 
 def _write(
@@ -156,15 +151,9 @@ def _blended(
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
     grid = known.scene.grid
     rows = split(*grid.shape, *tiling)
-    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
 
-    def tasks() -> Iterator[TileTask]:
-        for number, place, tile in flat:
-            yield TileTask(*known.read(tile.window), tile_seed(job.compute.seed, number, place))
+    def make_task(tile: Tile, seed: int) -> TileTask:
+        return TileTask(*known.read(tile.window), seed)
 
-    mosaic = Mosaic(len(known.bands), grid.width, 2)
     runner = executor(job.compute.scheduler, context, denoise_tile, "Denoising")
-    for (number, place, tile), layers in zip(flat, runner.results(model, tasks(), len(flat))):
-        mosaic.add(tile, *layers)
-        if place == len(rows[number]) - 1:
-            yield from mosaic.take(finished(rows, number))
+    return restore_tiles(runner, model, rows, make_task, job.compute.seed, len(known.bands), grid.width)

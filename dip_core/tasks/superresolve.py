@@ -28,8 +28,9 @@ from ..raster.upsampled_scene import UpsampledScene, upsampled_window
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..runtime.context import Context
 from ..runtime.devices import resolve, set_threads
-from ..runtime.executors import executor
-from ..runtime.tiling import Mosaic, Tile, finished, split, tile_seed
+from ..runtime.executors import executor, restore_tiles
+from ..runtime.progress import SILENT, ProgressReporter
+from ..runtime.tiling import Tile, split
 from ..superresolution import model_file
 from ..superresolution import report as superresolve_report
 from ..superresolution.experts import Setting, Trained, estimates, mixed
@@ -151,19 +152,15 @@ def _taught(
     """The setting with the lessons that the plan's experts need of the scene."""
     if not any(name in EXPERTS for name in planned.names):
         return setting
-
-    def follow(fraction: float) -> bool:
-        context.progress(fraction, "Learning from the image's own coarser copy")
-        return True
-
+    progress = context.reporter("Learning from the image's own coarser copy")
     set_threads(setting.threads)
     if not planned.lessons:
-        return replace(setting, lessons=learn([known.sample()], setting.optics, follow))
+        return replace(setting, lessons=learn([known.sample()], setting.optics, progress))
     pieces = [known.read(window) for window in planned.lessons]
     guides = (
         [guide.read(upsampled_window(window, setting.optics.factor)) for window in planned.lessons] if guide else []
     )
-    return replace(setting, lessons=learn(pieces, setting.optics, follow, guides))
+    return replace(setting, lessons=learn(pieces, setting.optics, progress, guides))
 
 
 def _model(job: SuperResolveJob, known: SelectedScene, context: Context) -> Trained | None:
@@ -186,11 +183,11 @@ def _need_space(job: SuperResolveJob, scene: Scene) -> None:
     atomic.check_disk_space(job.outputs.output or "", int(_COMPRESSED * wanted))
 
 
-def enlarge_tile(recipe: Recipe, task: TileTask, follow=lambda fraction: True) -> tuple[Cube, Cube]:  # type: ignore[no-untyped-def]
+def enlarge_tile(recipe: Recipe, task: TileTask, progress: ProgressReporter = SILENT) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation of a tile without its margins, on the fine grid, in the data's units."""
     setting, shares = recipe.setting, {name: share for name, share in recipe.trial.shares.items() if share > 0}
     f = setting.optics.factor
-    found = estimates(list(shares), task.values, task.observed, setting, task.seed, follow, task.guide)
+    found = estimates(list(shares), task.values, task.observed, setting, task.seed, progress, task.guide)
     image = mixed(found, list(shares.values()))
     deviation = recipe.trial.errors.deviation(image, f)
     top, bottom, left, right = (f * margin for margin in task.margins)
@@ -286,32 +283,28 @@ def _blended(
     """Blended estimates and deviations on the fine grid, in bands of full-width rows from top to bottom."""
     (height, width), f, margin = known.scene.grid.shape, job.factor, planned.margin
     rows = split(height, width, planned.tile_size, planned.overlap)
-    flat = [(number, place, tile) for number, row in enumerate(rows) for place, tile in enumerate(row)]
+    fine_rows = [[_fine(tile, f) for tile in row] for row in rows]
 
-    def tasks() -> Iterator[TileTask]:
-        for number, place, tile in flat:
-            top, left = int(tile.window.row_off), int(tile.window.col_off)
-            bottom, right = top + int(tile.window.height), left + int(tile.window.width)
-            above, before = min(margin, top), min(margin, left)
-            below, behind = min(margin, height - bottom), min(margin, width - right)
-            window = Window(left - before, top - above, right - left + before + behind, bottom - top + above + below)
-            seed = tile_seed(job.compute.seed, number, place)
-            shown = guide.read(upsampled_window(window, f)) if guide and recipe.trial.shares.get(GUIDED) else None
-            yield TileTask(*known.read(window), (above, below, before, behind), seed, shown)
+    def make_task(tile: Tile, seed: int) -> TileTask:
+        top, left = int(tile.window.row_off), int(tile.window.col_off)
+        bottom, right = top + int(tile.window.height), left + int(tile.window.width)
+        above, before = min(margin, top), min(margin, left)
+        below, behind = min(margin, height - bottom), min(margin, width - right)
+        window = Window(left - before, top - above, right - left + before + behind, bottom - top + above + below)
+        shown = guide.read(upsampled_window(window, f)) if guide and recipe.trial.shares.get(GUIDED) else None
+        return TileTask(*known.read(window), (above, below, before, behind), seed, shown)
 
     tally = Tally()
     if not job.compute.scheduler:  # a cluster knows of no time budget
         recipe = replace(recipe, setting=replace(recipe.setting, unfitted=tally.add))
-    mosaic = Mosaic(len(known.bands), width * f, 2)
     runner = executor(job.compute.scheduler, context, enlarge_tile, "Enlarging")
-    for (number, place, tile), layers in zip(flat, runner.results(recipe, tasks(), len(flat))):
-        mosaic.add(_fine(tile, f), *layers)
-        if place == len(rows[number]) - 1:
-            yield from mosaic.take(f * finished(rows, number))
+    yield from restore_tiles(
+        runner, recipe, rows, make_task, job.compute.seed, len(known.bands), width * f, output_rows=fine_rows
+    )
     if tally.count:
         context.warn(
-            f"The time budget was spent before the network could be fitted to {tally.count} of {len(flat)} tiles: they "
-            "hold bicubic interpolation in accord with the input."
+            f"The time budget was spent before the network could be fitted to {tally.count} of {sum(map(len, rows))} "
+            "tiles: they hold bicubic interpolation in accord with the input."
         )
 
 

@@ -50,9 +50,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     with ExitStack() as opened, context.section(0.0, 0.04):
         scenes = [opened.enter_context(Scene([path])) for path in job.inputs]
         rng = np.random.default_rng([job.compute.seed, 0])
-        material = training_patches.cut(
-            scenes, job.factor, rng, most, lambda share: context.progress(share, "Cutting patches")
-        )
+        material = training_patches.cut(scenes, job.factor, rng, most, context.reporter("Cutting patches"))
     context.info(
         f"{len(material.training)} patches to learn from and {len(material.validation)} to validate on, "
         f"of {material.bands} good bands."

@@ -253,8 +253,8 @@ def test_the_first_iterations_of_a_fit_are_not_timed(monkeypatch):
     clock = iter([0.0, 50.0, 60.0, 70.0, 80.0, 90.0, 92.0, 94.0, 96.0])
     monkeypatch.setattr(networks.time, "monotonic", lambda: next(clock))
 
-    def fit(iterations, follow):
-        assert all(follow((number + 1) / iterations) for number in range(iterations))
+    def fit(iterations, progress):
+        assert all(progress.update((number + 1) / iterations) for number in range(iterations))
 
     assert networks.seconds(fit, 9) == 2.0
 
@@ -262,10 +262,10 @@ def test_the_first_iterations_of_a_fit_are_not_timed(monkeypatch):
 def test_fits_side_by_side_count_by_what_they_do_together():
     begun = threading.Barrier(2, timeout=10)
 
-    def fit(iterations, follow):
+    def fit(iterations, progress):
         begun.wait()
         for number in range(iterations):
             time.sleep(0.02)
-            follow((number + 1) / iterations)
+            progress.update((number + 1) / iterations)
 
     assert networks.seconds(fit, 12, 2) == pytest.approx(0.01, rel=0.3)

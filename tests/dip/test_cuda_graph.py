@@ -22,6 +22,7 @@ from dip_core.dip.data_fidelity import MaskEnergy
 from dip_core.dip.fitting import fit
 from dip_core.dip.hourglass import Hourglass
 from dip_core.dip.presets import Schedule, preset
+from dip_core.runtime.progress import ProgressReporter
 
 SMALL = Architecture((6,) * 2, (6,) * 2, (6,) * 2, upsample="bilinear", sigmoid=False)
 SCHEDULE = Schedule(iterations=60, learning_rate=0.02, perturbation=0.03)
@@ -109,12 +110,12 @@ def test_a_jump_is_undone_in_a_replay_too(monkeypatch):
 
     network = Spiking()
 
-    def follow(iteration):
-        network.bad = iteration == SCHEDULE.iterations - 1
+    def spike_in_the_last(done):
+        network.bad = round(done * SCHEDULE.iterations) == SCHEDULE.iterations - 1
         return True
 
     monkeypatch.setattr(fitting, "gradient", Graphs().gradient)
-    fitted = run(network=network, follow=follow)
+    fitted = run(network=network, progress=ProgressReporter(spike_in_the_last))
     assert fitted.losses[-1] > 1e4 and np.abs(fitted.estimate).max() < 5
 
 

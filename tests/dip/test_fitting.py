@@ -14,6 +14,7 @@ from dip_core.dip.data_fidelity import MaskEnergy
 from dip_core.dip.fitting import fit
 from dip_core.dip.hourglass import Hourglass
 from dip_core.dip.presets import Schedule
+from dip_core.runtime.progress import ProgressReporter
 
 SMALL = Architecture((6,) * 2, (6,) * 2, (6,) * 2, upsample="bilinear", sigmoid=False)
 QUICK = Schedule(iterations=90, learning_rate=0.02, perturbation=0.03)
@@ -126,10 +127,10 @@ def test_the_average_is_the_exponential_moving_average():
     assert estimate(0.98, 40) > 30
 
 
-def test_follow_ends_the_loop(scene):
+def test_progress_ends_the_loop(scene):
     seen = []
-    fitted = run(scene, follow=lambda iteration: seen.append(iteration) or iteration < 7)
-    assert seen == list(range(1, 8))
+    fitted = run(scene, progress=ProgressReporter(lambda done: seen.append(done) or len(seen) < 7))
+    assert len(seen) == 7 and np.allclose(np.diff(seen), seen[0])
     assert len(fitted.losses) == fitted.iteration == 7
     assert np.isfinite(fitted.estimate).all()
 

@@ -17,6 +17,7 @@ from dip_core.inpainting.stacking import Mixture, Rule, no_samples
 from dip_core.inpainting.tile import Options, Recipe, TileTask, restore_tile, run_experts
 from dip_core.inpainting.uncertainty import Spread
 from dip_core.raster.writer import to_stored_pixels
+from dip_core.runtime.progress import ProgressReporter
 from dip_core.runtime.tiling import tile_seed
 
 LOW, HIGH = np.array([10.0]), np.array([200.0])
@@ -97,7 +98,7 @@ def test_a_tile_is_the_mixture_of_its_experts():
 
 def test_a_tile_without_gaps_costs_nothing():
     wanted = task(gap=False)
-    estimate, deviation = restore_tile(recipe(), wanted, follow=lambda share: pytest.fail("an expert ran"))
+    estimate, deviation = restore_tile(recipe(), wanted, ProgressReporter(lambda share: pytest.fail("an expert ran")))
     np.testing.assert_array_equal(estimate, wanted.values)
     assert (deviation == 0).all()
 
@@ -112,7 +113,7 @@ def test_progress_runs_over_all_experts():
 
 def test_nobody_is_asked_on_behalf_of_experts_that_cannot_stop():
     """The answer would tell of a method that the time budget has cut short, where none was."""
-    restore_tile(recipe(weights=(0.2, 0.4, 0.4)), task(), lambda share: pytest.fail("asked"))
+    restore_tile(recipe(weights=(0.2, 0.4, 0.4)), task(), ProgressReporter(lambda share: pytest.fail("asked")))
 
 
 def test_what_fails_beside_the_experts_stops_them(monkeypatch):
@@ -124,7 +125,7 @@ def test_what_fails_beside_the_experts_stops_them(monkeypatch):
             begun.set()
             end = time.monotonic() + 60
             while time.monotonic() < end and not asked_to_stop:
-                if not options["follow"](0.5):
+                if not options["progress"].update(0.5):
                     asked_to_stop.append(name)
                 time.sleep(0.01)
             return observation.values

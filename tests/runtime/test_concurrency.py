@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,14 +12,16 @@ import torch
 from core_scenes import fill, landscape, read, stripes, write
 
 from dip_core.denoising import deep_prior
+from dip_core.dip import image_fit
 from dip_core.events import Progress
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting import tile as restore
 from dip_core.inpainting.experts.registry import PLUG_AND_PLAY
 from dip_core.inpainting.tile import Options, run_experts, side_by_side
-from dip_core.runtime.concurrency import Shares, all_done, in_order
+from dip_core.runtime.concurrency import SharedProgress, all_done, in_order
 from dip_core.runtime.context import Context
-from dip_core.runtime.executors import LocalExecutor
+from dip_core.runtime.executors import LocalExecutor, budgeted_progress
+from dip_core.runtime.progress import ProgressReporter
 
 
 def test_workers_work_at_the_same_time_and_results_keep_their_order():
@@ -71,15 +72,15 @@ def test_an_error_is_raised_in_its_place_and_ends_the_work():
 
 def test_shares_never_go_back():
     told = []
-    shares = Shares(4, lambda done, piece: told.append((done, piece)))
+    shares = SharedProgress(4, lambda done, piece: told.append((done, piece)))
     for place, fraction in ((1, 0.5), (0, 1.0), (1, 0.25), (1, 1.0), (2, 1.0), (3, 1.0)):
-        shares.note(place, fraction)
+        shares.update(place, fraction)
     assert told == [(0.125, 1), (0.375, 2), (0.375, 2), (0.5, 3), (0.75, 4), (1.0, 4)]
 
 
 def test_an_error_stops_the_pieces_that_still_run():
     """A fit beside the one that failed would go on for minutes, for nothing."""
-    shares = Shares(2, lambda done, piece: True)
+    shares = SharedProgress(2, lambda done, piece: True)
     running, failed = threading.Event(), threading.Event()
     steps = []
 
@@ -89,7 +90,7 @@ def test_an_error_stops_the_pieces_that_still_run():
                 assert running.wait(10)
                 failed.set()
                 raise ValueError("one")
-            while note(0.01 * len(steps)) and len(steps) < 1000:
+            while note.update(0.01 * len(steps)) and len(steps) < 1000:
                 steps.append(place)
                 running.set()
                 time.sleep(0.01)
@@ -101,28 +102,28 @@ def test_an_error_stops_the_pieces_that_still_run():
 
 def test_a_piece_that_ends_early_counts_as_whole():
     told = []
-    shares = Shares(2, lambda done, piece: told.append(done))
+    shares = SharedProgress(2, lambda done, piece: told.append(done))
     for place in (0, 1):
-        with shares.piece(place) as note:
-            assert note(0.4)  # who answers nothing lets it go on
+        with shares.piece(place) as progress:
+            assert progress.update(0.4)  # who answers nothing lets it go on
     assert told == [0.2, 0.5, 0.7, 1.0]
 
 
 def test_a_piece_stops_where_it_is_asked_to():
-    with Shares(1, lambda done, piece: done < 0.5).piece(0) as note:
-        assert note(0.4) and not note(0.6)
+    with SharedProgress(1, lambda done, piece: done < 0.5).piece(0) as progress:
+        assert progress.update(0.4) and not progress.update(0.6)
 
 
 def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
     told = []
 
-    def work(recipe, task, follow):
+    def work(recipe, task, progress):
         for step in range(1, 6):
             time.sleep(0.001 * (task % 3))
-            assert follow(step / 5)
+            assert progress.update(step / 5)
         return np.zeros((1, 1, 1)), np.full((1, 1, 1), task)
 
-    tiles = LocalExecutor(Context(told.append), work)
+    tiles = LocalExecutor(Context(told.append), work, "Filling")
     assert [int(places[0, 0, 0]) for _, places in tiles.results(None, iter(range(8)), 8, 3)] == list(range(8))
     progress = [event.fraction for event in told if isinstance(event, Progress)]
     assert progress == sorted(progress) and progress[-1] == 1.0
@@ -131,11 +132,11 @@ def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
 
 def test_tiles_side_by_side_share_the_time_that_is_left():
     context = Context(time_budget=4.0)
-    follow = LocalExecutor(context)._follow(0, 4, 2, lambda fraction: True)
+    progress = budgeted_progress(context, 0, 4, workers=2)
     context._start -= 1.5  # half of what is left is each one's, for two run at a time
-    assert follow(0.5)
+    assert progress.update(0.5)
     context._start -= 1.0
-    assert not follow(0.5)
+    assert not progress.update(0.5)
 
 
 def test_how_many_run_side_by_side(monkeypatch):
@@ -190,9 +191,8 @@ def test_networks_side_by_side_are_what_they_are_alone():
 def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
     images = landscape(3, 40, 44).astype(np.float32)
     seen = np.ones((40, 44), bool)
-    schedule = replace(deep_prior.SCHEDULE, iterations=4)
     at_once, most = [], []
-    whole = deep_prior.fit
+    whole = image_fit.fit
 
     def counted(*args, **options):
         at_once.append(torch.get_num_threads())
@@ -202,7 +202,7 @@ def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
         finally:
             at_once.pop()
 
-    monkeypatch.setattr(deep_prior, "fit", counted)
+    monkeypatch.setattr(image_fit, "fit", counted)
     before = torch.get_num_threads()
     means, told = [], []
     try:
@@ -210,8 +210,12 @@ def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
             torch.set_num_threads(threads)
             most.clear(), told.clear()
             means.append(
-                deep_prior.eigen_prior(
-                    images, seen, schedule=schedule, seeds=2, follow=lambda done: told.append(done) or True
+                deep_prior.denoise_eigen_images(
+                    images,
+                    seen,
+                    iterations=4,
+                    seeds=2,
+                    progress=ProgressReporter(lambda done: told.append(done) or True),
                 )
             )
             assert max(most) == threads and torch.get_num_threads() == threads
@@ -223,8 +227,11 @@ def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
 
 def test_a_network_that_is_stopped_stops_its_neighbour():
     images, told = landscape(2, 36, 36).astype(np.float32), []
-    stopped = deep_prior.eigen_prior(
-        images, np.ones((36, 36), bool), seeds=2, follow=lambda done: told.append(done) or len(told) < 6
+    stopped = deep_prior.denoise_eigen_images(
+        images,
+        np.ones((36, 36), bool),
+        seeds=2,
+        progress=ProgressReporter(lambda done: told.append(done) or len(told) < 6),
     )
     assert len(told) <= 10 and np.isfinite(stopped).all()
 
@@ -236,7 +243,7 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
     observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
     held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
     names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
-    for module in ("devices", "restore"):
+    for module in ("runtime.devices", "inpainting.tile"):
         monkeypatch.setattr(f"dip_core.{module}.usable_threads", lambda wanted: wanted)
     results, threads_of, told = [], {}, []
     whole = restore.expert

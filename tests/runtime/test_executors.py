@@ -33,7 +33,7 @@ def test_no_address_means_this_machine():
     assert isinstance(executor("", Context()), LocalExecutor)
 
 
-def double(recipe, task, follow=None):
+def double(recipe, task, progress=None):
     """A piece of work that is easy to check."""
     time.sleep(0.05 * (task % 3))  # so that tiles end in another order than they began
     values = np.full((1, 2, 2), recipe * task, np.float32)
@@ -67,7 +67,7 @@ def test_tasks_are_made_no_faster_than_they_are_needed(cluster):
     assert len(made) < 12
 
 
-def fail(recipe, task, follow=None):
+def fail(recipe, task, progress=None):
     raise ZeroDivisionError("by zero")
 
 

@@ -15,12 +15,11 @@ from scipy import ndimage
 from dip_core import job
 from dip_core.denoising import validation as trial
 from dip_core.denoising.clipping import Limits, complete, find_limits, moments, no_limits, unclipped
-from dip_core.denoising.deep_prior import eigen_prior
+from dip_core.denoising.deep_prior import denoise_eigen_images
 from dip_core.denoising.model import Settings, experts_of
 from dip_core.denoising.model import denoise as denoise_array
 from dip_core.denoising.nl_ridge import LARGE, WEAK, Groups, _inverse, find_groups, nl_ridge, nl_ridge_pair
 from dip_core.denoising.outliers import find_outliers
-from dip_core.dip.presets import Schedule
 from dip_core.errors import InvalidJob, NothingObserved
 from dip_core.imaging.noise import neighbour_correlation, noise_levels
 from dip_core.imaging.subspace import find_subspace
@@ -256,11 +255,10 @@ def test_lean_deep_prior_denoises_and_repeats_itself():
     seen = np.ones(clean.shape[1:], bool)
     seen[:4, :6] = False
     image = np.where(seen, clean + np.random.default_rng(0).normal(size=clean.shape), 0).astype(np.float32)
-    schedule = Schedule(iterations=150, perturbation=0.03, average=0.98)
-    first = eigen_prior(image, seen, seed=1, schedule=schedule, seeds=1)
+    first = denoise_eigen_images(image, seen, seed=1, iterations=150, seeds=1)
     assert rmse(first[:, seen], clean[:, seen]) < 0.8  # a fifth of the noise variance in few iterations, and more
     assert (first[:, ~seen] == 0).all()
-    np.testing.assert_array_equal(first, eigen_prior(image, seen, seed=1, schedule=schedule, seeds=1))
+    np.testing.assert_array_equal(first, denoise_eigen_images(image, seen, seed=1, iterations=150, seeds=1))
 
 
 def test_mixture_is_never_much_worse_than_its_better_part():

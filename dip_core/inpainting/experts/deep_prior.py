@@ -9,21 +9,17 @@ DHP paper, section 3; the lean network's width, averaging, stopping and subspace
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...arrays import Cube, Mask
-from ...dip import build
-from ...dip.data_fidelity import MaskEnergy
-from ...dip.fitting import fit
+from ...arrays import Cube
+from ...dip.image_fit import fit_observed_image
 from ...dip.presets import Preset, preset
 from ...imaging.noise import MIN_REGRESSION_BANDS
 from ...imaging.observation import Observation
 from ...imaging.pca import MIN_COMPLETE_PIXELS, fit_principal_components
+from ...runtime.progress import SILENT, ProgressReporter
 from .. import holdout
 from .laplace import fill_harmonic, harmonic
 
@@ -38,29 +34,22 @@ def deep_prior(
     device: torch.device | None = None,
     network_input: str = "noise",
     iterations: int | None = None,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Cube:
     """Fit a preset's network to the observation; ``(band, row, column)``.
 
-    ``follow`` is told the share of iterations done and stops the fit by returning False; a fit that it keeps from
-    beginning leaves the harmonic surface.
+    ``progress`` can stop the fit. When it stops the fit before the first iteration, the result is the harmonic surface.
     """
-    chosen = preset("inpaint", name)
-    if iterations:
-        chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
+    chosen = preset("inpaint", name).with_iterations(iterations)
     device = device or torch.device("cpu")
     bands = range(len(observation.values))
     groups = [[band] for band in bands] if chosen.per_band else [list(bands)]
     out = np.zeros(observation.shape, np.float32)
-    for place, numbers in enumerate(groups):
-
-        def part(fraction: float, place: int = place) -> bool:
-            return follow((place + fraction) / len(groups))
-
+    for place, (numbers, part) in enumerate(zip(groups, progress.split(len(groups)))):
         window = Observation(observation.values[numbers], observation.observed[numbers], observation.target[numbers])
         if not window.observed.any():
             continue
-        if not part(0.0):  # no time is left, and one iteration alone can take long
+        if not part.update(0.0):  # no time is left, and one iteration alone can take long
             out[numbers] = harmonic(window)
         else:
             out[numbers] = _fit(window, chosen, seed + place, device, network_input, part)
@@ -69,45 +58,24 @@ def deep_prior(
     return _meet_rim(observation, out) if chosen.meet_rim else observation.keep_observed(out)
 
 
-def denoised(
-    values: Cube,
-    observed: Mask,
-    name: str,
-    *,
-    seed: int = 0,
-    device: torch.device | None = None,
-    iterations: int | None = None,
-    follow: Callable[[float], bool] = lambda fraction: True,
-) -> Cube:
-    """The image that a paper's denoising preset makes of noisy values ``(band, row, column)``, in their units.
-
-    The network sees the observed values only; ``follow`` as in `deep_prior`.
-    """
-    chosen = preset("denoise", name)
-    if iterations:
-        chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
-    window = Observation(values, observed, ~observed)
-    return _fit_group(window, chosen, seed, device or torch.device("cpu"), "noise", follow).astype(np.float32)
-
-
 def _fit(
     window: Observation,
     chosen: Preset,
     seed: int,
     device: torch.device,
     network_input: str,
-    follow: Callable[[float], bool],
+    progress: ProgressReporter,
 ) -> NDArray[np.float64] | NDArray[np.float32]:
     """The network's image of all bands, by way of principal images where the preset and the masks allow it."""
     observed = window.observed
     alike = len(observed) >= MIN_REGRESSION_BANDS and bool((observed == observed[:1]).all())
     if not chosen.meet_rim or not alike or np.count_nonzero(observed[0]) < MIN_COMPLETE_PIXELS:
-        return _fit_group(window, chosen, seed, device, network_input, follow)
+        return _fit_group(window, chosen, seed, device, network_input, progress)
     found = fit_principal_components([(window.values, observed)])
     images = found.project(np.where(observed, window.values, found.mean[:, None, None]))
     target = window.target.any(axis=0)
     few = Observation(images, *(np.broadcast_to(mask, images.shape).copy() for mask in (observed[0], target)))
-    return found.reconstruct(_fit_group(few, chosen, seed, device, network_input, follow)) + found.mean[:, None, None]
+    return found.reconstruct(_fit_group(few, chosen, seed, device, network_input, progress)) + found.mean[:, None, None]
 
 
 def _fit_group(
@@ -116,39 +84,22 @@ def _fit_group(
     seed: int,
     device: torch.device,
     network_input: str,
-    follow: Callable[[float], bool],
+    progress: ProgressReporter,
 ) -> NDArray[np.float32]:
-    low, span = build.scaling(observation.values, observation.observed, chosen.scaling)
-    scaled = np.where(observation.observed, (observation.values - low) / span, 0.0).astype(np.float32)
     check = None
     if chosen.schedule.patience:
         rng = np.random.default_rng(seed)
         check = holdout.draw(observation.observed, observation.target, rng, _CHECK_SHARE)
-    rows, columns = observation.shape[1:]
-    margins = build.margins(rows, columns, chosen.architecture.depth)
-
-    def tensor(array: NDArray) -> torch.Tensor:
-        padded = np.pad(array.astype(np.float32), ((0, 0), *margins))
-        return build.layout(chosen, torch.from_numpy(padded)).to(device)
-
-    seen = observation.observed if check is None else observation.observed & ~check
-    generator = torch.Generator().manual_seed(seed)
-    values = tensor(scaled)
-    shape = (len(scaled), values.shape[-2], values.shape[-1])
-    drawn = build.network_input(chosen, shape, network_input, generator)
-    network, noise = build.placed(lambda: build.network(chosen, len(scaled), drawn.shape[1]), drawn, seed, device)
-    fitted = fit(
-        network,
-        noise,
-        values,
-        MaskEnergy(tensor(seen)),
-        chosen.schedule,
-        generator=generator,
-        check=None if check is None or not check.any() else tensor(check),
-        follow=lambda iteration: follow(iteration / chosen.schedule.iterations),
+    return fit_observed_image(
+        chosen,
+        observation.values,
+        observation.observed,
+        check=check,
+        network_input=network_input,
+        seed=seed,
+        device=device,
+        progress=progress,
     )
-    top, left = margins[0][0], margins[1][0]
-    return fitted.estimate[:, top : top + rows, left : left + columns] * span + low
 
 
 def _meet_rim(observation: Observation, image: NDArray) -> Cube:

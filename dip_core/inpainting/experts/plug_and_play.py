@@ -20,7 +20,6 @@ Schedule and sizes were chosen on observed pixels hidden on purpose, as the prod
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +30,7 @@ from ...arrays import Cube, Mask
 from ...denoising.nl_ridge import Groups, find_groups, ridge_pass, smooth, with_double
 from ...imaging.observation import Observation
 from ...imaging.resampling import block_sums, enlarge_blocks, fill_nearest_common
+from ...runtime.progress import SILENT, ProgressReporter
 from .kriging import kriging
 
 PASSES = 16
@@ -84,12 +84,12 @@ def plug_and_play(
     groups: Groups = PATCHES["plug_and_play"],
     start: Cube | None = None,
     device: torch.device | None = None,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Cube:
     """Fill the target pixels; ``(band, row, column)``.
 
-    ``groups``: the sizes of patches and groups. ``start``: the kriged fill, if it is at hand. ``follow`` is told the
-    share that is done; by returning False it makes the pass under way the last one.
+    ``groups``: the sizes of patches and groups. ``start``: the kriged fill, if it is at hand. ``progress``
+    can end the work after the current pass.
     """
     inside: Mask = np.any(observation.observed | observation.target, axis=0)
     missing: Mask = np.any(observation.target & ~observation.observed, axis=0)
@@ -109,11 +109,11 @@ def plug_and_play(
     seen: Mask = ~widened.target | widened.observed  # what is put back
     device = with_double(device)
     if not (seen == seen[:1]).all():
-        found = _coarse_to_fine(_State(fill - mean, seen, inside, missing), directions, groups, device, follow) + mean
+        found = _coarse_to_fine(_State(fill - mean, seen, inside, missing), directions, groups, device, progress) + mean
     else:  # components are seen wherever bands are, and stand for them throughout
         first = np.tensordot(directions, fill - mean, axes=1).astype(np.float32)
         state = _State(first, seen[:1], inside, missing)
-        last = _coarse_to_fine(state, np.eye(len(first)), groups, device, follow)
+        last = _coarse_to_fine(state, np.eye(len(first)), groups, device, progress)
         found = fill + np.tensordot(directions.T, last - first, axes=1)
     return observation.keep_observed(found)
 
@@ -123,30 +123,27 @@ def _coarse_to_fine(
     directions: NDArray[np.float64],
     sizes: Groups,
     device: torch.device,
-    follow: Callable[[float], bool],
+    progress: ProgressReporter,
 ) -> Cube:
     """What the values become, ``(channel, row, column)``; ``directions`` ``(image, channel)`` are denoised."""
     half = state.halved()
     if min(half.inside.shape) < _COARSEST or not half.missing.any() or half.scale < _LEAST_LEFT * state.scale:
-        return _passes(state, PASSES, directions, sizes, device, follow)
+        return _passes(state, PASSES, directions, sizes, device, progress)
     going = True
 
     def early(fraction: float) -> bool:
         nonlocal going
-        going = follow(_COARSE_SHARE * fraction)
+        going = progress.update(_COARSE_SHARE * fraction)
         return going
 
-    better = _passes(half, _COARSE_PASSES, directions, _COARSE, device, early)
+    better = _passes(half, _COARSE_PASSES, directions, _COARSE, device, ProgressReporter(early))
     change = np.where(half.seen, np.float32(0), better - half.values)
     wider = enlarge_blocks(change, half.inside, 2, state.inside.shape).astype(np.float32)
     start = np.where(state.seen, state.values, state.values + wider)
     if not going:
         return start
-
-    def late(fraction: float) -> bool:
-        return follow(_COARSE_SHARE + (1.0 - _COARSE_SHARE) * fraction)
-
-    return _passes(replace(state, values=start), PASSES, directions, sizes, device, late)
+    rest = progress.part(_COARSE_SHARE, 1.0 - _COARSE_SHARE)
+    return _passes(replace(state, values=start), PASSES, directions, sizes, device, rest)
 
 
 def _passes(
@@ -155,7 +152,7 @@ def _passes(
     directions: NDArray[np.float64],
     sizes: Groups,
     device: torch.device,
-    follow: Callable[[float], bool],
+    progress: ProgressReporter,
 ) -> Cube:
     """What so many passes make of the values, ``(channel, row, column)``."""
     first, inside = state.values, state.inside
@@ -175,7 +172,7 @@ def _passes(
         denoised, _ = ridge_pass(images, images, alike, sizes.patch, with_leverage=False)
         change = torch.tensordot(turn.T, (denoised - images) * level, dims=1)
         before, now = now, torch.where(known, start, ahead + change)
-        if not follow((number + 1) / passes):
+        if not progress.update((number + 1) / passes):
             break
     return now.cpu().numpy()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...arrays import Cube
 from ...imaging.observation import Observation
+from ...runtime.progress import SILENT, ProgressReporter
 from .guided import guided
 from .kriging import kriging
 from .laplace import biharmonic, harmonic
@@ -48,7 +49,7 @@ def expert(
     network_input: str = "noise",
     iterations: int | None = None,
     kriged: Cube | None = None,
-    follow: Callable[[float], bool] = lambda fraction: True,
+    progress: ProgressReporter = SILENT,
 ) -> Expert:
     """The expert called ``name``; the keywords matter to plug and play and to those with a network only.
 
@@ -59,7 +60,7 @@ def expert(
     if name in PLUG_AND_PLAY:
         from .plug_and_play import PATCHES, plug_and_play
 
-        return partial(plug_and_play, groups=PATCHES[name], start=kriged, device=device, follow=follow)
+        return partial(plug_and_play, groups=PATCHES[name], start=kriged, device=device, progress=progress)
     from .deep_prior import deep_prior
 
     return partial(
@@ -69,5 +70,5 @@ def expert(
         device=device,
         network_input=network_input,
         iterations=iterations,
-        follow=follow,
+        progress=progress,
     )

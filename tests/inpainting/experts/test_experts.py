@@ -15,6 +15,7 @@ from dip_core.inpainting.experts.kriging_neighbours import Neighbourhood, as_pla
 from dip_core.inpainting.experts.laplace import biharmonic, harmonic
 from dip_core.inpainting.experts.linear import linear
 from dip_core.inpainting.experts.registry import CLASSICAL, FILLERS, expert
+from dip_core.runtime.progress import ProgressReporter
 
 NETWORKS = ("deep_prior", "paper_composite", "paper_per_band")
 # The fills are in single precision, and a weak pull to the mean (1e-6) keeps their systems solvable: on a gap of
@@ -477,10 +478,17 @@ def test_network_inputs_differ():
 def test_follow_sees_the_progress_and_ends_the_fit():
     observation = observe(scene(2, 20, 30), stripes(20, 30))
     told = []
-    run("paper_per_band", observation, iterations=2, follow=lambda share: told.append(share) or True)
+    run(
+        "paper_per_band", observation, iterations=2, progress=ProgressReporter(lambda share: told.append(share) or True)
+    )
     assert told == [0.0, 0.25, 0.5, 0.5, 0.75, 1.0]  # two bands: may it begin, and after each of two iterations
     told.clear()
-    estimate = run("deep_prior", observation, iterations=500, follow=lambda share: told.append(share) or len(told) < 4)
+    estimate = run(
+        "deep_prior",
+        observation,
+        iterations=500,
+        progress=ProgressReporter(lambda share: told.append(share) or len(told) < 4),
+    )
     assert told == [0.0, 1 / 500, 2 / 500, 3 / 500]
     assert np.isfinite(estimate).all()
 
@@ -488,5 +496,5 @@ def test_follow_sees_the_progress_and_ends_the_fit():
 @pytest.mark.parametrize("name", ["deep_prior", "paper_composite", "paper_per_band"])
 def test_a_fit_that_has_no_time_to_begin_leaves_the_harmonic_surface(name):
     observation = observe(scene(2, 20, 30), stripes(20, 30))
-    estimate = run(name, observation, follow=lambda share: False)
+    estimate = run(name, observation, progress=ProgressReporter(lambda share: False))
     np.testing.assert_allclose(estimate, harmonic(observation), atol=1e-5)

@@ -11,6 +11,7 @@ from dip_core.inpainting.experts import plug_and_play as module
 from dip_core.inpainting.experts.kriging import kriging
 from dip_core.inpainting.experts.plug_and_play import PASSES, PATCHES, plug_and_play
 from dip_core.inpainting.experts.registry import PLUG_AND_PLAY, expert
+from dip_core.runtime.progress import ProgressReporter
 
 
 def fields(bands=3, size=96, seed=0):
@@ -128,7 +129,9 @@ def test_values_of_the_exterior_stay_out_of_gaps_that_run_into_it(monkeypatch):
     observation = Observation(
         np.where(seen, values, 0).astype(np.float32), seen, np.broadcast_to(inside & gap, seen.shape)
     )
-    begun = plug_and_play(observation, follow=lambda fraction: fraction < 0.9 * module._COARSE_SHARE)
+    begun = plug_and_play(
+        observation, progress=ProgressReporter(lambda fraction: fraction < 0.9 * module._COARSE_SHARE)
+    )
     rim = inside & gap
     rim[:, 24:-24] = False
     assert error(begun, values, rim) < 0.05
@@ -157,7 +160,7 @@ def test_it_tells_its_progress_and_can_be_stopped():
         told.append(fraction)
         return True
 
-    plug_and_play(observation, follow=all_along)
+    plug_and_play(observation, progress=ProgressReporter(all_along))
     assert told[-1] == pytest.approx(1.0) and (np.diff(told) > 0).all() and len(told) > PASSES
     told.clear()
 
@@ -165,7 +168,7 @@ def test_it_tells_its_progress_and_can_be_stopped():
         told.append(fraction)
         return False
 
-    stopped = plug_and_play(observation, follow=one_pass)
+    stopped = plug_and_play(observation, progress=ProgressReporter(one_pass))
     assert len(told) == 1 and np.isfinite(stopped).all()
     np.testing.assert_array_equal(stopped[~observation.target], values[~observation.target])
 
