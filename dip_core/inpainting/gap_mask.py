@@ -17,7 +17,9 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from ..errors import BandCountMismatch, GridMismatch, NothingObserved
-from ..raster.scene import Scene, grid_of, open_raster
+from ..raster.grid import grid_of
+from ..raster.scene import Scene
+from ..raster.source import open_raster
 from ..runtime.context import Context
 
 Mask = NDArray[np.bool_]

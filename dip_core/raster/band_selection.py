@@ -1,8 +1,8 @@
-"""What is known of a noisy scene before it is denoised: which bands and pixels, their range, and a sample.
+"""Selection of the bands to restore, their value ranges, and a sample of the scene for estimating statistics.
 
-A *bad band* is flagged so by the data's producer (``bbl``), or holds no or one single value; it passes through. The
-*sample* is what noise and subspace are learned from, once for the whole scene: the scene itself where it is small,
-else windows spread over it, one above the other with an unobserved row between.
+A *bad band* is flagged in the metadata (``bbl``), constant, empty or mostly empty; it is copied unchanged. The *sample*
+is the whole scene if it is small; otherwise windows spread over it, stacked from top to bottom with an unobserved row
+between them.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from . import metadata
 from .scene import Scene
 
 _WINDOW = 128
-_MOST_WINDOWS = 16
-_WHOLE = 512 * 512  # pixels up to which a scene is its own sample
-_FEWEST_SHARE = 0.5  # of the scene's pixels that a band must see to be denoised with the others
+_MAX_WINDOWS = 16
+_MAX_WHOLE_PIXELS = 512 * 512  # up to this size the sample is the whole scene
+_MIN_OBSERVED_SHARE = 0.5  # of the scene's observed pixels, in a band that is restored with the others
+_MAX_LISTED_BANDS = 6
 
 
 @dataclass(frozen=True)
 class SelectedScene:
-    """An open scene, the numbers of the bands to denoise, and their lowest and highest observed value ``(band,)``.
+    """An open scene and the bands of it that are restored.
 
-    ``skipped``: why each other band passes through, by number. ``pixels``: how many any of the bands sees.
+    ``bands``: their numbers (from 0); ``low``, ``high`` ``(band,)``: their lowest and highest observed value.
+    ``skipped``: the reason for each other band, by number. ``observed_pixels``: pixels that any of the bands observes.
     """
 
     scene: Scene
@@ -37,60 +39,69 @@ class SelectedScene:
     skipped: dict[int, str]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    pixels: int
+    observed_pixels: int
 
     def read(self, window: Window) -> tuple[NDArray, Mask]:
-        """Pixels of the bands to denoise as float32, 0 where not observed, and observed pixels."""
+        """Pixels of the selected bands as float32, 0 where not observed, and observed pixels."""
         pixels, observed = _read(self.scene, window, self.bands)
         return np.where(observed, pixels, 0).astype(np.float32), observed
 
     def sample(self) -> tuple[NDArray, Mask]:
         """The sample's pixels and observed pixels, ``(band, row, column)``."""
         rows, columns = self.scene.grid.shape
-        if rows * columns <= _WHOLE:
+        if rows * columns <= _MAX_WHOLE_PIXELS:
             return self.read(Window(0, 0, columns, rows))
-        tall, wide = min(_WINDOW, rows), min(_WINDOW, columns)
-        side = int(np.sqrt(_MOST_WINDOWS))
-        down = min(_MOST_WINDOWS if columns < 2 * wide else side, rows // tall)
-        right = min(_MOST_WINDOWS // down, columns // wide)
-        tops = np.unique(np.linspace(0, rows - tall, 2 * down + 1).astype(int)[1::2])
-        lefts = np.unique(np.linspace(0, columns - wide, 2 * right + 1).astype(int)[1::2])
-        parts = [self.read(Window(int(left), int(top), wide, tall)) for top in tops for left in lefts]
-        parts.sort(key=lambda part: -int(np.count_nonzero(part[1])))  # the fullest first: trials take those
-        gap = np.zeros((len(self.bands), 1, wide), np.float32)
-        values = [array for pixels, _ in parts for array in (pixels, gap)]
-        observed = [array for _, seen in parts for array in (seen, gap > 0)]
+        height, width = min(_WINDOW, rows), min(_WINDOW, columns)
+        side = int(np.sqrt(_MAX_WINDOWS))
+        down = min(_MAX_WINDOWS if columns < 2 * width else side, rows // height)
+        across = min(_MAX_WINDOWS // down, columns // width)
+        tops = np.unique(np.linspace(0, rows - height, 2 * down + 1).astype(int)[1::2])
+        lefts = np.unique(np.linspace(0, columns - width, 2 * across + 1).astype(int)[1::2])
+        parts = [self.read(Window(int(left), int(top), width, height)) for top in tops for left in lefts]
+        # Windows with the most observed pixels first: validation uses the first ones.
+        parts.sort(key=lambda part: -int(np.count_nonzero(part[1])))
+        separator = np.zeros((len(self.bands), 1, width), np.float32)
+        values = [array for pixels, _ in parts for array in (pixels, separator)]
+        observed = [array for _, seen in parts for array in (seen, separator > 0)]
         return np.concatenate(values, axis=1), np.concatenate(observed, axis=1)
 
 
 def select_bands(scene: Scene, context: Context) -> SelectedScene:
-    """Choose the bands and measure their range. Raises NothingObserved where no band can be denoised."""
-    known = metadata.read_spectral_info(scene)
-    skipped = {number: "flagged bad" for number, item in enumerate(known) if item.good is False}
+    """Select the bands to restore and measure their ranges; reports the other bands to ``context``.
+
+    Raises NothingObserved if no band is left.
+    """
+    skipped = {number: "flagged bad" for number, info in enumerate(metadata.read_spectral_info(scene)) if info.is_bad}
     bands = tuple(number for number in range(scene.count) if number not in skipped)
     low, high, count = np.full(len(bands), np.inf), np.full(len(bands), -np.inf), np.zeros(len(bands), np.int64)
-    pixels = 0
+    observed_pixels = 0
     for window in scene.blocks():
         values, observed = _read(scene, window, bands)
         low = np.minimum(low, np.where(observed, values, np.inf).min(axis=(1, 2), initial=np.inf))
         high = np.maximum(high, np.where(observed, values, -np.inf).max(axis=(1, 2), initial=-np.inf))
         count += observed.sum(axis=(1, 2))
-        pixels += int(np.count_nonzero(observed.any(axis=0)))
+        observed_pixels += int(np.count_nonzero(observed.any(axis=0)))
     for place, number in enumerate(bands):
         if not count[place]:
             skipped[number] = "no observed pixel"
         elif low[place] == high[place]:
             skipped[number] = "one single value"
-        elif count[place] < _FEWEST_SHARE * pixels:
+        elif count[place] < _MIN_OBSERVED_SHARE * observed_pixels:
             skipped[number] = "mostly not observed"
     kept = [place for place, number in enumerate(bands) if number not in skipped]
     if not kept:
         raise NothingObserved(path=scene.paths[0], reason="every band is flagged bad, empty or constant")
-    for why in sorted(set(skipped.values())):
-        names = [scene.names[number] for number in sorted(skipped) if skipped[number] == why]
-        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        context.info(f"Passed through unchanged ({why}): {shown}.")
-    return SelectedScene(scene, tuple(bands[place] for place in kept), skipped, low[kept], high[kept], pixels)
+    _report_skipped(scene, skipped, context)
+    selected = tuple(bands[place] for place in kept)
+    return SelectedScene(scene, selected, skipped, low[kept], high[kept], observed_pixels)
+
+
+def _report_skipped(scene: Scene, skipped: dict[int, str], context: Context) -> None:
+    for reason in sorted(set(skipped.values())):
+        names = [scene.names[number] for number in sorted(skipped) if skipped[number] == reason]
+        more = len(names) - _MAX_LISTED_BANDS
+        listed = ", ".join(names[:_MAX_LISTED_BANDS]) + (f" and {more} more" if more > 0 else "")
+        context.info(f"Bands copied unchanged ({reason}): {listed}.")
 
 
 def _read(scene: Scene, window: Window, bands: tuple[int, ...]) -> tuple[NDArray, Mask]:

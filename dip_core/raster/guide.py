@@ -1,7 +1,7 @@
-"""The *guide*: a raster of another date or sensor, brought onto the scene's grid.
+"""The *guide*: a raster of another date or sensor, resampled to the scene's grid.
 
-A guide may have another grid, CRS and number of bands, and gaps of its own. It is warped window by window
-(bilinear); where it holds nothing its values are NaN. Source: rasterio's WarpedVRT.
+A guide may have another grid, CRS and number of bands, and missing pixels. It is warped window by window with bilinear
+resampling (rasterio's WarpedVRT); missing pixels are NaN.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from rasterio.windows import Window
 from ..arrays import Cube
 from ..errors import GridMismatch, UnreadableRaster
 from ..runtime.context import Context
-from .scene import Scene, grid_of, open_raster
+from .grid import grid_of
+from .scene import Scene
+from .source import alpha_index, open_raster, short_message
 
 GUIDED_METHODS = ("best", "fast")  # the methods that use a guide
-_NO_CRS = "{0.width} x {0.height} pixels are wanted, as one of them has no CRS to warp it by"
+_NO_CRS = "without a CRS in both rasters it cannot be warped and must have {0.width} x {0.height} pixels"
 
 
 class Guide:
-    """An open guide; a context manager.
+    """An open guide; a context manager that closes it.
 
-    Raises UnreadableRaster, and GridMismatch where guide and scene cannot be brought together: neither
-    lies on the grid of the other, and one of them has no CRS.
-
-    ``coverage``: the share of the scene that it shows. ``pixel``: how many pixels of the scene one of its own is long.
+    ``coverage``: share of the scene's pixels for which the guide has data. ``pixel_ratio``: side of a guide pixel, in
+    pixels of the scene. Raises UnreadableRaster, and GridMismatch if the guide has another grid and cannot be warped
+    because it or the scene has no CRS.
     """
 
     def __init__(self, path: str, scene: Scene) -> None:
@@ -42,12 +43,12 @@ class Guide:
         self._bands = [
             index for index, interp in zip(source.indexes, source.colorinterp) if interp != ColorInterp.alpha
         ]
-        self._marks_missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
+        self._has_missing_marker = MaskFlags.all_valid not in source.mask_flag_enums[0]
         self._raster = source
         self.pixel_ratio = 1.0
         try:
             if scene.grid.difference(grid_of(source)):
-                self.pixel_ratio = _pixel(source, scene)
+                self.pixel_ratio = _pixel_ratio(source, scene)
                 self._raster = self._stack.enter_context(_warped(source, scene, path))
             self._mean, self._deviation, self.coverage = self._measure(scene)
         except BaseException:
@@ -61,7 +62,7 @@ class Guide:
         self._stack.close()
 
     def read(self, window: Window | None = None) -> Cube:
-        """Standardised guide bands ``(guide band, row, column)``; NaN where the guide holds nothing."""
+        """Guide bands ``(guide band, row, column)``, standardised over the scene; NaN for missing pixels."""
         values, valid = self._read(window)
         scaled = (values - self._mean[:, None, None]) / self._deviation[:, None, None]
         return np.where(valid, scaled, np.nan).astype(np.float32)
@@ -70,18 +71,18 @@ class Guide:
         try:
             values = self._raster.read(self._bands, window=window).astype(np.float64)
             valid = self._raster.read_masks(self._bands, window=window) > 0
-            if ColorInterp.alpha in self._raster.colorinterp:  # GDAL's own masks heed it beside 1 and 3 bands only
-                alpha = self._raster.colorinterp.index(ColorInterp.alpha) + 1
+            alpha = alpha_index(self._raster)
+            if alpha is not None:  # GDAL's masks include it only in rasters of 2 and 4 bands
                 valid &= self._raster.read(alpha, window=window) > 0
         except (RasterioError, OSError) as error:
-            raise UnreadableRaster(path=self.path, reason=" ".join(str(error).split())[:160]) from error
-        if not self._marks_missing:
-            valid &= (values != 0).any(axis=0)  # fill value 0, as in a scene without nodata
+            raise UnreadableRaster(path=self.path, reason=short_message(error)) from error
+        if not self._has_missing_marker:
+            valid &= (values != 0).any(axis=0)  # 0 in all bands marks missing pixels, as in a scene
         valid &= np.isfinite(values)
         return values, valid
 
     def _measure(self, scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-        """Mean and deviation of each guide band over the scene, and the share of the scene it covers."""
+        """Mean and standard deviation of each guide band over the scene, and the share of the scene it covers."""
         count, total, squares = (np.zeros(len(self._bands)) for _ in range(3))
         for window in scene.blocks():
             values, valid = self._read(window)
@@ -96,7 +97,10 @@ class Guide:
 
 
 def open_guide(path: str | None, method: str, scene: Scene, context: Context) -> Guide | None:
-    """A job's guide, where its method uses one and it covers a part of the scene; tells why it is not used."""
+    """Open a job's guide; None, with a warning, if the method uses no guide or the guide does not overlap the scene.
+
+    Raises the errors of `Guide`.
+    """
     if not path:
         return None
     if method not in GUIDED_METHODS:
@@ -111,29 +115,29 @@ def open_guide(path: str | None, method: str, scene: Scene, context: Context) ->
     return guide
 
 
-def _pixel(source: rasterio.DatasetReader, scene: Scene) -> float:
-    """The side of a guide's pixel in pixels of the scene, at the scene's middle; 1 where it cannot be told."""
+def _pixel_ratio(source: rasterio.DatasetReader, scene: Scene) -> float:
+    """Side of a guide pixel in pixels of the scene, at the scene's centre; 1 if it is unknown."""
     if not source.crs or not scene.grid.crs:
         return 1.0
     row, column = scene.grid.height / 2, scene.grid.width / 2
-    there = scene.grid.transform
+    to_map = scene.grid.transform
     corners = [(column, row), (column + 1, row), (column, row + 1)]
-    x = [there.a * right + there.b * down + there.c for right, down in corners]
-    y = [there.d * right + there.e * down + there.f for right, down in corners]
+    x = [to_map.a * right + to_map.b * down + to_map.c for right, down in corners]
+    y = [to_map.d * right + to_map.e * down + to_map.f for right, down in corners]
     try:
         x, y = transform(scene.grid.crs, source.crs, x, y)[:2]
     except RasterioError:
         return 1.0
     across, along = (x[1] - x[0], y[1] - y[0]), (x[2] - x[0], y[2] - y[0])
     area = abs(across[0] * along[1] - across[1] * along[0])
-    side = np.sqrt(abs(source.transform.determinant) / area) if area > 0 else np.nan
-    return float(side) if np.isfinite(side) else 1.0
+    ratio = np.sqrt(abs(source.transform.determinant) / area) if area > 0 else np.nan
+    return float(ratio) if np.isfinite(ratio) else 1.0
 
 
 def _warped(source: rasterio.DatasetReader, scene: Scene, path: str) -> WarpedVRT:
     if not source.crs or not scene.grid.crs or scene.grid.transform.is_identity:
         raise GridMismatch(path=path, reference=scene.paths[0], reason=_NO_CRS.format(scene.grid))
-    missing = MaskFlags.all_valid not in source.mask_flag_enums[0]
+    has_missing_marker = MaskFlags.all_valid not in source.mask_flag_enums[0]
     try:
         return WarpedVRT(
             source,
@@ -142,7 +146,7 @@ def _warped(source: rasterio.DatasetReader, scene: Scene, path: str) -> WarpedVR
             width=scene.grid.width,
             height=scene.grid.height,
             resampling=Resampling.bilinear,
-            add_alpha=not missing and ColorInterp.alpha not in source.colorinterp,
+            add_alpha=not has_missing_marker and ColorInterp.alpha not in source.colorinterp,
         )
     except (RasterioError, ValueError) as error:
-        raise GridMismatch(path=path, reference=scene.paths[0], reason=" ".join(str(error).split())[:120]) from error
+        raise GridMismatch(path=path, reference=scene.paths[0], reason=short_message(error)) from error

@@ -204,9 +204,7 @@ class Scene:
         reason = "its bands have different nodata values, each of which is a valid value of another band"
         raise UnreadableRaster(path=self.paths[0], reason=reason)
 
-    def _gather(
-        self, read: _Reader, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype
-    ) -> NDArray:
+    def _gather(self, read: _Reader, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype) -> NDArray:
         """What ``read(file, band indexes)`` returns for the window, for all ``bands`` in one array."""
         chosen = range(self.count) if bands is None else bands
         shape = self.grid.shape if window is None else (int(window.height), int(window.width))

@@ -1,13 +1,12 @@
-"""Rasters out: GeoTIFFs that keep what is known of the scene, and that appear only when whole.
+"""Writing outputs: GeoTIFFs with the metadata of the scene, which appear only when the run succeeds (see `atomic`).
 
-Each file is written to its partial (see `partial`), block by block, closed, read back once, and renamed
-by `partial.commit` when the whole run has succeeded.
+A file is written to its temporary path by windows, closed, and read once to check it.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -21,18 +20,19 @@ from ..errors import DiskFull, UnwritableOutput
 from ..job import Outputs
 from . import atomic, metadata
 from .scene import Scene
+from .source import short_message
 
-# A file deflates to less than this share of its raw size only when it is all but empty.
-_BEST_COMPRESSION = 0.02
+_BEST_COMPRESSION = 0.02  # only almost empty files deflate to less than this share of their size
+_VERIFY_ROWS = 512
 _PREDICTOR = {"f": 3, "u": 2, "i": 2}
 
 
 class RasterWriter:
     """A GeoTIFF on the scene's grid, written by windows; a context manager.
 
-    ``like`` gives grid, metadata and (unless told otherwise) bands, type and nodata. ``kind``: ``values``
-    (the scene's own), ``deviation`` (of its values: same scale, no offset) or ``mask``. ``keep_mask`` False
-    leaves out the scene's alpha and mask. Raises UnwritableOutput and DiskFull.
+    ``like``: the scene that gives grid and metadata, and the default of bands, type and nodata. ``content``: ``values``
+    (as those of the scene), ``deviation`` (standard deviations of values: same scale, no offset) or ``mask``.
+    ``keep_mask``: copy the scene's alpha band and mask. Raises UnwritableOutput and DiskFull.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RasterWriter:
         count: int | None = None,
         descriptions: Sequence[str] | None = None,
         tags: dict[str, str] | None = None,
-        kind: str = "values",
+        content: metadata.Content = "values",
         keep_mask: bool = True,
     ) -> None:
         self.path = path
@@ -53,10 +53,10 @@ class RasterWriter:
         self.count = count or like.count
         self.nodata = like.nodata if isinstance(nodata, str) else nodata
         self._like = like
-        self._alpha = kind == "values" and keep_mask and like.has_alpha()
-        self._mask = kind == "values" and keep_mask and like.has_dataset_mask()
-        self._unify = kind == "values" and isinstance(nodata, str) and _several_nodata(like)
-        self._partial = atomic.create_temporary(path)
+        self._alpha = content == "values" and keep_mask and like.has_alpha()
+        self._mask = content == "values" and keep_mask and like.has_dataset_mask()
+        self._unify = content == "values" and isinstance(nodata, str) and _has_several_nodata(like)
+        self._temporary = atomic.create_temporary(path)
         grid = like.grid
         size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height
         atomic.check_disk_space(path, int(size * _BEST_COMPRESSION) + 65536)
@@ -67,14 +67,14 @@ class RasterWriter:
             "height": grid.height,
             "count": self.count + self._alpha,
             "dtype": self.dtype.name,
-            "nodata": self.nodata if _holds(self.dtype, self.nodata) else None,
+            "nodata": self.nodata if _can_hold(self.dtype, self.nodata) else None,
             "compress": "deflate",
             "predictor": _PREDICTOR[self.dtype.kind],
             "bigtiff": "if_safer",
             "interleave": "band" if self.count > 8 else "pixel",
         }
-        if kind != "values":
-            profile.update(photometric="minisblack")  # else 4 bands of bytes become RGB and alpha
+        if content != "values":
+            profile.update(photometric="minisblack")  # otherwise GDAL takes 4 bands of bytes for RGB and alpha
         if tiled:
             profile.update(tiled=True, blockxsize=256, blockysize=256)
         if grid.gcps:
@@ -82,10 +82,10 @@ class RasterWriter:
         else:
             profile.update(crs=grid.crs, transform=grid.transform)
         with self._guard():
-            self._file = rasterio.open(self._partial, "w", **profile)
+            self._file = rasterio.open(self._temporary, "w", **profile)
             if grid.rpcs:
                 self._file.rpcs = grid.rpcs
-            metadata.copy_metadata(self._file, like, descriptions, tags or {}, kind)
+            metadata.copy_metadata(self._file, like, descriptions, tags or {}, content)
             if self._alpha:
                 interps = list(self._file.colorinterp)
                 interps[-1] = ColorInterp.alpha
@@ -94,70 +94,74 @@ class RasterWriter:
     def __enter__(self) -> RasterWriter:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, error_type: object, *_: object) -> None:
+        if error_type is not None:
             with contextlib.suppress(RasterioError, OSError):
                 self._file.close()
             return
         with self._guard():
             self._file.close()
-            with rasterio.open(self._partial) as written:
-                for top in range(0, written.height, 512):
-                    written.read(window=Window(0, top, written.width, min(512, written.height - top)))
+            with rasterio.open(self._temporary) as written:
+                for top in range(0, written.height, _VERIFY_ROWS):
+                    written.read(window=Window(0, top, written.width, min(_VERIFY_ROWS, written.height - top)))
 
     def write(self, pixels: NDArray, window: Window, changed: NDArray[np.bool_] | None = None) -> None:
-        """Write ``(band, row, column)`` pixels; transparent or masked ``changed`` pixels open."""
+        """Write pixels ``(band, row, column)`` of a window.
+
+        Where all bands are ``changed``, alpha becomes opaque and the mask valid.
+        """
         with self._guard():
             if self._unify:
                 kept = self._like.valid(window) | (False if changed is None else changed)
                 pixels = np.where(kept, pixels, np.asarray(self.nodata).astype(self.dtype))
             for number in range(self.count):
                 self._file.write(pixels[number].astype(self.dtype, copy=False), number + 1, window=window)
-            opened = None if changed is None else changed.all(axis=0)
+            restored = None if changed is None else changed.all(axis=0)
             if self._alpha:
                 alpha = self._like.read_alpha(window)
                 if alpha is not None:
                     opaque = _opaque(alpha, self.dtype)
-                    if alpha.dtype != self.dtype:  # the stack's common type is wider than that of the alpha band
+                    if alpha.dtype != self.dtype:  # the type of the bands is wider than that of the alpha band
                         alpha = np.rint(alpha / _opaque(alpha, alpha.dtype) * opaque).astype(self.dtype)
-                    if opened is not None:
-                        alpha = np.where(opened & (alpha == 0), opaque, alpha).astype(self.dtype)
+                    if restored is not None:
+                        alpha = np.where(restored & (alpha == 0), opaque, alpha).astype(self.dtype)
                     self._file.write(alpha, self.count + 1, window=window)
             if self._mask:
                 mask = self._like.valid(window).any(axis=0)
-                if opened is not None:
-                    mask |= opened
+                if restored is not None:
+                    mask |= restored
                 self._file.write_mask(mask, window=window)
 
     @contextlib.contextmanager
-    def _guard(self):  # type: ignore[no-untyped-def]
+    def _guard(self) -> Iterator[None]:
+        """Turn errors of rasterio into UnwritableOutput or DiskFull."""
         try:
-            # An internal mask: a .msk file beside the partial would miss the rename.
+            # Write the mask into the file: a separate .msk file would not be renamed with it.
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
                 yield
         except (RasterioError, OSError) as error:
-            text = " ".join(str(error.__cause__ or error).split())
+            text = short_message(error)
             with contextlib.suppress(OSError):
                 atomic.check_disk_space(self.path, 1 << 20)
             if "No space" in text or "ENOSPC" in text:
                 raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
-            raise UnwritableOutput(path=self.path, reason=text[:160] or type(error).__name__) from error
+            raise UnwritableOutput(path=self.path, reason=text) from error
 
 
 def _opaque(alpha: NDArray, dtype: np.dtype) -> float:
-    """The alpha of an opaque pixel; in rasters of floats, where there is no rule, the highest that is met."""
+    """The alpha value of opaque pixels; for floats, which have no convention, the highest value in ``alpha``."""
     if dtype.kind != "f":
         return int(np.iinfo(dtype).max)
     return max(1.0, float(alpha.max())) if alpha.dtype.kind == "f" else 1.0
 
 
-def _several_nodata(scene: Scene) -> bool:
-    """True where bands differ in their nodata value; a GeoTIFF has one for all its bands."""
+def _has_several_nodata(scene: Scene) -> bool:
+    """True if the bands differ in their nodata value; a GeoTIFF has a single one."""
     return scene.nodata is not None and any(str(band.nodata) != str(scene.nodata) for band in scene.bands)
 
 
-def _holds(dtype: np.dtype, value: float | None) -> bool:
-    """True where a pixel of this type can hold the nodata value."""
+def _can_hold(dtype: np.dtype, value: float | None) -> bool:
+    """True if a pixel of this type can hold the nodata value."""
     if value is None:
         return True
     if dtype.kind == "f":
@@ -167,11 +171,12 @@ def _holds(dtype: np.dtype, value: float | None) -> bool:
 
 
 def open_output_writers(
-    files: ExitStack, outputs: Outputs, like: Scene, tags: dict[str, str], done: str
+    files: ExitStack, outputs: Outputs, like: Scene, tags: dict[str, str], verb: str
 ) -> dict[str, RasterWriter]:
-    """Writers of the rasters that are wanted, by output name, open until ``files`` close.
+    """Writers of the requested rasters among OUTPUT, UNCERTAINTY and FILLED, by lower-case name; ``files`` closes them.
 
-    ``like`` gives grid, bands and metadata; ``done``: what FILLED marks, in a word.
+    ``like``: the scene that gives grid, bands and metadata. ``verb``: a participle for the pixels that FILLED marks,
+    such as "filled".
     """
     found = {"output": files.enter_context(RasterWriter(outputs.output or "", like, tags=tags))}
     if outputs.uncertainty:
@@ -179,13 +184,21 @@ def open_output_writers(
         nan = float("nan")
         found["uncertainty"] = files.enter_context(
             RasterWriter(
-                outputs.uncertainty, like, dtype="float32", nodata=nan, descriptions=names, tags=tags, kind="deviation"
+                outputs.uncertainty,
+                like,
+                dtype="float32",
+                nodata=nan,
+                descriptions=names,
+                tags=tags,
+                content="deviation",
             )
         )
     if outputs.filled:
-        names = [f"{name}, 1 = {done}" for name in like.names]
+        names = [f"{name}, 1 = {verb}" for name in like.names]
         found["filled"] = files.enter_context(
-            RasterWriter(outputs.filled, like, dtype="uint8", nodata=None, descriptions=names, tags=tags, kind="mask")
+            RasterWriter(
+                outputs.filled, like, dtype="uint8", nodata=None, descriptions=names, tags=tags, content="mask"
+            )
         )
     return found
 
@@ -195,31 +208,33 @@ def write_output_window(
     window: Window,
     pixels: NDArray,
     bands: Sequence[int],
-    fresh: NDArray,
-    good: NDArray[np.bool_],
+    restored: NDArray,
+    changed: NDArray[np.bool_],
     deviation: NDArray[np.float32],
 ) -> None:
-    """Write a window of OUTPUT and, where there are writers for them, of UNCERTAINTY and FILLED.
+    """Write a window of OUTPUT, and of UNCERTAINTY and FILLED if ``writers`` has them.
 
-    ``pixels``: those of all bands as they are stored, in which ``fresh`` ones of some ``bands`` are put where ``good``.
+    ``pixels``: stored pixels of all bands ``(band, row, column)``; changed in place. ``restored``: new pixels of
+    ``bands``, used where ``changed``, with their standard ``deviation``.
     """
     bands = list(bands)
-    pixels[bands] = np.where(good, fresh, pixels[bands])
+    pixels[bands] = np.where(changed, restored, pixels[bands])
     writers["output"].write(pixels, window)
     if "uncertainty" in writers:
-        whole = np.full(pixels.shape, np.nan, np.float32)
-        whole[bands] = np.where(good, deviation, np.nan)
-        writers["uncertainty"].write(whole, window)
+        all_deviations = np.full(pixels.shape, np.nan, np.float32)
+        all_deviations[bands] = np.where(changed, deviation, np.nan)
+        writers["uncertainty"].write(all_deviations, window)
     if "filled" in writers:
         mask = np.zeros(pixels.shape, np.uint8)
-        mask[bands] = good
+        mask[bands] = changed
         writers["filled"].write(mask, window)
 
 
 def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: float | None) -> NDArray:
-    """Estimates in the data's units as pixels of ``dtype``: within each band's range, never nodata.
+    """Convert estimates ``(band, row, column)`` in the data's units to ``dtype``.
 
-    ``values``: ``(band, row, column)``; ``low``, ``high``: the lowest and highest observed value, ``(band,)``.
+    Values are clipped to the observed range of their band, ``low`` to ``high`` ``(band,)``. A value that would equal
+    nodata moves by the smallest step towards the middle of the range.
     """
     pixels = np.clip(values, low[:, None, None], high[:, None, None])
     if dtype.kind != "f":
@@ -230,8 +245,8 @@ def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArr
         if forbidden.any():
             upwards = ((low + high) / 2 >= float(nodata))[:, None, None]
             if dtype.kind == "f":
-                beside = np.nextafter(pixels, np.where(upwards, np.inf, -np.inf).astype(dtype))
+                shifted = np.nextafter(pixels, np.where(upwards, np.inf, -np.inf).astype(dtype))
             else:
-                beside = np.where(upwards, pixels + dtype.type(1), pixels - dtype.type(1))
-            pixels = np.where(forbidden, beside, pixels).astype(dtype)
+                shifted = np.where(upwards, pixels + dtype.type(1), pixels - dtype.type(1))
+            pixels = np.where(forbidden, shifted, pixels).astype(dtype)
     return pixels

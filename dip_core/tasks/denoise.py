@@ -53,7 +53,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
         known = select_bands(scene, context)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(known.bands)} bands to "
-            f"denoise, {known.pixels} pixels observed."
+            f"denoise, {known.observed_pixels} pixels observed."
         )
         tiling = _tiles(job, known)  # before learning: a network may not fit the scene
         settings = Settings(job.method, job.noise, job.sigma, job.compute.device, job.compute.seed, job.compute.threads)

@@ -103,7 +103,7 @@ def _write_mask(job: DetectStripesJob, scene: Scene, found: Stripes, mask: NDArr
         nodata=None,
         descriptions=[f"{name}: 0 clean, 1 dead, 2 offset" for name in scene.names],
         tags=provenance(job.task, striped_bands=[number + 1 for number in found.bands]),
-        kind="mask",
+        content="mask",
     )
     with writer:
         for window in scene.blocks():

@@ -20,7 +20,9 @@ from ..inpainting.gap_mask import Gaps, footprint
 from ..inpainting.problem import Correction, survey
 from ..job import InpaintStripesJob
 from ..raster import metadata
-from ..raster.scene import Scene, grid_of, open_raster
+from ..raster.grid import grid_of
+from ..raster.scene import Scene
+from ..raster.source import open_raster
 from ..reporting.html import Section, Table
 from ..runtime.context import Context
 from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, Stripes, check_memory, find_stripes

@@ -96,7 +96,7 @@ def _write(job: SimulateGapsJob, scene: Scene, gaps: Gaps, pattern: slc.GapPatte
             files.enter_context(output)
         if job.outputs.mask:
             names = [f"{name}: 0 missing, 1 observed" for name in scene.names]
-            mask = RasterWriter(job.outputs.mask, scene, dtype="uint8", nodata=None, descriptions=names, kind="mask")
+            mask = RasterWriter(job.outputs.mask, scene, dtype="uint8", nodata=None, descriptions=names, content="mask")
             files.enter_context(mask)
         for window in scene.blocks():
             context.progress(0.2 + 0.75 * window.row_off / scene.grid.height, "Cutting gaps")

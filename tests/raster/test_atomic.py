@@ -85,7 +85,7 @@ def test_a_folder_without_permission(tmp_path):
 
 def test_the_token_is_the_parents_where_it_gives_one(tmp_path):
     """QGIS names the token, so that it finds the partials of a worker that was killed."""
-    code = "from dip_core import partial; print(partial.temporary_path('/x/a.tif'))"
+    code = "from dip_core.raster import atomic; print(atomic.temporary_path('/x/a.tif'))"
 
     def run(**environment):
         return subprocess.run(

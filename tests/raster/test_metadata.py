@@ -144,8 +144,8 @@ def test_the_header_of_the_first_file_is_not_that_of_the_second(tmp_path):
 
 
 def test_the_bands_of_a_mask_and_a_deviation_have_wavelengths_too(tmp_path, source):
-    for kind in ("mask", "deviation"):
-        out = copy(source, tmp_path / f"{kind}.tif", dtype="float32", kind=kind)
+    for content in ("mask", "deviation"):
+        out = copy(source, tmp_path / f"{content}.tif", dtype="float32", content=content)
         assert [item.wavelength for item in known(out)] == pytest.approx(WAVELENGTHS)
 
 

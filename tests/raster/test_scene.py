@@ -13,7 +13,9 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from dip_core.errors import GridMismatch, UnreadableRaster
-from dip_core.raster.scene import Scene, grid_of, open_raster
+from dip_core.raster.grid import grid_of
+from dip_core.raster.scene import Scene
+from dip_core.raster.source import open_raster
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -183,7 +183,7 @@ def test_colour_table(tmp_path):
         file.write_colormap(1, {0: (255, 0, 0, 255), 11: (0, 0, 255, 255)})
     assert differences(path, copy(path, tmp_path / "o.tif")) == []
     # The deviation of a class number is no class.
-    with rasterio.open(copy(path, tmp_path / "u.tif", dtype="float32", kind="deviation")) as file:
+    with rasterio.open(copy(path, tmp_path / "u.tif", dtype="float32", content="deviation")) as file:
         assert file.colorinterp == (ColorInterp.gray,)
 
 
@@ -193,7 +193,7 @@ def test_a_mask_of_any_number_of_bands_is_a_mask(tmp_path, count, dtype):
     """GDAL makes RGB and alpha of three and four bands of bytes; a mask whose fourth band is alpha hides pixels."""
     path = write(tmp_path / "a.tif", landscape(count, 20, 30).astype(dtype), photometric="minisblack", nodata=0)
     out = tmp_path / "f.tif"
-    with Scene([path]) as scene, RasterWriter(str(out), scene, dtype="uint8", nodata=None, kind="mask") as writer:
+    with Scene([path]) as scene, RasterWriter(str(out), scene, dtype="uint8", nodata=None, content="mask") as writer:
         assert scene.count == count
         writer.write(np.zeros((count, 20, 30), np.uint8), Window(0, 0, 30, 20))
     atomic.commit()
@@ -211,7 +211,7 @@ def test_a_deviation_has_the_scale_but_not_the_offset(tmp_path, pixels):
     with rasterio.open(path, "r+") as file:
         file.scales, file.offsets, file.units = (0.1,) * 3, (-273.0,) * 3, ("K",) * 3
     out = tmp_path / "u.tif"
-    options = {"dtype": "float32", "nodata": math.nan, "descriptions": ["a", "b", "c"], "kind": "deviation"}
+    options = {"dtype": "float32", "nodata": math.nan, "descriptions": ["a", "b", "c"], "content": "deviation"}
     with Scene([path]) as scene, RasterWriter(str(out), scene, **options) as writer:
         writer.write(np.full((3, 30, 40), np.nan), Window(0, 0, 40, 30))
     atomic.commit()

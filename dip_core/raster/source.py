@@ -1,0 +1,119 @@
+"""Opening one raster file: its bands, its alpha band and its metadata, as rasterio reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+
+from ..errors import UnreadableRaster
+
+# Namespaces that describe the file itself, or (xml:) hold a single text that cannot be written as items.
+_SKIPPED_NAMESPACES = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:")
+_MAX_MESSAGE = 160
+
+
+@dataclass(frozen=True)
+class Band:
+    """A data band: the number of its file (``source``, from 0), its index in that file (from 1), and its metadata.
+
+    ``has_mask``: the file marks missing pixels of this band by a nodata value, a mask or an alpha band.
+    """
+
+    source: int
+    index: int
+    dtype: str
+    nodata: float | None
+    scale: float
+    offset: float
+    units: str | None
+    description: str | None
+    colorinterp: ColorInterp
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    has_mask: bool = False
+
+    def name(self, number: int) -> str:
+        """The band's description, else ``Band n`` (counted from 1)."""
+        return self.description or f"Band {number}"
+
+
+def open_raster(path: str) -> rasterio.DatasetReader:
+    """Open a raster for reading; ``.gz`` files are decompressed while reading.
+
+    Raises UnreadableRaster if the file is missing, is no raster, or needs a subdataset to be chosen.
+    """
+    name = str(path)
+    if name.lower().endswith(".gz") and "/vsi" not in name:
+        name = f"/vsigzip/{os.path.abspath(name)}"
+    if not name.startswith("/vsi") and ":" not in name and not os.path.exists(name):
+        raise UnreadableRaster(path=path, reason="there is no such file")
+    try:
+        # By default GDAL writes a file with the decompressed size next to a .gz file.
+        with rasterio.Env(CPL_VSIL_GZIP_WRITE_PROPERTIES="NO"):
+            source = rasterio.open(name)
+    except (RasterioError, OSError) as error:
+        raise UnreadableRaster(path=path, reason=short_message(error)) from error
+    except IndexError as error:  # raised by rasterio for a container without a raster band of its own
+        raise UnreadableRaster(path=path, reason="it holds no raster, or several: choose one subdataset") from error
+    if source.count == 0:
+        reason = "it holds several rasters: choose one subdataset" if source.subdatasets else "it has no band"
+        source.close()
+        raise UnreadableRaster(path=path, reason=reason)
+    return source
+
+
+def read_bands(source: rasterio.DatasetReader, number: int, stacked: bool) -> Iterator[Band]:
+    """The data bands of the open file ``number``; alpha bands are skipped.
+
+    ``stacked``: the scene has several files, so a single band without a description is named after its file.
+    """
+    # rasterio builds each of these lists for all bands on every access.
+    interps, masks = source.colorinterp, source.mask_flag_enums
+    dtypes, nodata, units = source.dtypes, source.nodatavals, source.units
+    scales, offsets, descriptions = source.scales, source.offsets, source.descriptions
+    has_alpha = ColorInterp.alpha in interps
+    for place, index in enumerate(source.indexes):
+        if interps[place] == ColorInterp.alpha:
+            continue
+        yield Band(
+            source=number,
+            index=index,
+            dtype=dtypes[place],
+            nodata=nodata[place],
+            scale=scales[place],
+            offset=offsets[place],
+            units=units[place],
+            description=descriptions[place] or (_stem(source.name) if stacked and source.count == 1 else None),
+            colorinterp=interps[place],
+            tags=read_tags(source, index),
+            has_mask=has_alpha or MaskFlags.all_valid not in masks[place],
+        )
+
+
+def alpha_index(source: rasterio.DatasetReader) -> int | None:
+    """The index (from 1) of the alpha band, None without one."""
+    interps = source.colorinterp
+    return interps.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in interps else None
+
+
+def read_tags(source: rasterio.DatasetReader, index: int = 0) -> dict[str, dict[str, str]]:
+    """Metadata items by namespace ('' is the default one), of band ``index`` (from 1) or of the file (0)."""
+    names = ["", *(name for name in source.tag_namespaces(index) if name and not name.startswith(_SKIPPED_NAMESPACES))]
+    found = {name: source.tags(index, ns=name) if name else source.tags(index) for name in names}
+    return {name: tags for name, tags in found.items() if tags}
+
+
+def short_message(error: BaseException) -> str:
+    """The message of a library's error on one line of at most 160 characters."""
+    text = " ".join(str(error.__cause__ or error).split())
+    if len(text) > _MAX_MESSAGE:
+        return text[: _MAX_MESSAGE - 3] + "..."
+    return text.rstrip(".") or type(error).__name__
+
+
+def _stem(name: str) -> str:
+    return os.path.basename(name).split(".")[0]
