@@ -26,7 +26,7 @@ from ..imaging.noise import MIN_REGRESSION_BANDS
 from ..imaging.simplex_weights import minimize_bounded
 from ..imaging.subspace import Subspace
 
-# The error's variance by the leverage, and one standard deviation of it; see docs/methods.md for where it was measured.
+# The error's variance by the leverage, and one standard deviation of it; see docs/decisions/024.
 _USUAL, _VARIES = 1.4, 0.35
 _CONSTANT_VARIES = 0.5  # of the mean leverage
 # What the noise variance of held-out samples is known to, of itself: by the other bands of many, or by the neighbouring
