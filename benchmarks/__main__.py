@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N, mps or auto")
     parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder of the tables (default: and README)")
     chosen = parser.parse_args()
-    device = str(devices.resolve(chosen.device))
+    device = str(devices.resolve_device(chosen.device))
     failed = []
     for part in chosen.part:
         start = time.monotonic()

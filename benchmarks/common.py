@@ -31,7 +31,6 @@ from dip_core import job
 from dip_core.arrays import Cube, Mask
 from dip_core.imaging.observation import Standardization
 from dip_core.raster.writer import to_stored_pixels
-from dip_core.runtime import devices
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -229,7 +228,7 @@ def save(folder: Path, name: str, record: dict, text: str) -> None:
 
 def threads() -> int:
     """Let torch use as many threads as OMP_NUM_THREADS says, else as a worker would; returns the number."""
-    return devices.set_threads(int(os.environ.get("OMP_NUM_THREADS") or 0))
+    return threads.set_torch_threads(int(os.environ.get("OMP_NUM_THREADS") or 0))
 
 
 def _record(path: str | None) -> dict:

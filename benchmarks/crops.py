@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N, mps or auto")
     parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for crops.json and crops.md")
     chosen = parser.parse_args()
-    device = str(devices.resolve(chosen.device))
+    device = str(devices.resolve_device(chosen.device))
     machine = common.Machine(device, common.threads())
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -93,7 +93,7 @@ def main() -> None:
     """Run what is asked for and write the tables."""
     chosen = _arguments()
     threads = common.threads()
-    device = str(devices.resolve(chosen.device))
+    device = str(devices.resolve_device(chosen.device))
     truth = _crop(common.read_raster(common.data_file(SCENE), BANDS), chosen.crop)
     settings = {"scene": SCENE, "bands": BANDS, "crop": truth.shape[1:], "seed": SEED, "device": device}
     rows = _earlier(chosen.out, settings)
@@ -181,7 +181,7 @@ def _fill(task: Task, method: str, iterations: int | None, device: str, threads:
     else:
         seed = tile_seed(SEED, 0, 0)
         run = expert(
-            method, seed=seed, device=devices.resolve(device), iterations=iterations, progress=ProgressReporter(count)
+            method, seed=seed, device=devices.resolve_device(device), iterations=iterations, progress=ProgressReporter(count)
         )
         estimate = run(observation)
     seconds = time.monotonic() - start

@@ -37,8 +37,8 @@ from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.raster.guide import Guide
 from dip_core.raster.scene import Scene
 from dip_core.runtime import devices
-from dip_core.runtime.concurrency import in_order
-from dip_core.runtime.tiling import Mosaic, Tile, split, tile_seed
+from dip_core.runtime.concurrency import map_in_order
+from dip_core.runtime.tiling import Mosaic, Tile, split_into_tiles, tile_seed
 from dip_core.tasks import slc_off_geometry
 
 SEED = 0
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for gap_scenes.json and gap_scenes.md")
     chosen = parser.parse_args()
     threads = common.threads()
-    device = str(devices.resolve(chosen.device))
+    device = str(devices.resolve_device(chosen.device))
     found = _earlier(chosen.out)
     fresh: dict[str, dict] = {}
     for name in chosen.scene:
@@ -254,7 +254,7 @@ def alone(
         bands, rows, columns = seen.shape
         flat = [
             (tile, tile_seed(SEED, number, place))
-            for number, row in enumerate(split(rows, columns, CLASSICAL_TILE, OVERLAP))
+            for number, row in enumerate(split_into_tiles(rows, columns, CLASSICAL_TILE, OVERLAP))
             for place, tile in enumerate(row)
         ]
         area = int(max(tile.window.width * tile.window.height for tile, _ in flat))
@@ -271,7 +271,7 @@ def alone(
             return estimate
 
         mosaic = Mosaic(bands, columns, 1)
-        for (tile, _), estimate in zip(flat, in_order(one, flat, workers)):
+        for (tile, _), estimate in zip(flat, map_in_order(one, flat, workers)):
             mosaic.add(tile, estimate)
         return np.concatenate([part for _, part in mosaic.take(rows)], axis=2)[0]
 

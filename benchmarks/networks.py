@@ -24,7 +24,7 @@ from dip_core.dip.presets import preset
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting.experts.deep_prior import deep_prior
 from dip_core.runtime import devices
-from dip_core.runtime.concurrency import in_order
+from dip_core.runtime.concurrency import map_in_order
 from dip_core.runtime.progress import ProgressReporter
 
 EIGEN_IMAGES = 6
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for networks.json and networks.md")
     chosen = parser.parse_args()
     threads = common.threads()
-    device = devices.resolve(chosen.device)
+    device = devices.resolve_device(chosen.device)
     machine = common.Machine(str(device), threads)
     rows = measured(networks(device), chosen.iterations, chosen.rounds, threads if device.type == "cpu" else 1)
     found = {"rows": rows, "machine": machine.describe(), "foreign_load": machine.foreign_load()}
@@ -124,7 +124,7 @@ def seconds(fit: Fit, iterations: int, workers: int = 1) -> float:
         fit(iterations, ProgressReporter(take_time))
 
     try:
-        for _ in in_order(run, range(workers), workers):
+        for _ in map_in_order(run, range(workers), workers):
             pass
     finally:
         torch.set_num_threads(threads)

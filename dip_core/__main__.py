@@ -109,9 +109,9 @@ def probe() -> int:
     if missing:
         print(json.dumps({"missing": missing}))  # noqa: T201
         return 1
-    from .runtime.devices import available
+    from .runtime.devices import available_devices
 
-    found = {"python": sys.version.split()[0], "core": __version__, "versions": versions, "devices": available()}
+    found = {"python": sys.version.split()[0], "core": __version__, "versions": versions, "devices": available_devices()}
     print(json.dumps(found))  # noqa: T201
     return 0
 

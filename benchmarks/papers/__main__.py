@@ -21,7 +21,7 @@ def main() -> None:
     """Run what is asked for and write the table."""
     chosen = _arguments()
     options = Options(
-        device=str(devices.resolve(chosen.device)),
+        device=str(devices.resolve_device(chosen.device)),
         iterations=getattr(chosen, "iterations", None),
         seed=chosen.seed,
         threads=common.threads(),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from dip_core.raster.scene import Scene
-from dip_core.runtime.devices import resolve
+from dip_core.runtime.devices import resolve_device
 from dip_core.superresolution import training_patches
 from dip_core.superresolution.cascade import Cascade
 from dip_core.superresolution.trainer import Figures, Settings, Trainer, bicubic_figures, evaluate
@@ -80,7 +80,7 @@ def run(
                 "seed": options.seed,
                 "device": options.device,
             }
-            trainer = Trainer(material.training, material.validation, wanted, options.seed, resolve(options.device))
+            trainer = Trainer(material.training, material.validation, wanted, options.seed, resolve_device(options.device))
 
             def work(take: Callable[[dict], None], trainer: Trainer = trainer, test: Pairs = test) -> Row:
                 return train(trainer, test, 60 * minutes, every, take)

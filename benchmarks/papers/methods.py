@@ -16,7 +16,7 @@ from dip_core.dip.presets import Preset, preset
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting.experts.registry import expert
 from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
-from dip_core.runtime.devices import resolve
+from dip_core.runtime.devices import resolve_device
 from dip_core.superresolution.experts import Psf, back_project, enlarge_bicubic
 
 from . import tables, tracing
@@ -135,7 +135,7 @@ def _chosen(task: str, name: str, variants: list[str], options: Options) -> tupl
     chosen = preset(task, name)
     for variant in variants:
         chosen = tracing.VARIANTS[variant](chosen)
-    on_cpu = resolve(options.device).type == "cpu"
+    on_cpu = resolve_device(options.device).type == "cpu"
     iterations = options.iterations or (ON_CPU if on_cpu else chosen.schedule.iterations)
     chosen = replace(chosen, schedule=replace(chosen.schedule, iterations=iterations))
     return chosen, "meshgrid" if "meshgrid" in variants else "noise"
@@ -162,7 +162,7 @@ def _traced(
         look,
         at=(*options.at, iterations) if options.at else tracing.when(iterations),
         seed=options.seed,
-        device=resolve(options.device),
+        device=resolve_device(options.device),
         network_input=network_input,
     )
     return {"parameters": parameters}

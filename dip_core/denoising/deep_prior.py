@@ -19,8 +19,8 @@ from ..arrays import Cube, Mask
 from ..dip.image_fit import fit_image, fit_observed_image
 from ..dip.presets import Preset, preset
 from ..runtime.concurrency import SharedProgress
-from ..runtime.devices import on_cores
 from ..runtime.progress import SILENT, ProgressReporter
+from ..runtime.threads import map_on_cores
 
 SEEDS = 2
 _CHECK_SHARE = 0.04
@@ -53,7 +53,7 @@ def denoise_eigen_images(
             return _fit(images, observed, chosen, seed + index, device, own)
 
     # A second core speeds up such narrow layers very little, but it can fit a second network.
-    total = sum(on_cores(fit_seed, range(seeds), device, seeds), np.zeros(images.shape, np.float32))
+    total = sum(map_on_cores(fit_seed, range(seeds), device, seeds), np.zeros(images.shape, np.float32))
     return np.where(observed, total / np.float32(seeds), np.float32(0))
 
 

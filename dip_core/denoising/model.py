@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ..arrays import Cube, Mask
 from ..imaging.noise import MIN_REGRESSION_BANDS, noise_levels
 from ..imaging.subspace import Subspace, find_subspace
-from ..runtime.devices import resolve, set_threads
+from ..runtime.devices import resolve_device
 from ..runtime.progress import SILENT, STOP, ProgressReporter
+from ..runtime.threads import set_torch_threads
 from . import error_model
 from . import validation as trial
 from .clipping import Limits, complete, find_limits, no_limits, unclipped
@@ -111,7 +112,7 @@ def learn(
 
     ``pixels``: size of the scene that ``values`` are a sample of, None where they are all of it.
     """
-    set_threads(settings.threads)
+    set_torch_threads(settings.threads)
     given = None if settings.sigma is None else np.full(len(values), settings.sigma)
     if settings.noise == "mixed":
         robust = robust_subspace(values, observed, given)
@@ -162,7 +163,7 @@ def learn(
 def experts_of(settings: Settings, pixels: int) -> tuple[str, ...]:
     """The experts that a METHOD runs on a scene of so many pixels: best leaves the deep prior out where it is slow."""
     names = EXPERTS[settings.method]
-    if len(names) > 1 and pixels > _AFFORDABLE[resolve(settings.device).type]:
+    if len(names) > 1 and pixels > _AFFORDABLE[resolve_device(settings.device).type]:
         return tuple(name for name in names if name != "deep_prior")
     return names
 
@@ -175,7 +176,7 @@ def restore(
     progress: ProgressReporter = SILENT,
 ) -> tuple[Cube, Cube]:
     """Estimate and one standard deviation of its error in the data's units, ``(band, row, column)``."""
-    set_threads(model.settings.threads)
+    set_torch_threads(model.settings.threads)
     if not observed.any():
         nothing = np.zeros(observed.shape, np.float32)
         return nothing, nothing
@@ -202,7 +203,7 @@ def run_experts(
     progress: ProgressReporter,
 ) -> list[Estimate]:
     """The estimates of the experts called ``names``."""
-    device = resolve(settings.device)
+    device = resolve_device(settings.device)
     if names[0] in PAPERS:
         from .deep_prior import denoise_bands  # torch.nn is slow to load
 
@@ -254,7 +255,7 @@ def _enriched(
         kept &= observed
     images, seen = subspace.project(whole, kept)
     whole = np.where(kept, whole, subspace.reconstruct(images))
-    guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve(settings.device), progress=STOP)
+    guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve_device(settings.device), progress=STOP)
     return with_weak_directions(subspace, whole, observed, guide, part)
 
 
@@ -307,12 +308,12 @@ def _completed(
 def _quick_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     """That of the non-local ridge's first stage."""
     images, seen = subspace.project(values, observed)
-    return subspace.reconstruct(nl_ridge(images, seen, device=resolve(settings.device), progress=STOP).images)
+    return subspace.reconstruct(nl_ridge(images, seen, device=resolve_device(settings.device), progress=STOP).images)
 
 
 def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
     images, seen = subspace.project(values, observed)
-    return subspace.reconstruct(nl_ridge(images, seen, device=resolve(settings.device)).images)
+    return subspace.reconstruct(nl_ridge(images, seen, device=resolve_device(settings.device)).images)
 
 
 def _mixed(

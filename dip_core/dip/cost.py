@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ..errors import InvalidJob, OutOfMemory
-from ..runtime.devices import physical_memory
+from ..runtime.memory import available_memory
 from .presets import preset
 
 # Multiply-adds that the deep prior may cost within METHOD best, with all hold-outs, before it is left out: about a
@@ -71,6 +71,6 @@ def network_tile(names: Sequence[str], bands: int, task: str, longest: float = m
         wanted = max(memory(name, pixels, bands, task) for name in names)
         if wanted <= MEMORY:
             return size
-    if wanted > 0.7 * physical_memory():
+    if wanted > 0.7 * available_memory():
         raise OutOfMemory(reason=f"METHOD {names[0]} needs about {wanted / 1e9:.0f} GB for {bands} bands")
     return SMALLEST_TILE

@@ -19,9 +19,9 @@ from ..raster.provenance import provenance
 from ..raster.writer import open_output_writers, to_stored_pixels
 from ..reporting.html import Section
 from ..runtime.context import Context
-from ..runtime.devices import resolve
-from ..runtime.executors import DaskExecutor, LocalExecutor, executor, restore_tiles
-from ..runtime.tiling import Tile, split
+from ..runtime.devices import resolve_device
+from ..runtime.executors import Executor, LocalExecutor, make_executor, restore_tiles
+from ..runtime.tiling import Tile, split_into_tiles
 from . import report as fill_report
 from .plan import FillJob, Plan, plan, tile_count
 from .problem import Survey
@@ -46,7 +46,7 @@ def run(
     """
     options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
     planned = plan(job, known)
-    tiles = executor(
+    tiles = make_executor(
         job.compute.scheduler, context, restore_tile, "Filling"
     )  # a scheduler that does not answer is told at once
     mixture = None
@@ -88,7 +88,7 @@ def fill(
     mixture: Mixture | None,
     options: Options,
     facts: Mapping[str, object],
-    tiles: LocalExecutor | DaskExecutor,
+    tiles: Executor,
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of pixels changed and of those left unfilled."""
     scene, gaps = known.scene, known.gaps
@@ -128,7 +128,7 @@ def _blended(
     planned: Plan,
     mixture: Mixture | None,
     options: Options,
-    tiles: LocalExecutor | DaskExecutor,
+    tiles: Executor,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
     scene = known.scene
@@ -136,7 +136,7 @@ def _blended(
         for window in scene.blocks():
             yield window, np.zeros((2, scene.count, int(window.height), scene.grid.width), np.float32)
         return
-    rows = split(*scene.grid.shape, planned.tile_size, planned.overlap)
+    rows = split_into_tiles(*scene.grid.shape, planned.tile_size, planned.overlap)
 
     def make_task(tile: Tile, seed: int) -> TileTask:
         return TileTask.of(known.observe(tile.window), seed)
@@ -157,7 +157,7 @@ def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Map
     made: dict[str, object] = {
         "method": job.method,
         "seed": job.compute.seed,
-        "device": str(resolve(job.compute.device)) if on_device else "cpu",
+        "device": str(resolve_device(job.compute.device)) if on_device else "cpu",
         "tile_size": planned.tile_size,
         "overlap": planned.overlap,
         "time_budget": job.compute.time_budget,

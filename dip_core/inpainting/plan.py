@@ -13,8 +13,8 @@ from ..dip.cost import A_MINUTE, AFFORDABLE, MEMORY, cost, memory, network_tile
 from ..errors import InvalidJob
 from ..job import Compute, Outputs
 from ..raster.scene import Scene
-from ..runtime.devices import check, resolve
-from ..runtime.tiling import split
+from ..runtime.devices import check_device, resolve_device
+from ..runtime.tiling import split_into_tiles
 from . import holdout
 from .experts.registry import CLASSICAL, FILLERS, GUIDED
 from .problem import Survey
@@ -76,7 +76,7 @@ class Plan:
 
 def tile_count(known: Survey, planned: Plan) -> int:
     """Number of tiles that cover the scene."""
-    return sum(len(row) for row in split(*known.scene.grid.shape, planned.tile_size, planned.overlap))
+    return sum(len(row) for row in split_into_tiles(*known.scene.grid.shape, planned.tile_size, planned.overlap))
 
 
 def plan(job: FillJob, known: Survey) -> Plan:
@@ -105,14 +105,14 @@ def plan(job: FillJob, known: Survey) -> Plan:
     fillers = [name for name in FILLERS if small_gaps or name not in _SMALL_GAPS_ONLY]
     names: tuple[str, ...] = (*(fillers if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
     skipped: dict[str, str] = {}
-    check(job.compute.device)
+    check_device(job.compute.device)
     if with_network:
         names = (job.method,)
     elif job.method == "best" and gaps.target_pixels:
         # Fewer hold-outs for its sake would cost the mixture more than it brings.
         area = sum(int(window.width * window.height) for window in windows) * rounds
         work = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
-        if work <= AFFORDABLE[resolve(job.compute.device).type]:
+        if work <= AFFORDABLE[resolve_device(job.compute.device).type]:
             names = (*names, "deep_prior")
         else:
             minutes = work / A_MINUTE

@@ -14,9 +14,11 @@ import numpy as np
 from ..arrays import Cube, Mask
 from ..dip.cost import memory
 from ..imaging.observation import Observation
-from ..runtime.concurrency import SharedProgress, all_done
-from ..runtime.devices import physical_memory, resolve, set_threads, usable_threads
+from ..runtime.concurrency import SharedProgress, run_all
+from ..runtime.devices import resolve_device
+from ..runtime.memory import available_memory
 from ..runtime.progress import SILENT, ProgressReporter
+from ..runtime.threads import set_torch_threads, usable_threads
 from .cross_band import borrow
 from .experts.registry import LEAN, NUMPY, PLUG_AND_PLAY, expert
 from .features import Surroundings, surroundings
@@ -98,7 +100,7 @@ def run_experts(
     With two cores at hand, one does what is to be done ``beside`` when it has no expert left to run; and on a CPU,
     kriging and plug and play, which starts from it, run beside the other experts.
     """
-    device = resolve(options.device) if needs_device(names) else None
+    device = resolve_device(options.device) if needs_device(names) else None
     on_cpu = device is None or device.type == "cpu"
     threads = usable_threads(options.threads)
     workers = min(threads, 2)
@@ -131,7 +133,7 @@ def run_experts(
 
     def run(chain: Sequence[str]) -> None:
         if device is not None:
-            set_threads(each)
+            set_torch_threads(each)
         for name in chain:
             estimate(name)
 
@@ -141,10 +143,10 @@ def run_experts(
 
     jobs: list[Callable[[], None]] = [*(partial(run, chain) for chain in chains), *beside]
     try:
-        all_done([partial(watched, job) for job in jobs], workers)
+        run_all([partial(watched, job) for job in jobs], workers)
     finally:
         if device is not None:
-            set_threads(threads)
+            set_torch_threads(threads)
     return [found[name] for name in names]
 
 
@@ -160,9 +162,9 @@ def side_by_side(names: Sequence[str], options: Options, bands: int, pixels: int
     keep several cores busy.
     """
     narrow = set(names) <= {*NUMPY, *PLUG_AND_PLAY, LEAN}
-    if not narrow or (needs_device(names) and resolve(options.device).type != "cpu"):
+    if not narrow or (needs_device(names) and resolve_device(options.device).type != "cpu"):
         return 1, options
     threads = usable_threads(options.threads)
     each = _BYTES * bands * pixels + (memory(LEAN, pixels, bands) if LEAN in names else 0.0)
-    workers = max(1, min(threads, count, int(min(_MOST, _SHARE * physical_memory()) / each)))
+    workers = max(1, min(threads, count, int(min(_MOST, _SHARE * available_memory()) / each)))
     return workers, replace(options, threads=threads // workers)

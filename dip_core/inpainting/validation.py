@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from ..arrays import Mask
 from ..imaging.observation import Observation
-from ..runtime.concurrency import SharedProgress, in_order
+from ..runtime.concurrency import SharedProgress, map_in_order
 from ..runtime.context import Context
 from ..runtime.progress import ProgressReporter
 from ..runtime.tiling import tile_seed
@@ -86,7 +86,7 @@ def collect(
             return _score(held_out, names, options, tile_seed(seed, place, 0), len(windows) > 1, progress)
 
     parts: dict[str, list[NDArray]] = {}
-    for done, found in enumerate(in_order(score, _hold_outs(known, windows, rounds, seed, depths), workers)):
+    for done, found in enumerate(map_in_order(score, _hold_outs(known, windows, rounds, seed, depths), workers)):
         if found is None:
             context.warn(f"The time budget allowed {done} of {total} hold-out runs.")
             break

@@ -1,7 +1,7 @@
-"""*Side by side*: several pieces of work at a time in one process, each on its share of the cores.
+"""Concurrent pieces of work in one process, each on its share of the cores.
 
-NumPy, SciPy and torch let go of the interpreter while they compute, so threads are enough; and one core a piece is used
-better than all cores by one piece after the other, since most of the classical experts use a single one.
+Threads are enough, because NumPy, SciPy and torch release Python's interpreter lock while they compute. Most classical
+estimators use a single core, so one piece per core is faster than all cores on one piece after another.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import TypeVar
 from .progress import ProgressReporter
 
 Task = TypeVar("Task")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Task], Found], tasks: Iterable[Task], workers: int) -> Iterator[Found]:
-    """What ``work`` makes of each task, in the order of the tasks, by so many workers at a time.
+def map_in_order(work: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> Iterator[Result]:
+    """Results of ``work`` in the order of the tasks, with up to ``workers`` tasks at a time.
 
-    Tasks are made in the calling thread, and only as many as are soon needed. One worker is the calling thread itself.
-    An error of a task is raised in its place; tasks that have not begun are then dropped.
+    Tasks are made in the calling thread, only as many as are needed soon. With one worker, the calling thread does the
+    work. The error of a task is raised in its place; tasks that have not started are then dropped.
     """
     if workers <= 1:
         yield from map(work, tasks)
         return
-    waiting: deque[Future[Found]] = deque()
+    waiting: deque[Future[Result]] = deque()
     source = iter(tasks)
     with ThreadPoolExecutor(workers) as pool:
         try:
             while True:
-                # One more than the workers, so that none waits for the next task to be made.
+                # One task more than workers, so that no worker waits for the next task to be made.
                 while len(waiting) <= workers:
                     try:
                         waiting.append(pool.submit(work, next(source)))
@@ -47,10 +47,10 @@ def in_order(work: Callable[[Task], Found], tasks: Iterable[Task], workers: int)
                 future.cancel()
 
 
-def all_done(jobs: Sequence[Callable[[], object]], workers: int) -> None:
-    """Do all of these, by so many workers at a time, who take the next in order; one worker is the calling thread.
+def run_all(jobs: Sequence[Callable[[], object]], workers: int) -> None:
+    """Run all jobs, up to ``workers`` at a time, started in order; one worker is the calling thread itself.
 
-    After an error, jobs that have not begun are dropped; the first error in that order is raised.
+    After an error, jobs that have not started are dropped; the first error in the order of the jobs is raised.
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:

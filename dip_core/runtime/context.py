@@ -1,7 +1,4 @@
-"""A run's *context*: where work tells how far it is, and learns how much time is left.
-
-The *deadline* is the end of the time budget; work that can stop early asks `Context.seconds_left`.
-"""
+"""Context of a run: emits progress and messages as events, and knows the time budget."""
 
 from __future__ import annotations
 
@@ -14,12 +11,18 @@ from contextlib import contextmanager
 from ..events import Event, Message, Progress
 from .progress import ProgressReporter
 
+_MIN_STEP = 0.002  # fraction by which progress must grow before it is emitted again
+_MIN_FRACTION = 0.02  # before the remaining time is estimated
+
 
 class Context:
-    """Tells progress, information and warnings as events, from any thread; knows the deadline."""
+    """Emits progress, information and warnings as events, from any thread, and knows the deadline.
 
-    def __init__(self, tell: Callable[[Event], None] | None = None, time_budget: float | None = None) -> None:
-        self._tell = tell or (lambda event: None)
+    ``emit`` receives the events; ``time_budget`` in seconds, None for no limit.
+    """
+
+    def __init__(self, emit: Callable[[Event], None] | None = None, time_budget: float | None = None) -> None:
+        self._emit = emit or (lambda event: None)
         self._start = time.monotonic()
         self._budget = time_budget
         self._span = (0.0, 1.0)
@@ -28,16 +31,16 @@ class Context:
         self.warnings: list[str] = []
 
     def progress(self, fraction: float, step: str = "") -> None:
-        """Tell that ``fraction`` (0 to 1) of the present part is done; the remaining time is derived."""
+        """Emit that ``fraction`` (0 to 1) of the present section is done; the remaining time is estimated."""
         low, high = self._span
         share = low + (high - low) * min(max(fraction, 0.0), 1.0)
         with self._lock:
-            if share - self._last[0] < 0.002 and step == self._last[1]:
+            if share - self._last[0] < _MIN_STEP and step == self._last[1]:
                 return
             self._last = (share, step)
             spent = time.monotonic() - self._start
-            remaining = spent * (1.0 - share) / share if share > 0.02 else None
-            self._tell(Progress(round(share, 4), step, None if remaining is None else round(remaining, 1)))
+            remaining = spent * (1.0 - share) / share if share > _MIN_FRACTION else None
+            self._emit(Progress(round(share, 4), step, None if remaining is None else round(remaining, 1)))
 
     def reporter(self, step: str, keep_seconds: float | None = None) -> ProgressReporter:
         """A reporter of the present section, shown as ``step``.
@@ -52,27 +55,27 @@ class Context:
         return ProgressReporter(report)
 
     @contextmanager
-    def section(self, low: float, high: float) -> Iterator[None]:
-        """Within this block, progress 0 to 1 means ``low`` to ``high`` of the part around it."""
+    def section(self, begin: float, end: float) -> Iterator[None]:
+        """Within this block, progress 0 to 1 means ``begin`` to ``end`` of the enclosing section."""
         outer = self._span
         width = outer[1] - outer[0]
-        self._span = (outer[0] + width * low, outer[0] + width * high)
+        self._span = (outer[0] + width * begin, outer[0] + width * end)
         try:
             yield
         finally:
             self._span = outer
 
     def info(self, text: str) -> None:
-        """Tell a sentence for the log."""
+        """Emit a sentence for the log."""
         with self._lock:
-            self._tell(Message(text, "info"))
+            self._emit(Message(text, "info"))
 
     def warn(self, text: str) -> None:
-        """Tell a warning; it is also kept for the report."""
+        """Emit a warning, once per text, and keep it for the report."""
         with self._lock:
             if text not in self.warnings:
                 self.warnings.append(text)
-                self._tell(Message(text, "warning"))
+                self._emit(Message(text, "warning"))
 
     @property
     def seconds_spent(self) -> float:

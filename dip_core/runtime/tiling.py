@@ -1,38 +1,42 @@
-"""*Tiles*: windows that cover a raster with overlap, and how their results are blended without a seam.
+"""Overlapping tiles that cover a raster, and the blending of their results without a seam.
 
-In the overlap of two tiles the weight of one falls linearly while that of the other rises, so a step
-between them is spread over the whole overlap.
+In the overlap of two tiles, the weight of one falls linearly while the weight of the other rises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ..arrays import Cube
+
+TileResults = Iterator[tuple[Cube, Cube]]  # estimate and standard deviation of each tile
+TileWork = Callable[..., tuple[Cube, Cube]]  # called with (recipe, task, progress)
+
 
 @dataclass(frozen=True)
 class Tile:
-    """A window, and the rows and columns of overlap with its neighbours (top, bottom, left, right)."""
+    """A window and its overlap in pixels with the neighbouring tiles (top, bottom, left, right)."""
 
     window: Window
     overlap: tuple[int, int, int, int]
 
     def weight(self) -> NDArray[np.float32]:
-        """Blending weights ``(row, column)``, between 0 and 1; those of all tiles sum to 1 at each pixel."""
+        """Blending weights ``(row, column)`` between 0 and 1; the weights of all tiles sum to 1 at each pixel."""
         top, bottom, left, right = self.overlap
         rows = _ramp(int(self.window.height), top, bottom)
         columns = _ramp(int(self.window.width), left, right)
         return rows[:, None] * columns[None]
 
 
-def split(rows: int, columns: int, size: int, overlap: int) -> list[list[Tile]]:
-    """Rows of tiles of at most ``size`` pixels (smaller rasters: one tile) that overlap by ``overlap`` pixels.
+def split_into_tiles(rows: int, columns: int, size: int, overlap: int) -> list[list[Tile]]:
+    """Rows of tiles of at most ``size`` x ``size`` pixels that overlap by ``overlap`` pixels.
 
-    ``overlap`` is less than half of ``size``.
+    A raster that is not larger than ``size`` is one tile. ``overlap`` must be less than half of ``size``.
     """
     spans_down, spans_right = _spans(rows, size, overlap), _spans(columns, size, overlap)
     return [
@@ -44,16 +48,16 @@ def split(rows: int, columns: int, size: int, overlap: int) -> list[list[Tile]]:
     ]
 
 
-def finished(rows: list[list[Tile]], number: int) -> int:
-    """When the row of tiles ``number`` is done: the first row of pixels that later tiles still add to."""
+def finished_rows(rows: list[list[Tile]], number: int) -> int:
+    """Number of pixel rows that no later tile changes once the row of tiles ``number`` is done."""
     following = rows[min(number + 1, len(rows) - 1)][0].window
     return int(following.row_off + (following.height if number + 1 == len(rows) else 0))
 
 
 class Mosaic:
-    """Blends tiles of one row after the other; rows that no later tile touches are handed out.
+    """Blends tiles row by row and releases the pixel rows that no later tile changes.
 
-    ``layers``: arrays ``(band, row, column)`` a tile, such as estimate and deviation.
+    ``layers``: number of arrays ``(band, row, column)`` per tile, such as estimate and standard deviation.
     """
 
     def __init__(self, bands: int, columns: int, layers: int) -> None:
@@ -62,7 +66,7 @@ class Mosaic:
         self._sums = np.zeros((layers, bands, 0, columns), np.float32)
 
     def add(self, tile: Tile, *layers: NDArray[np.float32]) -> None:
-        """Blend in one tile's results."""
+        """Add the results of one tile."""
         window = tile.window
         bottom = int(window.row_off + window.height)
         missing = bottom - self._top - self._sums.shape[2]
@@ -76,7 +80,7 @@ class Mosaic:
             self._sums[number, :, rows, columns_] += layer * weight
 
     def take(self, until: int) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """The blended rows above row ``until``, ``(layer, band, row, column)`` with their window."""
+        """Release the blended rows above row ``until``: their window and ``(layer, band, row, column)``."""
         count = min(until - self._top, self._sums.shape[2])
         if count > 0:
             window = Window(0, self._top, self._shape[2], count)
@@ -86,7 +90,7 @@ class Mosaic:
             yield window, done
 
 
-def blend(
+def blend_tiles(
     rows: list[list[Tile]], results: Iterable[Sequence[NDArray[np.float32]]], bands: int, columns: int
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blend the results of tiles, in the order of the tiles; yields full-width windows from top to bottom.
@@ -98,15 +102,15 @@ def blend(
     for (row, tile, last_of_row), layers in zip(numbered, results):
         mosaic.add(tile, *layers)
         if last_of_row:
-            yield from mosaic.take(finished(rows, row))
+            yield from mosaic.take(finished_rows(rows, row))
 
 
 def _spans(length: int, size: int, overlap: int) -> list[tuple[int, int, int, int]]:
-    """Start, end and the overlaps before and after of each span along one axis."""
+    """Start, end, overlap before and overlap after of each span along one axis."""
     if length <= size:
         return [(0, length, 0, 0)]
     count = int(np.ceil((length - overlap) / (size - overlap)))
-    # As even as can be, but never so narrow that a tile's two overlaps would meet.
+    # Tiles of equal size, but never so narrow that the two overlaps of a tile meet.
     stride = max(int(np.ceil((length - overlap) / count)), overlap)
     found = []
     for start in range(0, length - overlap, stride):
@@ -125,5 +129,5 @@ def _ramp(length: int, before: int, after: int) -> NDArray[np.float32]:
 
 
 def tile_seed(seed: int, row: int, column: int) -> int:
-    """A seed for the tile in a row and column, the same wherever the tile runs."""
+    """The seed of the tile in a row and column of tiles; independent of where the tile runs."""
     return int(np.random.SeedSequence([seed, row, column]).generate_state(1)[0])

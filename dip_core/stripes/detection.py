@@ -120,10 +120,10 @@ def check_memory(shape: tuple[int, int, int], per_value: float = BYTES_PER_VALUE
 
     Stripes run through the whole scene, so that it is examined whole.
     """
-    from ..runtime.devices import physical_memory  # loads torch, which the search itself does without
+    from ..runtime.memory import available_memory
 
     bands, rows, columns = shape
-    wanted, there = per_value * bands * rows * columns, physical_memory()
+    wanted, there = per_value * bands * rows * columns, available_memory()
     if wanted > there:
         raise OutOfMemory(
             reason=f"stripes in {bands} bands of {columns} x {rows} pixels take about {wanted / 1e9:.0f} GB, and this "

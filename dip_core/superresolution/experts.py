@@ -19,8 +19,9 @@ from ..dip.image_fit import fit_image
 from ..dip.presets import preset
 from ..imaging.psf import Psf, back_project, band_deviation, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
-from ..runtime.devices import resolve, set_threads
+from ..runtime.devices import resolve_device
 from ..runtime.progress import SILENT, ProgressReporter
+from ..runtime.threads import set_torch_threads
 from . import self_supervised
 from .cascade import Cascade
 from .model_file import Card, Tensors
@@ -69,7 +70,7 @@ def estimates(
     network that it stops before the first iteration is replaced by interpolation consistent with the observation.
     ``guide``: on the fine grid, if there is one.
     """
-    set_threads(setting.threads)
+    set_torch_threads(setting.threads)
     found: dict[str, Cube] = {}
     taught = [name for name in names if name in (*self_supervised.EXPERTS, self_supervised.GUIDED)]
     if taught:
@@ -114,8 +115,8 @@ def _cascade(start: NDArray[np.float64], setting: Setting) -> NDArray:
     """The trained network's final output."""
     trained = setting.trained
     assert trained is not None  # nosec B101: the job has a model
-    set_threads(setting.threads)
-    device = resolve(setting.device)
+    set_torch_threads(setting.threads)
+    device = resolve_device(setting.device)
     network = Cascade(trained.card.bands)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in trained.tensors.items()})
     with torch.no_grad():
@@ -149,8 +150,8 @@ def _untrained(
         bottom, top = float(setting.low.min()), float(setting.high.max())
         low, span = np.full_like(start[:, :1, :1], bottom), np.full_like(start[:, :1, :1], (top - bottom) or 1.0)
         wanted = (filled - low) / span
-    set_threads(setting.threads)
-    device = resolve(setting.device)
+    set_torch_threads(setting.threads)
+    device = resolve_device(setting.device)
     image = fit_image(
         chosen,
         wanted,

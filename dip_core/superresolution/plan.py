@@ -11,8 +11,8 @@ from ..dip.cost import AFFORDABLE, SMALLEST_TILE, cost, network_tile
 from ..job import SuperResolveJob
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
-from ..runtime.devices import resolve
-from ..runtime.tiling import split
+from ..runtime.devices import resolve_device
+from ..runtime.tiling import split_into_tiles
 from .cascade import Cascade
 from .self_supervised import EXPERTS, GUIDED
 from .validation import windows_of
@@ -63,7 +63,7 @@ def plan(job: SuperResolveJob, known: SelectedScene, guide: Guide | None = None)
     taught = any(name in EXPERTS for name in names)
     lessons = windows_of(known, factor, max(_WINDOW, 4 * factor), 4) if taught else []
     windows = windows_of(known, factor, max(side, 4 * factor), most)
-    tiles = sum(len(row) for row in split(rows, columns, size, overlap))
+    tiles = sum(len(row) for row in split_into_tiles(rows, columns, size, overlap))
     share = len(windows) / (len(windows) + tiles)
     return Plan(names, windows, lessons, size, overlap, margin, skipped, share)
 
@@ -74,7 +74,7 @@ def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[
     if job.method != "best":
         return (job.method,), {}
     wanted = 2 * cost("deep_prior", fine_pixels, bands, "superresolve")
-    if wanted <= AFFORDABLE[resolve(job.compute.device).type]:
+    if wanted <= AFFORDABLE[resolve_device(job.compute.device).type]:
         return (*EXPERTS, "deep_prior"), {}
     minutes = wanted / AFFORDABLE["cpu"]
     return EXPERTS, {"deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"}

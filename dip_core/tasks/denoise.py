@@ -26,10 +26,10 @@ from ..raster.provenance import provenance
 from ..raster.scene import Scene
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..runtime.context import Context
-from ..runtime.devices import resolve
-from ..runtime.executors import executor, restore_tiles
+from ..runtime.devices import resolve_device
+from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter
-from ..runtime.tiling import Tile, split
+from ..runtime.tiling import Tile, split_into_tiles
 
 _TILE_FLOATS = 1 << 26  # values of a tile, all bands: 256 MiB
 _MOST_TILE = {"best": 1024, "fast": 1024, "deep_prior": 512}  # pixels a side; the papers' networks: as memory allows
@@ -119,7 +119,7 @@ def _provenance(job: DenoiseJob, model: Model, tiling: tuple[int, int]) -> dict[
         rank=model.subspace.rank,
         shares={name: round(share, 4) for name, share in model.shares.items()},
         seed=job.compute.seed,
-        device=str(resolve(job.compute.device)),
+        device=str(resolve_device(job.compute.device)),
         tile_size=tiling[0],
         overlap=tiling[1],
         time_budget=job.compute.time_budget,
@@ -150,10 +150,10 @@ def _blended(
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
     grid = known.scene.grid
-    rows = split(*grid.shape, *tiling)
+    rows = split_into_tiles(*grid.shape, *tiling)
 
     def make_task(tile: Tile, seed: int) -> TileTask:
         return TileTask(*known.read(tile.window), seed)
 
-    runner = executor(job.compute.scheduler, context, denoise_tile, "Denoising")
+    runner = make_executor(job.compute.scheduler, context, denoise_tile, "Denoising")
     return restore_tiles(runner, model, rows, make_task, job.compute.seed, len(known.bands), grid.width)

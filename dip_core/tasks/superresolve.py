@@ -27,10 +27,11 @@ from ..raster.scene import Scene
 from ..raster.upsampled_scene import UpsampledScene, upsampled_window
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..runtime.context import Context
-from ..runtime.devices import resolve, set_threads
-from ..runtime.executors import executor, restore_tiles
+from ..runtime.devices import resolve_device
+from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter
-from ..runtime.tiling import Tile, split
+from ..runtime.threads import set_torch_threads
+from ..runtime.tiling import Tile, split_into_tiles
 from ..superresolution import model_file
 from ..superresolution import report as superresolve_report
 from ..superresolution.experts import Setting, Trained, estimates, mixed
@@ -153,7 +154,7 @@ def _taught(
     if not any(name in EXPERTS for name in planned.names):
         return setting
     progress = context.reporter("Learning from the image's own coarser copy")
-    set_threads(setting.threads)
+    set_torch_threads(setting.threads)
     if not planned.lessons:
         return replace(setting, lessons=learn([known.sample()], setting.optics, progress))
     pieces = [known.read(window) for window in planned.lessons]
@@ -242,7 +243,7 @@ def _provenance(job: SuperResolveJob, planned: Plan, recipe: Recipe, guide: Guid
         model=dict(trained.card.figures, history=None) if trained else None,
         shares=recipe.trial.shares,
         seed=compute.seed,
-        device=str(resolve(compute.device)),
+        device=str(resolve_device(compute.device)),
         tile_size=planned.tile_size,
         overlap=planned.overlap,
         time_budget=compute.time_budget,
@@ -282,7 +283,7 @@ def _blended(
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Blended estimates and deviations on the fine grid, in bands of full-width rows from top to bottom."""
     (height, width), f, margin = known.scene.grid.shape, job.factor, planned.margin
-    rows = split(height, width, planned.tile_size, planned.overlap)
+    rows = split_into_tiles(height, width, planned.tile_size, planned.overlap)
     fine_rows = [[_fine(tile, f) for tile in row] for row in rows]
 
     def make_task(tile: Tile, seed: int) -> TileTask:
@@ -297,7 +298,7 @@ def _blended(
     tally = Tally()
     if not job.compute.scheduler:  # a cluster knows of no time budget
         recipe = replace(recipe, setting=replace(recipe.setting, unfitted=tally.add))
-    runner = executor(job.compute.scheduler, context, enlarge_tile, "Enlarging")
+    runner = make_executor(job.compute.scheduler, context, enlarge_tile, "Enlarging")
     yield from restore_tiles(
         runner, recipe, rows, make_task, job.compute.seed, len(known.bands), width * f, output_rows=fine_rows
     )

@@ -26,7 +26,8 @@ from ..raster import atomic
 from ..raster.scene import Scene
 from ..reporting.html import format_number
 from ..runtime.context import Context
-from ..runtime.devices import describe, resolve, set_threads
+from ..runtime.devices import device_name, resolve_device
+from ..runtime.threads import set_torch_threads
 from ..superresolution import model_file, training_patches
 from ..superresolution.trainer import Figures, Settings, Trainer
 from ..superresolution.training_patches import Material
@@ -44,8 +45,8 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
     settings = settings or Settings()
     target = job.outputs.model or ""
     written = atomic.create_temporary(target)
-    set_threads(job.compute.threads)
-    device = resolve(job.compute.device)
+    set_torch_threads(job.compute.threads)
+    device = resolve_device(job.compute.device)
     context.progress(0.0, "Cutting patches")
     with ExitStack() as opened, context.section(0.0, 0.04):
         scenes = [opened.enter_context(Scene([path])) for path in job.inputs]
@@ -78,7 +79,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
                 f"took {context.seconds_spent:.0f} s. Fewer bands or smaller rasters take less."
             )
     context.info(
-        f"{trainer.epoch} whole epochs on {describe(device)}: {best.psnr:.2f} dB on the validation patches, "
+        f"{trainer.epoch} whole epochs on {device_name(device)}: {best.psnr:.2f} dB on the validation patches, "
         f"bicubic interpolation {baseline.psnr:.2f} dB."
     )
     return Result(job.outputs.wanted(), _numbers(best, baseline))

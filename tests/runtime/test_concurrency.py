@@ -18,7 +18,7 @@ from dip_core.imaging.observation import Observation
 from dip_core.inpainting import tile as restore
 from dip_core.inpainting.experts.registry import PLUG_AND_PLAY
 from dip_core.inpainting.tile import Options, run_experts, side_by_side
-from dip_core.runtime.concurrency import SharedProgress, all_done, in_order
+from dip_core.runtime.concurrency import SharedProgress, map_in_order, run_all
 from dip_core.runtime.context import Context
 from dip_core.runtime.executors import LocalExecutor, budgeted_progress
 from dip_core.runtime.progress import ProgressReporter
@@ -32,11 +32,11 @@ def test_workers_work_at_the_same_time_and_results_keep_their_order():
         time.sleep(0.02 * (3 - task % 3))
         return task * task
 
-    assert list(in_order(work, range(9), 3)) == [task * task for task in range(9)]
+    assert list(map_in_order(work, range(9), 3)) == [task * task for task in range(9)]
 
 
 def test_one_worker_is_the_calling_thread():
-    assert set(in_order(lambda task: threading.get_ident(), range(3), 1)) == {threading.get_ident()}
+    assert set(map_in_order(lambda task: threading.get_ident(), range(3), 1)) == {threading.get_ident()}
 
 
 def test_tasks_are_made_no_faster_than_they_are_needed():
@@ -47,7 +47,7 @@ def test_tasks_are_made_no_faster_than_they_are_needed():
             made.append(task)
             yield task
 
-    results = in_order(lambda task: task, tasks(), 2)
+    results = map_in_order(lambda task: task, tasks(), 2)
     assert next(results) == 0 and len(made) <= 4
     results.close()
     assert len(made) <= 4
@@ -65,7 +65,7 @@ def test_an_error_is_raised_in_its_place_and_ends_the_work():
 
     found = []
     with pytest.raises(ValueError, match="two"):
-        for result in in_order(work, range(100), 2):
+        for result in map_in_order(work, range(100), 2):
             found.append(result)
     assert found == [0, 1] and len(begun) < 10
 
@@ -96,7 +96,7 @@ def test_an_error_stops_the_pieces_that_still_run():
                 time.sleep(0.01)
 
     with pytest.raises(ValueError, match="one"):
-        list(in_order(work, range(2), 2))
+        list(map_in_order(work, range(2), 2))
     assert failed.is_set() and len(steps) < 500
 
 
@@ -142,7 +142,7 @@ def test_tiles_side_by_side_share_the_time_that_is_left():
 def test_how_many_run_side_by_side(monkeypatch):
     monkeypatch.setattr("dip_core.inpainting.tile.usable_threads", lambda wanted: wanted or 8)
     cpu = Options("cpu")
-    monkeypatch.setattr("dip_core.inpainting.tile.physical_memory", lambda: 8e9)
+    monkeypatch.setattr("dip_core.inpainting.tile.available_memory", lambda: 8e9)
     small = (3, 100 * 100)
     workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 20)
     assert workers == 8 and each.threads == 1
@@ -155,7 +155,7 @@ def test_how_many_run_side_by_side(monkeypatch):
     assert side_by_side(("kriging",), cpu, 200, 512 * 512, 20)[0] == 1
     assert side_by_side(("kriging",), cpu, 3, 512 * 512, 20)[0] == 8
     assert side_by_side(("kriging", "deep_prior"), cpu, 3, 512 * 512, 20)[0] == 2
-    monkeypatch.setattr("dip_core.inpainting.tile.resolve", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr("dip_core.inpainting.tile.resolve_device", lambda name: torch.device("cuda:0"))
     for names in (("kriging", "plug_and_play"), ("kriging", "deep_prior")):
         assert side_by_side(names, Options("auto"), *small, 20)[0] == 1
 
@@ -184,7 +184,7 @@ def test_networks_side_by_side_are_what_they_are_alone():
     def fit(seed):
         return run_experts(["deep_prior"], held, alone, seed)[0]
 
-    for one, again in zip(map(fit, range(4)), in_order(fit, range(4), 4)):
+    for one, again in zip(map(fit, range(4)), map_in_order(fit, range(4), 4)):
         np.testing.assert_array_equal(one, again)
 
 
@@ -243,7 +243,7 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
     observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
     held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
     names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
-    for module in ("runtime.devices", "inpainting.tile"):
+    for module in ("runtime.threads", "inpainting.tile"):
         monkeypatch.setattr(f"dip_core.{module}.usable_threads", lambda wanted: wanted)
     results, threads_of, told = [], {}, []
     whole = restore.expert
@@ -282,10 +282,10 @@ def test_all_jobs_are_done_and_the_first_error_is_told():
 
     for workers in (1, 2):
         done = []
-        all_done([partial(done.append, number) for number in range(5)], workers)
+        run_all([partial(done.append, number) for number in range(5)], workers)
         assert sorted(done) == list(range(5))
         with pytest.raises(ValueError, match=r"^3$"):
-            all_done([lambda: None, partial(fail, 3), partial(fail, 4)], workers)
+            run_all([lambda: None, partial(fail, 3), partial(fail, 4)], workers)
 
 
 def test_an_error_beside_a_long_job_drops_the_rest():
@@ -304,7 +304,7 @@ def test_an_error_beside_a_long_job_drops_the_rest():
         begun.append(True)
 
     with pytest.raises(MemoryError):
-        all_done([long, fail, *[next_job] * 20], 2)
+        run_all([long, fail, *[next_job] * 20], 2)
     assert len(begun) <= 2
 
 
@@ -319,5 +319,5 @@ def test_a_long_job_does_not_keep_the_others_waiting():
             rest.set()
 
     in_time = []
-    all_done([lambda: in_time.append(rest.wait(10)), *[short] * 6], 2)
+    run_all([lambda: in_time.append(rest.wait(10)), *[short] * 6], 2)
     assert in_time == [True]

@@ -14,7 +14,8 @@ from core_scenes import ROOT, fill, landscape, read, stripes, write
 from dip_core.errors import SchedulerUnavailable
 from dip_core.events import Message, Progress
 from dip_core.runtime.context import Context
-from dip_core.runtime.executors import DaskExecutor, LocalExecutor, executor
+from dip_core.runtime.dask_executor import DaskExecutor
+from dip_core.runtime.executors import LocalExecutor, make_executor
 
 distributed = pytest.importorskip("distributed", reason="Dask is an extra of the engine")
 
@@ -29,24 +30,24 @@ def cluster():
 
 
 def test_no_address_means_this_machine():
-    assert isinstance(executor(None, Context()), LocalExecutor)
-    assert isinstance(executor("", Context()), LocalExecutor)
+    assert isinstance(make_executor(None, Context(), double, "Doubling"), LocalExecutor)
+    assert isinstance(make_executor("", Context(), double, "Doubling"), LocalExecutor)
 
 
 def double(recipe, task, progress=None):
-    """A piece of work that is easy to check."""
+    """Work that is easy to check."""
     time.sleep(0.05 * (task % 3))  # so that tiles end in another order than they began
     values = np.full((1, 2, 2), recipe * task, np.float32)
     return values, values + 1
 
 
-def test_results_come_in_the_order_of_the_tasks(cluster):
-    told = []
-    dask = DaskExecutor(cluster, Context(told.append), double, "Doubling")
-    assert "2 Dask workers" in next(event.text for event in told if isinstance(event, Message))
+def test_results_have_the_order_of_the_tasks(cluster):
+    emitted = []
+    dask = DaskExecutor(cluster, Context(emitted.append), double, "Doubling")
+    assert "2 Dask workers" in next(event.text for event in emitted if isinstance(event, Message))
     results = list(dask.results(2, iter(range(12)), 12))
     assert [int(values[0, 0, 0]) for values, _ in results] == [2 * task for task in range(12)]
-    progress = [event.fraction for event in told if isinstance(event, Progress)]
+    progress = [event.fraction for event in emitted if isinstance(event, Progress)]
     assert progress == sorted(progress) and progress[-1] == 1.0 and len(progress) == 12
 
 
@@ -59,7 +60,7 @@ def test_tasks_are_made_no_faster_than_they_are_needed(cluster):
             made.append(task)
             yield task
 
-    results = DaskExecutor(cluster, Context(), double).results(1, tasks(), 50)
+    results = DaskExecutor(cluster, Context(), double, "Doubling").results(1, tasks(), 50)
     for taken in range(1, 6):
         next(results)
         assert len(made) <= 4 + taken
@@ -71,9 +72,9 @@ def fail(recipe, task, progress=None):
     raise ZeroDivisionError("by zero")
 
 
-def test_an_error_on_a_worker_is_told(cluster):
+def test_an_error_on_a_worker_is_reported(cluster):
     with pytest.raises(SchedulerUnavailable, match=r"a tile failed on a worker with 'ZeroDivisionError: by zero'"):
-        list(DaskExecutor(cluster, Context(), fail).results(1, range(3), 3))
+        list(DaskExecutor(cluster, Context(), fail, "Failing").results(1, range(3), 3))
 
 
 def test_a_cluster_gives_the_same_file_as_this_machine(cluster, tmp_path):
@@ -103,26 +104,26 @@ def test_a_cluster_gives_the_same_file_as_this_machine(cluster, tmp_path):
 def test_wrong_addresses_are_refused_at_once(address, reason):
     started = time.monotonic()
     with pytest.raises(SchedulerUnavailable, match=reason) as caught:
-        executor(address, Context())
+        make_executor(address, Context(), double, "Doubling")
     assert str(caught.value).startswith(f"Cannot use the Dask scheduler '{address}': ")
     assert str(caught.value).endswith("Leave SCHEDULER empty to run on this machine.")
     assert time.monotonic() - started < 3
 
 
 def test_a_scheduler_that_does_not_answer_is_given_up_in_time():
-    """A port that accepts and stays silent, as of another program; 15 s in use, 6 s here.
+    """A port that accepts and stays silent, as of another program; 15 s in use, 3 s here.
 
     In a process of its own, which leaves as the worker does: a client that never connected waits 20 s for its end.
     """
     code = """if True:
         import os, sys, time
-        from dip_core import errors, executors
-        from dip_core.context import Context
+        from dip_core import errors
+        from dip_core.runtime.context import Context
+        from dip_core.runtime.dask_executor import DaskExecutor
 
-        executors._PATIENCE = 6.0
         started = time.monotonic()
         try:
-            executors.executor(sys.argv[1], Context())
+            DaskExecutor(sys.argv[1], Context(), None, "", timeout=3.0)
         except errors.SchedulerUnavailable as error:
             print(error, time.monotonic() - started, sep="|", flush=True)
         os._exit(0)
@@ -134,7 +135,7 @@ def test_a_scheduler_that_does_not_answer_is_given_up_in_time():
         command = [sys.executable, "-c", code, address]
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     sentence, seconds = ran.stdout.strip().split("|")
-    assert address in sentence and float(seconds) < 8
+    assert address in sentence and float(seconds) < 5
 
 
 def test_a_cluster_without_workers_is_refused():
@@ -142,4 +143,4 @@ def test_a_cluster_without_workers_is_refused():
         distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=":0", protocol="tcp://") as empty,
         pytest.raises(SchedulerUnavailable, match="it has no worker"),
     ):
-        executor(empty.scheduler_address, Context())
+        make_executor(empty.scheduler_address, Context(), double, "Doubling")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dip_core.runtime.tiling import Mosaic, finished, split
+from dip_core.runtime.tiling import Mosaic, finished_rows, split_into_tiles
 
 # Lengths around the sizes, primes, and long enough for more than thirty tiles in a row.
 LENGTHS = (1, 2, 5, 63, 64, 65, 66, 97, 98, 127, 128, 129, 191, 257, 400, 997, 1500)
@@ -15,7 +15,7 @@ SIZES = [(64, 0), (64, 16), (64, 31), (65, 32), (256, 64), (256, 100), (512, 64)
 
 def blend(rows, columns, size, overlap, tile_values):
     """The mosaic of ``tile_values(tile)``, ``(layer, row, column)``, put together as a run does it."""
-    grid = split(rows, columns, size, overlap)
+    grid = split_into_tiles(rows, columns, size, overlap)
     mosaic = Mosaic(1, columns, 2)
     parts = []
     for number, row in enumerate(grid):
@@ -35,7 +35,7 @@ def test_weights_sum_to_one_everywhere(size, overlap):
     for length in LENGTHS:
         for rows, columns in ((length, 3), (3, length)):
             total = np.zeros((rows, columns))
-            for row in split(rows, columns, size, overlap):
+            for row in split_into_tiles(rows, columns, size, overlap):
                 for tile in row:
                     weight = tile.weight()
                     assert weight.shape == (tile.window.height, tile.window.width)
@@ -48,7 +48,7 @@ def test_weights_sum_to_one_everywhere(size, overlap):
 @pytest.mark.parametrize(("size", "overlap"), SIZES)
 def test_neighbours_overlap_by_what_was_asked(size, overlap):
     for length in LENGTHS:
-        row = split(5, length, size, overlap)[0]
+        row = split_into_tiles(5, length, size, overlap)[0]
         ends = [int(tile.window.col_off + tile.window.width) for tile in row]
         starts = [int(tile.window.col_off) for tile in row]
         assert starts[0] == 0 and ends[-1] == length
@@ -80,14 +80,14 @@ def test_a_step_between_tiles_is_spread_over_the_overlap():
 
 
 def test_small_rasters_are_one_tile():
-    (tile,) = split(40, 512, 512, 64)[0]
+    (tile,) = split_into_tiles(40, 512, 512, 64)[0]
     assert (tile.window.width, tile.window.height, tile.overlap) == (512, 40, (0, 0, 0, 0))
-    assert len(split(40, 512, 512, 64)) == 1
+    assert len(split_into_tiles(40, 512, 512, 64)) == 1
 
 
 @pytest.mark.parametrize("rows", [40, 512, 600, 2000])
 def test_a_row_of_tiles_is_finished_where_the_next_begins(rows):
-    grid = split(rows, 300, 128, 32)
-    ends = [finished(grid, number) for number in range(len(grid))]
+    grid = split_into_tiles(rows, 300, 128, 32)
+    ends = [finished_rows(grid, number) for number in range(len(grid))]
     assert ends[-1] == rows
     assert ends[:-1] == [int(row[0].window.row_off) for row in grid[1:]]

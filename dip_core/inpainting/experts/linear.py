@@ -1,8 +1,4 @@
-"""The *linear* fill: one-dimensional interpolation across the gap, along the shorter way.
-
-Each missing pixel lies between two observed pixels of its column and between two of its row. The pair
-that is nearer together is interpolated linearly; with one side only, its value is continued.
-"""
+"""Linear interpolation across a gap, along the row or the column, whichever way is shorter."""
 
 from __future__ import annotations
 
@@ -11,47 +7,52 @@ from numpy.typing import NDArray
 
 from ...arrays import Cube, Mask
 from ...imaging.observation import Observation
+from .interface import DEFAULT_CONTEXT, ExpertContext
 from .laplace import fill_harmonic
 
 
-def linear(observation: Observation) -> Cube:
+def linear(observation: Observation, context: ExpertContext = DEFAULT_CONTEXT) -> Cube:
     """Linear interpolation across the gaps; ``(band, row, column)``.
 
-    Pixels with no observed pixel in their row and column get the harmonic value.
+    With an observed pixel on one side only, its value is repeated. Pixels without an observed pixel in their row and
+    column get the harmonic value.
     """
     out = observation.values.astype(np.float64)
-    for numbers, observed, target in observation.bands_by_mask():
+    for bands, observed, target in observation.bands_by_mask():
         missing: Mask = target & ~observed
-        values = out[numbers]
+        values = out[bands]
         rows, columns = np.nonzero(missing)
-        near, far, share, span = _along_rows(observed)
-        near_down, far_down, share_down, span_down = (part.T for part in _along_rows(observed.T))
-        left, right = values[:, rows, near[missing]], values[:, rows, far[missing]]
-        above, below = values[:, near_down[missing], columns], values[:, far_down[missing], columns]
-        across = left + (right - left) * share[missing]
-        down = above + (below - above) * share_down[missing]
-        values[:, missing] = np.where(span_down[missing] <= span[missing], down, across)
-        unreached: Mask = missing & ~np.isfinite(np.minimum(span_down, span))
+        left_column, right_column, fraction, width = _neighbours_in_row(observed)
+        upper_row, lower_row, fraction_down, height = (part.T for part in _neighbours_in_row(observed.T))
+        left, right = values[:, rows, left_column[missing]], values[:, rows, right_column[missing]]
+        upper, lower = values[:, upper_row[missing], columns], values[:, lower_row[missing], columns]
+        along_row = left + (right - left) * fraction[missing]
+        along_column = upper + (lower - upper) * fraction_down[missing]
+        values[:, missing] = np.where(height[missing] <= width[missing], along_column, along_row)
+        unreached: Mask = missing & ~np.isfinite(np.minimum(height, width))
         if unreached.any():
             values[:, unreached] = 0.0
             values = fill_harmonic(values, observed | (target & ~unreached), unreached)
-        out[numbers] = values
+        out[bands] = values
     return observation.keep_observed(out)
 
 
-def _along_rows(
+def _neighbours_in_row(
     observed: Mask,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """The columns of the pair around each pixel of its row, the share of the second, and the span that it bridges.
+    """For each pixel: columns of the nearest observed pixels on both sides, the weight of the right one, their distance.
 
-    Spans are infinite where the row is empty; columns are within the row in any case.
+    All are ``(row, column)``. The distance is infinite in rows without observed pixels, and larger than any two-sided
+    one where only one side is observed. Columns are always inside the row.
     """
     columns = np.arange(observed.shape[1])
     before = np.maximum.accumulate(np.where(observed, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(observed, columns, observed.shape[1])[:, ::-1], axis=1)[:, ::-1]
     has_before, has_after = before >= 0, after < observed.shape[1]
-    span = (after - before).astype(np.float64)
-    share = np.where(has_before & has_after, (columns - before) / np.maximum(span, 1.0), np.where(has_before, 0.0, 1.0))
+    distance = (after - before).astype(np.float64)
+    fraction = np.where(
+        has_before & has_after, (columns - before) / np.maximum(distance, 1.0), np.where(has_before, 0.0, 1.0)
+    )
     one_sided = np.where(has_before, columns - before, after - columns) * 2.0 + observed.shape[1]
-    span = np.where(has_before & has_after, span, np.where(has_before | has_after, one_sided, np.inf))
-    return np.maximum(before, 0), np.minimum(after, observed.shape[1] - 1), share, span
+    distance = np.where(has_before & has_after, distance, np.where(has_before | has_after, one_sided, np.inf))
+    return np.maximum(before, 0), np.minimum(after, observed.shape[1] - 1), fraction, distance
