@@ -1,9 +1,9 @@
-"""The worker, and the command line: ``python -m dip_core job.json``.
+"""The worker process and command line: ``python -m dip_core job.json``.
 
-Events go to standard output, one JSON object a line; whatever libraries print goes to standard error.
-Exit code 0 with a result, 1 with an error, 130 when cancelled. With ``--supervised`` the worker obeys its
-standard input: the line ``cancel`` or its end (the parent is gone) stops the run at once, and no partial
-file is left behind. ``--probe`` tells what the environment holds.
+Events are written to standard output, one JSON object per line; the output of libraries goes to standard error. The
+exit code is 0 after a result, 1 after an error and 130 after cancelling. With ``--supervised`` the worker stops at once
+when it reads the line ``cancel`` or when its standard input ends (the parent process has ended). ``--probe`` prints the
+versions and devices of the environment. No partial file is left in any case.
 """
 
 from __future__ import annotations
@@ -25,9 +25,24 @@ from . import __version__, errors, events, job
 from .raster import atomic
 from .runtime.context import Context
 
-CANCELLED = 130
-_LIBRARIES = ("torch", "numpy", "rasterio", "scipy", "skimage", "matplotlib", "safetensors")
-_out_of_memory_words = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+EXIT_CANCELLED = 130
+_LIBRARIES = (
+    "torch",
+    "numpy",
+    "rasterio",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "safetensors",
+    "jinja2",
+    "psutil",
+    "threadpoolctl",
+)
+_OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+_MAX_REASON = 120  # characters of a library's message in an error sentence
+
+Emit = Callable[[events.Event], None]
+Task = Callable[[Any, Context], events.Result]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,62 +52,51 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--supervised", action="store_true", help="stop at the end of standard input")
     parser.add_argument("--probe", action="store_true", help="print versions and devices as JSON")
     parser.add_argument("--version", action="version", version=__version__)
-    chosen = parser.parse_args(arguments)
-    if chosen.probe:
+    options = parser.parse_args(arguments)
+    if options.probe:
         return probe()
-    if not chosen.job:
+    if not options.job:
         parser.error("name a job file")
-    tell = _events_only()
-    if chosen.supervised:
-        threading.Thread(target=_watch_input, daemon=True).start()
+    emit = _reserve_stdout_for_events()
+    if options.supervised:
+        threading.Thread(target=_watch_stdin, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)
-    # Pieces of work run side by side, one a core, with matrices so small that NumPy's own threads get in their way.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    code = run_file(chosen.job, tell)
+    code = run_file(options.job, emit)
     sys.stderr.flush()
     return code
 
 
-def run_file(path: str, tell: Callable[[events.Event], None]) -> int:
-    """Run the job in a file and tell its events; returns the exit code. Leaves no partial file."""
+def run_file(path: str, emit: Emit, find_task: Callable[[str], Task] | None = None) -> int:
+    """Run the job in a file and emit its events; returns the exit code. Leaves no partial file.
+
+    ``find_task``: the function for a task id; by default ``run`` of the module of that name in `dip_core.tasks`.
+    """
+    current: job.Job | None = None
     try:
-        try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        except OSError as error:
-            raise errors.InvalidJob(
-                reason=f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise errors.InvalidJob(reason=f"The job file '{path}' is not JSON text.") from error
-        wanted = job.from_json(text)
-        for output in wanted.outputs.wanted().values() if hasattr(wanted, "outputs") else ():
+        current = job.from_json(_read_job_file(path))
+        for output in current.outputs.requested().values():
             atomic.check_writable(output)  # now, not after hours of work
-        budget = wanted.compute.time_budget if hasattr(wanted, "compute") else None
-        result = _task(wanted.task)(wanted, Context(tell, budget))
+        compute = getattr(current, "compute", None)
+        result = (find_task or _import_task)(current.task)(current, Context(emit, compute and compute.time_budget))
         atomic.commit()
-        tell(result)
+        emit(result)
         return 0
     except errors.Cancelled as error:
-        tell(events.Error(str(error), error.kind))
-        return CANCELLED
+        emit(events.Error(str(error), error.kind))
+        return EXIT_CANCELLED
     except errors.DeepPriorError as error:
-        tell(events.Error(str(error), error.kind, {name: str(value) for name, value in error.facts.items()}))
+        emit(events.Error(str(error), error.kind, {name: str(value) for name, value in error.facts.items()}))
         return 1
     except ImportError as error:
         missing = errors.MissingLibrary(reason=str(error))
-        tell(events.Error(str(missing), missing.kind, {"reason": str(error)}))
+        emit(events.Error(str(missing), missing.kind, {"reason": str(error)}))
         return 1
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(word in str(error).lower() for word in _out_of_memory_words):
+        if not _is_out_of_memory(error):
             raise
-        reason = str(error).split("\n")[0][:120] or "the machine's memory is used up"
-        if hasattr(wanted, "method"):
-            full = errors.OutOfMemory(reason=reason)
-        else:  # a job without tiles
-            full = errors.OutOfMemory(reason=reason, advice="Clip the raster into parts first.")
-        tell(events.Error(str(full), full.kind))
+        out_of_memory = _out_of_memory_error(error, current)
+        emit(events.Error(str(out_of_memory), out_of_memory.kind))
         return 1
     finally:
         atomic.discard()
@@ -103,45 +107,72 @@ def probe() -> int:
     versions, missing = {}, []
     for name in _LIBRARIES:
         try:
-            versions[name] = str(importlib.import_module(name).__version__)
+            library = importlib.import_module(name)
+            versions[name] = str(getattr(library, "__version__", "unknown"))
         except ImportError as error:
             missing.append(f"{name} ({error})")
     if missing:
-        print(json.dumps({"missing": missing}))  # noqa: T201
+        print(json.dumps({"missing": missing}))  # noqa: T201  # the output of --probe
         return 1
     from .runtime.devices import available_devices
 
-    found = {"python": sys.version.split()[0], "core": __version__, "versions": versions, "devices": available_devices()}
-    print(json.dumps(found))  # noqa: T201
+    python = sys.version.split()[0]
+    found = {"python": python, "core": __version__, "versions": versions, "devices": available_devices()}
+    print(json.dumps(found))  # noqa: T201  # the output of --probe
     return 0
 
 
-def _task(name: str) -> Callable[[Any, Context], events.Result]:
-    # What libraries make as they load stays: to look for garbage in it takes a tenth of the time that loading takes.
+def _read_job_file(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        reason = f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}."
+        raise errors.InvalidJob(reason=reason) from error
+    except UnicodeDecodeError as error:
+        raise errors.InvalidJob(reason=f"The job file '{path}' is not JSON text.") from error
+
+
+def _import_task(task: str) -> Task:
+    # Objects that libraries create while they load are permanent; searching them for garbage takes a tenth of the time.
     gc.disable()
     try:
-        run: Callable[[Any, Context], events.Result] = importlib.import_module(f".tasks.{name}", __package__).run
+        run: Task = importlib.import_module(f".tasks.{task}", __package__).run
+        from .runtime.threads import limit_blas_threads
+
+        limit_blas_threads()
     finally:
         gc.freeze()
         gc.enable()
     return run
 
 
-def _events_only() -> Callable[[events.Event], None]:
-    """Keep standard output for events: prints of libraries, C code included, go to standard error."""
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY_TEXTS)
+
+
+def _out_of_memory_error(error: Exception, current: job.Job | None) -> errors.OutOfMemory:
+    reason = str(error).split("\n")[0][:_MAX_REASON] or "the machine's memory is used up"
+    if hasattr(current, "method"):
+        return errors.OutOfMemory(reason=reason)
+    return errors.OutOfMemory(reason=reason, advice="Clip the raster into parts first.")  # a job without tiles
+
+
+def _reserve_stdout_for_events() -> Emit:
+    """Send prints of libraries, C code included, to standard error; returns the function that emits events."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
 
-    def tell(event: events.Event) -> None:
+    def emit(event: events.Event) -> None:
         with contextlib.suppress(BrokenPipeError):
             stream.write(events.to_line(event) + "\n")
             stream.flush()
 
-    return tell
+    return emit
 
 
-def _watch_input() -> None:
+def _watch_stdin() -> None:
     for line in sys.stdin:
         if line.strip() == "cancel":
             break
@@ -153,17 +184,17 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _stop() -> None:
-    """Leave at once and leave nothing behind: a computation in C code cannot be interrupted otherwise.
+    """End the process at once without partial files: a computation in C code cannot be interrupted in another way.
 
-    A run that is just giving its files their names is let through: it ends by itself, and whole.
+    A run that is just renaming its outputs is allowed to finish.
     """
     if atomic.commit_lock.acquire(blocking=False):
         atomic.discard()
-        os._exit(CANCELLED)
+        os._exit(EXIT_CANCELLED)
 
 
 if __name__ == "__main__":
-    code = main()
+    exit_code = main()
     sys.stdout.flush()
-    # The interpreter's own exit takes up to a second after torch; everything is written and closed.
-    os._exit(code)
+    # The interpreter's own exit takes up to a second after torch was loaded; everything is written and closed.
+    os._exit(exit_code)

@@ -1,14 +1,13 @@
-"""The one exception tree: each class carries the sentence that a user sees.
+"""The exceptions that users can meet; each class carries one sentence that says what is wrong and what to do.
 
-A sentence says what is wrong and what to do. Facts are filled in by name:
-``raise UnreadableRaster(path="a.tif", reason="not a raster")``.
+The values in a sentence are given by name: ``raise UnreadableRaster(path="a.tif", reason="not a raster")``.
 """
 
 from __future__ import annotations
 
 
 class DeepPriorError(Exception):
-    """Base of all errors that a user can meet; ``str(error)`` is one clear sentence."""
+    """Base class; ``str(error)`` is the sentence for the user."""
 
     sentence = "{reason}"
 
@@ -18,12 +17,12 @@ class DeepPriorError(Exception):
 
     @property
     def kind(self) -> str:
-        """The class name, as it travels in an error event."""
+        """The class name, which is part of the error event."""
         return type(self).__name__
 
 
 class InvalidJob(DeepPriorError):
-    """A parameter has a value that no run could use."""
+    """A parameter has an invalid value."""
 
     sentence = "{reason}"
 
@@ -35,7 +34,7 @@ class UnreadableRaster(DeepPriorError):
 
 
 class GridMismatch(DeepPriorError):
-    """Two rasters that must share one grid do not."""
+    """Two rasters must have the same grid but do not."""
 
     sentence = (
         "'{path}' does not lie on the grid of '{reference}' ({reason}). "
@@ -44,61 +43,65 @@ class GridMismatch(DeepPriorError):
 
 
 class BandCountMismatch(DeepPriorError):
-    """Masks and bands cannot be paired."""
+    """The number of mask bands fits neither one mask for all bands nor one mask per band."""
 
-    sentence = "{found} mask bands were given for {wanted} bands. Give one mask for all bands, or one a band."
+    sentence = "{found} mask bands were given for {wanted} bands. Give one mask for all bands, or one mask per band."
 
 
 class NothingObserved(DeepPriorError):
-    """A raster holds no valid pixel to start from."""
+    """A raster has no valid pixels."""
 
     sentence = (
-        "'{path}' has no observed pixel ({reason}), so there is nothing to restore from. "
-        "Check its nodata value, and the polarity of the gap mask if there is one."
+        "'{path}' has no observed pixels ({reason}), so there is nothing to restore from. "
+        "Check its nodata value and, if there is a gap mask, the mask's polarity."
     )
 
 
 class UnreadableModel(DeepPriorError):
-    """A model file cannot be used at all."""
+    """A model file cannot be read."""
 
     sentence = "Cannot use the model '{path}': {reason}. Choose a .safetensors file made by 'Train super-resolver'."
 
 
 class ModelMismatch(DeepPriorError):
-    """A model does not fit the raster or the factor."""
+    """A model was trained for other bands or another factor."""
 
-    sentence = "The model '{path}' does not fit: {reason}. Choose another model, or train one on rasters like this."
+    sentence = (
+        "The model '{path}' does not fit this job: {reason}. Choose another model, or train one on similar rasters."
+    )
 
 
 class BandsDiffer(DeepPriorError):
-    """Rasters to learn from do not share their bands."""
+    """Training rasters do not have the same bands."""
 
-    sentence = "Cannot train on '{path}' with the other rasters: {reason}. Give rasters with the same good bands."
+    sentence = (
+        "Cannot train on '{path}' together with the other rasters: {reason}. Give rasters with the same good bands."
+    )
 
 
 class TooSmall(DeepPriorError):
-    """Rasters to learn from hold too few whole pixels."""
+    """Training rasters have too few complete pixels."""
 
     sentence = (
-        "Too few pixels to train on: '{path}' needs a part of at least {size} pixels without a missing one. "
+        "Too few pixels to train on: '{path}' needs a part of at least {size} pixels without missing pixels. "
         "Give a larger raster, or fill its gaps first."
     )
 
 
 class UnwritableOutput(DeepPriorError):
-    """An output cannot be created where it is wanted."""
+    """An output file cannot be created."""
 
     sentence = "Cannot write '{path}': {reason}. Choose another file or folder."
 
 
 class DiskFull(DeepPriorError):
-    """There is not enough room for the outputs."""
+    """There is not enough disk space for the outputs."""
 
     sentence = "Not enough disk space for '{path}' ({reason}). Free some space or choose another folder."
 
 
 class OutOfMemory(DeepPriorError):
-    """The machine or the accelerator has not enough memory."""
+    """The machine or the accelerator does not have enough memory."""
 
     sentence = "Out of memory ({reason}). {advice}"
 
@@ -107,7 +110,7 @@ class OutOfMemory(DeepPriorError):
 
 
 class MissingLibrary(DeepPriorError):
-    """The worker's Python environment is incomplete."""
+    """The engine's Python environment is incomplete."""
 
     sentence = (
         "The restoration engine lacks a library ({reason}). "
@@ -116,19 +119,19 @@ class MissingLibrary(DeepPriorError):
 
 
 class DeviceUnavailable(DeepPriorError):
-    """The compute device that was asked for is not there."""
+    """The requested compute device does not exist."""
 
     sentence = "Device '{device}' is not available ({reason}). Set DEVICE to auto or cpu."
 
 
 class SchedulerUnavailable(DeepPriorError):
-    """The Dask scheduler cannot be reached or does not fit."""
+    """The Dask scheduler cannot be reached, or a tile failed on a worker."""
 
     sentence = "Cannot use the Dask scheduler '{address}': {reason}. Leave SCHEDULER empty to run on this machine."
 
 
 class Cancelled(DeepPriorError):
-    """The user stopped the run."""
+    """The user cancelled the run."""
 
     sentence = "The run was cancelled; no output was written."
 

@@ -1,10 +1,9 @@
-"""What is told: the worker's events, one JSON object a line on its standard output.
+"""Events of the worker: one JSON object per line on its standard output.
 
-Four kinds: *progress* (how far, which step, how many seconds remain), *message* (information or
-warning), *result* (outputs and numbers; the last line of a run that succeeded) and *error* (the last
-line of a run that failed). Foreign lines, such as a library's own print, are not events.
+There are four kinds: progress, message (information or warning), result (the last line of a successful run) and error
+(the last line of a failed run). Other lines, such as prints of libraries, are ignored.
 
-Standard library only: the QGIS side reads events with this very module.
+Standard library only: the QGIS side uses this module too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, Union
 
 @dataclass(frozen=True)
 class Progress:
-    """The share of the work that is done (0 to 1), what is under way, and the seconds that remain."""
+    """The completed fraction of the run (0 to 1), the present step, and the estimated seconds that remain."""
 
     fraction: float
     step: str = ""
@@ -34,7 +33,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Result:
-    """Paths of the files that were written, by output name, and the output numbers, by name."""
+    """Paths of the written files by output name, and the output numbers by name."""
 
     outputs: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, float | None] = field(default_factory=dict)
@@ -42,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Error:
-    """The sentence of the error that ended the run, and its class name in `errors`."""
+    """The sentence of the error that ended the run, its class name in `errors`, and the values in the sentence."""
 
     text: str
     kind: str
@@ -54,13 +53,13 @@ _KINDS: dict[str, Any] = {"progress": Progress, "message": Message, "result": Re
 
 
 def to_line(event: Event) -> str:
-    """One line of JSON, without its line end; numbers that JSON lacks (nan, inf) become null."""
+    """The event as one line of JSON without a line break; NaN and infinity become null."""
     record = {"event": type(event).__name__.lower(), **asdict(event)}
     return json.dumps(_finite(record), ensure_ascii=True, allow_nan=False)
 
 
 def from_line(line: str) -> Event | None:
-    """The event in a line, or None for a line that is not one."""
+    """The event in a line, or None if the line is not an event."""
     line = line.strip()
     if not line.startswith("{"):
         return None

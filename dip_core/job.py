@@ -1,20 +1,18 @@
-"""What is asked of the worker: a *job*, validated once, to and from JSON.
+"""Job descriptions: what the worker is asked to do, checked when created, and converted to and from JSON.
 
-A job is plain data: paths, names and numbers, no open files and no arrays. Each kind of work has one
-frozen dataclass; `to_json` and `from_json` carry it across the process boundary.
+A job is plain data: paths, names and numbers. Each task has one frozen dataclass.
 
-Standard library only: the QGIS side builds jobs with this very module.
+Standard library only: the QGIS side uses this module too.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Union
 
 from .errors import InvalidJob
+from .job_fields import Compute, Outputs, require, require_distinct_paths, require_one_of
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
 STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
@@ -25,68 +23,15 @@ SUPERRESOLVE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d", "p
 FACTORS = (2, 3, 4)
 PSFS = ("bicubic", "gaussian", "lanczos")
 NETWORK_INPUTS = ("noise", "meshgrid")
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where to write; a path that is None is not wanted."""
-
-    output: str | None = None
-    uncertainty: str | None = None
-    filled: str | None = None
-    mask: str | None = None
-    report: str | None = None
-    metrics: str | None = None
-    model: str | None = None
-
-    def wanted(self) -> dict[str, str]:
-        """The paths that are wanted, by output name in capital letters."""
-        return {name.upper(): path for name, path in asdict(self).items() if path}
-
-
-@dataclass(frozen=True)
-class Compute:
-    """How to compute: device, seed, seconds to spend (None: no limit), tiles in pixels (0: automatic).
-
-    ``scheduler`` is the address of a Dask scheduler, None for this machine alone; ``threads`` 0 leaves
-    one core free where there are more than two.
-    """
-
-    device: str = "auto"
-    seed: int = 0
-    time_budget: float | None = None
-    tile_size: int = 0
-    overlap: int = 0
-    scheduler: str | None = None
-    threads: int = 0
-
-    def __post_init__(self) -> None:
-        _need(_DEVICE.fullmatch(self.device), f"DEVICE '{self.device}' is unknown: use auto, cpu, cuda:N or mps.")
-        _need(_whole(self.seed), f"SEED is {self.seed}: give 0 or a positive whole number.")
-        _need(_whole(self.threads), f"threads is {self.threads}: give 0 (automatic) or a positive whole number.")
-        _need(
-            self.time_budget is None or self.time_budget > 0,
-            f"TIME_BUDGET is {self.time_budget} s: give a positive number of seconds, or leave it empty.",
-        )
-        _need(
-            _whole(self.tile_size) and (self.tile_size == 0 or self.tile_size >= 64),
-            f"TILE_SIZE is {self.tile_size}: give at least 64 pixels, or 0 for automatic.",
-        )
-        _need(_whole(self.overlap), f"OVERLAP is {self.overlap}: give 0 (automatic) or a positive number of pixels.")
-        _need(
-            self.tile_size == 0 or 2 * self.overlap < self.tile_size,
-            f"OVERLAP {self.overlap} is too large for TILE_SIZE {self.tile_size}: give less than half of it.",
-        )
 
 
 @dataclass(frozen=True)
 class GapFillJob:
     """Fill the gaps of one scene.
 
-    ``inputs``: the scene (all its bands), then further single-band rasters of the same scene.
-    ``gap_masks``: none (nodata, else 0, marks gaps), one for all bands, or one a band.
-    ``guide``: a raster of another date or sensor on an overlapping grid.
+    ``inputs``: the scene (all its bands), then further single-band rasters of the same scene. ``gap_masks``: empty
+    (nodata, or else 0, marks gaps), one mask for all bands, or one mask per band. ``guide``: a raster of another date
+    or sensor that overlaps the scene.
     """
 
     task: ClassVar[str] = "gap_fill"
@@ -102,23 +47,23 @@ class GapFillJob:
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
-        _need(self.inputs, "No INPUT raster was given: choose one.")
-        _need(not isinstance(self.inputs, str), "The job's 'inputs' must be a list of paths.")
+        require(self.inputs, "No INPUT raster was given: choose one.")
+        require(not isinstance(self.inputs, str), "The job's 'inputs' must be a list of paths.")
         twin = next((path for path in self.inputs if self.inputs.count(path) > 1), None)
-        _need(twin is None, f"'{twin}' is given twice: leave it out of BANDS.")
-        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
-        _one_of("METHOD", self.method, GAP_METHODS)
-        _one_of("MASK_POLARITY", self.mask_polarity, MASK_POLARITIES)
-        _one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
-        _apart(self.outputs, (*self.inputs, *self.gap_masks, *((self.guide,) if self.guide else ())))
+        require(twin is None, f"'{twin}' is given twice: remove it from BANDS.")
+        require(self.outputs.output, "No OUTPUT file was given: choose one.")
+        require_one_of("METHOD", self.method, GAP_METHODS)
+        require_one_of("MASK_POLARITY", self.mask_polarity, MASK_POLARITIES)
+        require_one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
+        require_distinct_paths(self.outputs, (*self.inputs, *self.gap_masks, *((self.guide,) if self.guide else ())))
 
 
 @dataclass(frozen=True)
 class InpaintStripesJob:
     """Repair the stripes of a raster.
 
-    ``mask``: None (stripes are detected) or a raster with one band or one a band: 0 clean, 2 additive
-    stripe, other values dead. ``correct_offsets`` False: additive stripes are inpainted like dead lines.
+    ``mask``: None to detect stripes, or a raster with one band for all bands or one band per band: 0 clean, 2 additive
+    stripe, other values dead. ``correct_offsets``: False inpaints additive stripes like dead lines.
     """
 
     task: ClassVar[str] = "inpaint_stripes"
@@ -132,11 +77,11 @@ class InpaintStripesJob:
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
-        _need(self.input, "No INPUT raster was given: choose one.")
-        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
-        _one_of("METHOD", self.method, STRIPE_METHODS)
-        _one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
-        _apart(self.outputs, (self.input, *((self.mask,) if self.mask else ())))
+        require(self.input, "No INPUT raster was given: choose one.")
+        require(self.outputs.output, "No OUTPUT file was given: choose one.")
+        require_one_of("METHOD", self.method, STRIPE_METHODS)
+        require_one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
+        require_distinct_paths(self.outputs, (self.input, *((self.mask,) if self.mask else ())))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -148,7 +93,7 @@ class InpaintStripesJob:
 class DetectStripesJob:
     """Find the stripes and dead lines of a raster.
 
-    ``outputs.output`` receives a mask with a band for each of the raster's: 0 clean, 1 dead, 2 offset.
+    ``outputs.output`` is a mask with one band per band of the raster: 0 clean, 1 dead, 2 offset.
     """
 
     task: ClassVar[str] = "detect_stripes"
@@ -157,19 +102,18 @@ class DetectStripesJob:
     outputs: Outputs
 
     def __post_init__(self) -> None:
-        _need(self.input, "No INPUT raster was given: choose one.")
-        _need(self.outputs.wanted(), "No OUTPUT file was given: choose one.")
-        _apart(self.outputs, (self.input,))
+        require(self.input, "No INPUT raster was given: choose one.")
+        require(self.outputs.requested(), "No OUTPUT file was given: choose one.")
+        require_distinct_paths(self.outputs, (self.input,))
 
 
 @dataclass(frozen=True)
 class DenoiseJob:
     """Remove the noise of one raster.
 
-    ``noise``: auto (values that the product clipped are looked for), gaussian (none are assumed) or mixed
-    (impulses, dead pixels and lines, and stripes are looked for too).
-    ``sigma``: standard deviation of the noise in the data's units, the same in all bands; None to estimate it
-    band by band.
+    ``noise``: auto (clipped values are detected and handled), gaussian (no value is clipped) or mixed (auto, and also
+    impulses, dead pixels and lines, and stripes). ``sigma``: standard deviation of the noise of all bands, in the
+    data's units; None to estimate it per band.
     """
 
     task: ClassVar[str] = "denoise"
@@ -182,15 +126,15 @@ class DenoiseJob:
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
-        _need(self.input, "No INPUT raster was given: choose one.")
-        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
-        _one_of("METHOD", self.method, DENOISE_METHODS)
-        _one_of("NOISE", self.noise, NOISES)
-        _need(
+        require(self.input, "No INPUT raster was given: choose one.")
+        require(self.outputs.output, "No OUTPUT file was given: choose one.")
+        require_one_of("METHOD", self.method, DENOISE_METHODS)
+        require_one_of("NOISE", self.noise, NOISES)
+        require(
             self.sigma is None or self.sigma > 0,
             f"SIGMA is {self.sigma}: give a positive noise level in the data's units, or leave it empty.",
         )
-        _apart(self.outputs, (self.input,))
+        require_distinct_paths(self.outputs, (self.input,))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -202,9 +146,9 @@ class DenoiseJob:
 class SuperResolveJob:
     """Enlarge one raster.
 
-    ``psf``: how the sensor made the input from a finer image. ``psf_sigma``: the Gaussian's standard deviation in
-    pixels of the output; None for half a pixel of the input. ``guide``: a finer raster of the same place. ``model``: a
-    file from a TrainJob.
+    ``psf``: point spread function of the sensor. ``psf_sigma``: standard deviation of the Gaussian in pixels of the
+    output; None for half a pixel of the input. ``guide``: a finer raster of the same area. ``model``: a file from a
+    TrainJob.
     """
 
     task: ClassVar[str] = "superresolve"
@@ -220,20 +164,20 @@ class SuperResolveJob:
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
-        _need(self.input, "No INPUT raster was given: choose one.")
-        _need(self.outputs.output, "No OUTPUT file was given: choose one.")
-        _need(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
-        _one_of("PSF", self.psf, PSFS)
-        _one_of("METHOD", self.method, SUPERRESOLVE_METHODS)
-        _need(
+        require(self.input, "No INPUT raster was given: choose one.")
+        require(self.outputs.output, "No OUTPUT file was given: choose one.")
+        require(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
+        require_one_of("PSF", self.psf, PSFS)
+        require_one_of("METHOD", self.method, SUPERRESOLVE_METHODS)
+        require(
             self.psf_sigma is None or self.psf_sigma > 0,
             f"PSF_SIGMA is {self.psf_sigma}: give a positive number of output pixels, or leave it empty.",
         )
-        _need(
+        require(
             self.model or self.method != "paper_cascade",
             "METHOD paper_cascade needs a MODEL: give a file made by 'Train super-resolver', or choose another METHOD.",
         )
-        _apart(self.outputs, tuple(path for path in (self.input, self.guide, self.model) if path))
+        require_distinct_paths(self.outputs, tuple(path for path in (self.input, self.guide, self.model) if path))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -243,7 +187,7 @@ class SuperResolveJob:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train a super-resolver on rasters that share their bands; ``outputs.model`` receives it."""
+    """Train a super-resolver on rasters with the same bands; it is written to ``outputs.model``."""
 
     task: ClassVar[str] = "train_superresolver"
 
@@ -253,19 +197,19 @@ class TrainJob:
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
-        _need(self.inputs, "No INPUTS raster was given: choose at least one.")
-        _need(self.outputs.model, "No MODEL file was given: choose one.")
-        _need(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
-        _apart(self.outputs, self.inputs)
+        require(self.inputs, "No INPUTS raster was given: choose at least one.")
+        require(self.outputs.model, "No MODEL file was given: choose one.")
+        require(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
+        require_distinct_paths(self.outputs, self.inputs)
 
 
 @dataclass(frozen=True)
 class SimulateGapsJob:
     """Cut SLC-off gaps into a gap-free scene.
 
-    The place in the swath is given by ``swath_from`` and ``swath_to`` (0 and 1: the edges, 0.5: the
-    gap-free centre) or by ``percentage`` (missing pixels in percent, 0 < percentage <= 60).
-    ``outputs.output`` receives the scene with gaps, ``outputs.mask`` the mask (0 missing, 1 observed).
+    The position in the swath is given by ``swath_from`` and ``swath_to`` (0 and 1: the edges, 0.5: the gap-free
+    centre) or by ``percentage`` (missing pixels in percent, 0 < percentage <= 60). ``outputs.output`` is the scene with
+    gaps, ``outputs.mask`` the mask (0 missing, 1 observed).
     """
 
     task: ClassVar[str] = "simulate_gaps"
@@ -278,22 +222,22 @@ class SimulateGapsJob:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _need(self.outputs.output or self.outputs.mask, "Neither OUTPUT nor MASK was given: choose at least one.")
+        require(self.outputs.output or self.outputs.mask, "Neither OUTPUT nor MASK was given: choose at least one.")
         for name, value in (("SWATH_FROM", self.swath_from), ("SWATH_TO", self.swath_to)):
-            _need(0.0 <= value <= 1.0, f"{name} is {value}: give a position between 0 (west edge) and 1 (east edge).")
-        _need(
+            require(0.0 <= value <= 1.0, f"{name} is {value}: give a position between 0 (west edge) and 1 (east edge).")
+        require(
             self.percentage is None or 0.0 < self.percentage <= 60.0,
             f"PERCENTAGE is {self.percentage}: give more than 0 and at most 60.",
         )
-        _need(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
-        _apart(self.outputs, (self.input,))
+        require(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
+        require_distinct_paths(self.outputs, (self.input,))
 
 
 @dataclass(frozen=True)
 class AssessJob:
-    """Compare a restored raster with its reference, everywhere and inside and outside a mask.
+    """Compare a restored raster with its reference: everywhere, and inside and outside a mask.
 
-    ``mask``: pixels that are not 0 are inside (the FILLED output of a restorer fits).
+    ``mask``: pixels that are not 0 are inside; the FILLED output of a restorer can be used.
     """
 
     task: ClassVar[str] = "assess"
@@ -304,15 +248,16 @@ class AssessJob:
     mask: str | None = None
 
     def __post_init__(self) -> None:
-        _apart(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
+        require_distinct_paths(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
 Job = Union[
     GapFillJob, InpaintStripesJob, DetectStripesJob, DenoiseJob, SuperResolveJob, TrainJob, SimulateGapsJob, AssessJob
 ]
-_JOBS: dict[str, type[Any]] = {
-    kind.task: kind
-    for kind in (
+# The registry of tasks: the job's class by task id. `dip_core.tasks` has a module of the same name for each.
+JOB_TYPES: dict[str, type[Any]] = {
+    job_type.task: job_type
+    for job_type in (
         GapFillJob,
         InpaintStripesJob,
         DetectStripesJob,
@@ -331,13 +276,13 @@ def to_json(job: Job) -> str:
 
 
 def from_json(text: str) -> Job:
-    """The job in a JSON text; raises InvalidJob with one sentence where it is not one."""
+    """The job in a JSON text. Raises InvalidJob if the text is not a valid job."""
     try:
         record = json.loads(text)
-        kind = _JOBS[record.pop("task")]
+        job_type = JOB_TYPES[record.pop("task")]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidJob(
-            reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(_JOBS)}."
+            reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(JOB_TYPES)}."
         ) from error
     try:
         for name, part in (("outputs", Outputs), ("compute", Compute)):
@@ -348,34 +293,6 @@ def from_json(text: str) -> Job:
                 record[name] = tuple(value)
             elif isinstance(value, str) and name in ("inputs", "gap_masks"):
                 record[name] = (value,)
-        return kind(**record)
+        return job_type(**record)
     except TypeError as error:
         raise InvalidJob(reason=f"The job file has a wrong or missing entry: {error}.") from error
-
-
-def _need(condition: object, reason: str) -> None:
-    if not condition:
-        raise InvalidJob(reason=reason)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and value >= 0
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    _need(value in allowed, f"{name} '{value}' is unknown: use {', '.join(allowed)}.")
-
-
-def _apart(outputs: Outputs, inputs: tuple[str, ...]) -> None:
-    """No output may overwrite an input or another output."""
-    wanted = list(outputs.wanted().items())
-    taken = {_file(path) for path in inputs}
-    for place, (name, path) in enumerate(wanted):
-        _need(_file(path) not in taken, f"{name} would overwrite the input '{path}': choose another file.")
-        twin = next((other for other, same in wanted[:place] if _file(same) == _file(path)), None)
-        _need(twin is None, f"{name} and {twin} are the same file '{path}': choose two.")
-
-
-def _file(path: str) -> str:
-    """One name for a file, whichever way its path is written."""
-    return os.path.normcase(os.path.realpath(path))

@@ -16,7 +16,6 @@ from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
 from dip_core.raster.writer import RasterWriter
 from dip_core.runtime.context import Context
-from dip_core.tasks import gap_fill
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("DEEP_PRIOR_DATA") or ROOT.parent / "shared" / "data")
@@ -62,6 +61,8 @@ def fill(tmp_path: Path, inputs, method: str = "fast", **options):
 
     ``options`` of `Compute` and of `GapFillJob` may be mixed. Partials are discarded on failure, as the worker does.
     """
+    from dip_core.tasks import gap_fill
+
     tmp_path.mkdir(exist_ok=True)
     names = {"output": "o.tif", "uncertainty": "u.tif", "filled": "f.tif", "report": "r.html", "metrics": "m.csv"}
     compute = {name: options.pop(name) for name in list(options) if name in Compute.__dataclass_fields__}

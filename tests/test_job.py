@@ -1,4 +1,4 @@
-"""Jobs: they cross the process boundary unchanged, and a wrong one is refused with one sentence."""
+"""Jobs cross the process boundary unchanged, and an invalid job is rejected with one sentence."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import os
 from string import Formatter
 
 import pytest
+from core_scenes import ROOT
 
 from dip_core import errors, events
 from dip_core.errors import InvalidJob
-from dip_core.job import AssessJob, Compute, GapFillJob, Outputs, SimulateGapsJob, from_json, to_json
+from dip_core.job import JOB_TYPES, AssessJob, Compute, GapFillJob, Outputs, SimulateGapsJob, from_json, to_json
 
 OUT = Outputs(output="o.tif")
 JOBS = [
@@ -33,11 +34,11 @@ JOBS = [
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.task)
-def test_there_and_back(job):
+def test_json_round_trip(job):
     assert from_json(to_json(job)) == job
 
 
-def test_a_job_written_by_hand_needs_only_what_has_no_default():
+def test_a_job_file_needs_only_fields_without_a_default():
     job = from_json('{"task": "gap_fill", "inputs": ["a.tif"], "outputs": {"output": "o.tif"}}')
     assert job == JOBS[0] and job.method == "best"
     # One raster may be given without the brackets of a list.
@@ -54,7 +55,7 @@ def test_a_job_written_by_hand_needs_only_what_has_no_default():
         ({"network_input": "zeros"}, "NETWORK_INPUT 'zeros' is unknown"),
     ],
 )
-def test_wrong_values_are_named(facts, reason):
+def test_invalid_values_are_named(facts, reason):
     with pytest.raises(InvalidJob, match=reason):
         dataclasses.replace(JOBS[0], **facts)
 
@@ -75,7 +76,7 @@ def test_wrong_values_are_named(facts, reason):
         ({"threads": -1}, "threads is -1"),
     ],
 )
-def test_wrong_ways_to_compute_are_named(facts, reason):
+def test_invalid_compute_options_are_named(facts, reason):
     with pytest.raises(InvalidJob, match=reason):
         Compute(**facts)
     text = json.dumps({"task": "gap_fill", "inputs": ["a.tif"], "outputs": {"output": "o.tif"}, "compute": facts})
@@ -98,7 +99,7 @@ def test_wrong_ways_to_compute_are_named(facts, reason):
         '{"task": null}',
     ],
 )
-def test_what_is_no_job_is_told_so(text):
+def test_a_text_that_is_not_a_job_is_rejected(text):
     with pytest.raises(InvalidJob, match="The job file is not a Deep Prior job"):
         from_json(text)
 
@@ -113,7 +114,7 @@ def test_what_is_no_job_is_told_so(text):
         {"inputs": ["a.tif"], "outputs": {"output": "o.tif"}, "compute": {"seed": "seven", "device": None}},
     ],
 )
-def test_wrong_and_missing_entries_are_told(facts):
+def test_wrong_and_missing_entries_are_rejected(facts):
     with pytest.raises(InvalidJob):
         from_json(json.dumps({"task": "gap_fill", **facts}))
 
@@ -133,7 +134,7 @@ def test_no_output_overwrites_an_input_or_another_output(tmp_path, monkeypatch):
         GapFillJob(("b.tif",), Outputs(output="o.tif", uncertainty="./o.tif"))
 
 
-# Events and errors, which cross the boundary the other way
+# Events and errors cross the boundary in the other direction
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_undefined_numbers_become_null():
 @pytest.mark.parametrize(
     "line", ["", "hello", "{", "{}", '{"event": "dance"}', '{"event": "progress"}', "[1]", "{[]: 1}"]
 )
-def test_foreign_lines_are_no_events(line):
+def test_other_lines_are_not_events(line):
     assert events.from_line(line) is None
 
 
@@ -173,3 +174,9 @@ def test_every_error_is_one_sentence_and_keeps_its_facts():
         error = kind(**facts)
         assert error.kind == kind.__name__ and error.facts == facts
         assert "{" not in str(error) and "\n" not in str(error)
+
+
+def test_every_task_id_has_its_module():
+    modules = {path.stem for path in (ROOT / "dip_core" / "tasks").glob("*.py")}
+    assert set(JOB_TYPES) <= modules
+    assert all(job_type.task == task for task, job_type in JOB_TYPES.items())

@@ -44,7 +44,7 @@ def run(job: SimulateGapsJob, context: Context) -> Result:
         f"{pattern.swath_from:.3f} and {pattern.swath_to:.3f}."
     )
     context.progress(1.0, "Done")
-    outputs = {name: path for name, path in job.outputs.wanted().items() if name in ("OUTPUT", "MASK")}
+    outputs = {name: path for name, path in job.outputs.requested().items() if name in ("OUTPUT", "MASK")}
     return Result(outputs=outputs, numbers={"PERCENTAGE": percentage})
 
 

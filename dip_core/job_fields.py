@@ -1,0 +1,100 @@
+"""What all jobs share: output paths, compute options, and the checks of their values.
+
+Standard library only: the QGIS side uses this module too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass
+
+from .errors import InvalidJob
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Paths of the output files; None for an output that is not requested."""
+
+    output: str | None = None
+    uncertainty: str | None = None
+    filled: str | None = None
+    mask: str | None = None
+    report: str | None = None
+    metrics: str | None = None
+    model: str | None = None
+
+    def requested(self) -> dict[str, str]:
+        """The requested paths by output name in capital letters."""
+        return {name.upper(): path for name, path in asdict(self).items() if path}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How to compute.
+
+    ``device``: auto, cpu, cuda:N or mps. ``time_budget``: seconds, None for no limit. ``tile_size``, ``overlap``:
+    pixels, 0 for automatic. ``scheduler``: address of a Dask scheduler, None for this machine. ``threads``: 0 for all
+    cores but one (all cores if there are one or two).
+    """
+
+    device: str = "auto"
+    seed: int = 0
+    time_budget: float | None = None
+    tile_size: int = 0
+    overlap: int = 0
+    scheduler: str | None = None
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        require(_DEVICE.fullmatch(self.device), f"DEVICE '{self.device}' is unknown: use auto, cpu, cuda:N or mps.")
+        require(_is_count(self.seed), f"SEED is {self.seed}: give 0 or a positive whole number.")
+        require(_is_count(self.threads), f"threads is {self.threads}: give 0 (automatic) or a positive whole number.")
+        require(
+            self.time_budget is None or self.time_budget > 0,
+            f"TIME_BUDGET is {self.time_budget} s: give a positive number of seconds, or leave it empty.",
+        )
+        require(
+            _is_count(self.tile_size) and (self.tile_size == 0 or self.tile_size >= 64),
+            f"TILE_SIZE is {self.tile_size}: give at least 64 pixels, or 0 for automatic.",
+        )
+        require(
+            _is_count(self.overlap), f"OVERLAP is {self.overlap}: give 0 (automatic) or a positive number of pixels."
+        )
+        require(
+            self.tile_size == 0 or 2 * self.overlap < self.tile_size,
+            f"OVERLAP {self.overlap} is too large for TILE_SIZE {self.tile_size}: give less than half of it.",
+        )
+
+
+def require(condition: object, reason: str) -> None:
+    """Raise InvalidJob with ``reason`` unless the condition holds."""
+    if not condition:
+        raise InvalidJob(reason=reason)
+
+
+def require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Require one of the allowed values for a parameter."""
+    require(value in allowed, f"{name} '{value}' is unknown: use {', '.join(allowed)}.")
+
+
+def require_distinct_paths(outputs: Outputs, inputs: tuple[str, ...]) -> None:
+    """Require that no output overwrites an input or another output."""
+    input_files = {_canonical_path(path) for path in inputs}
+    output_names: dict[str, str] = {}
+    for name, path in outputs.requested().items():
+        file = _canonical_path(path)
+        require(file not in input_files, f"{name} would overwrite the input '{path}': choose another file.")
+        other = output_names.setdefault(file, name)
+        require(other == name, f"{name} and {other} are the same file '{path}': choose two.")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _canonical_path(path: str) -> str:
+    """The same text for all spellings of a path."""
+    return os.path.normcase(os.path.realpath(path))
