@@ -1,4 +1,4 @@
-"""Array types of the engine: cubes and masks, both ``(band, row, column)``."""
+"""Array types of the engine; both are ``(band, row, column)``."""
 
 from __future__ import annotations
 

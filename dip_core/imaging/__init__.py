@@ -1,1 +1,1 @@
-"""Observation model and image statistics shared by all methods: change here masks, blur, noise, subspaces, PCA."""
+"""Observation model and image statistics, shared by all methods: masks, blur and decimation, noise, subspaces, PCA."""

@@ -1,8 +1,7 @@
-"""The *observation*: what was seen of a window, the starting point of every expert.
+"""The observation model of gap filling, ``y = M x``: each pixel of a band is observed or missing.
 
-``y = M x``: a pixel of band *b* is either observed or missing. Values are *standardised*: each band has
-mean 0 and standard deviation 1 over the scene's observed pixels, so that bands weigh alike and one set of
-tolerances serves reflectance and digital numbers.
+Values are *standardised*: each band has mean 0 and standard deviation 1 over the scene's observed pixels. Bands then
+have equal weight, and the same tolerances suit reflectances and digital numbers.
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ class Standardization:
         return ((safe - self.mean[:, None, None]) / self.deviation[:, None, None]).astype(np.float32)
 
     def undo(self, values: NDArray) -> NDArray[np.float64]:
-        """Values in the data's units."""
+        """Standardised ``values`` ``(band, row, column)`` in the data's units."""
         return values * self.deviation[:, None, None] + self.mean[:, None, None]
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A window: standardised values (0 where missing), observed pixels, pixels to fill.
+    """A window of the scene: standardised values (0 where missing), observed pixels and ``target`` pixels to fill.
 
-    All are ``(band, row, column)``. Pixels that are neither observed nor target (the scene's exterior)
-    take no part: an expert leaves them at 0. ``guide``: standardised bands of another date or sensor
-    ``(guide band, row, column)``, NaN where it holds nothing. ``assumed``: target pixels so deep inside a
-    gap that their value is taken from the scene's coarse surface; they count as observed.
+    All are ``(band, row, column)``. Pixels that are neither observed nor target (outside the scene) stay 0.
+    ``guide``: standardised bands of another date or sensor ``(guide band, row, column)``, NaN where missing.
+    ``assumed``: target pixels so deep inside a gap that they get the value of the scene's coarse surface beforehand;
+    they count as observed.
     """
 
     values: Cube
@@ -52,7 +51,7 @@ class Observation:
 
     @property
     def measured(self) -> Mask:
-        """Pixels that were really observed, ``(band, row, column)``."""
+        """Pixels that were really observed (not ``assumed``), ``(band, row, column)``."""
         return self.observed if self.assumed is None else self.observed & ~self.assumed
 
     @property
@@ -61,7 +60,7 @@ class Observation:
         return self.values.shape
 
     def hide(self, hidden: Mask) -> Observation:
-        """The same window with further pixels hidden and to be filled; values of hidden pixels are gone."""
+        """The window with further pixels missing: their values are removed, and they become target pixels."""
         observed = self.observed & ~hidden
         return replace(
             self,
@@ -71,16 +70,16 @@ class Observation:
         )
 
     def keep_observed(self, estimate: NDArray) -> Cube:
-        """The estimate with observed pixels put back and zeros outside observed and target pixels."""
+        """The estimate with observed values restored, and 0 for pixels that are neither observed nor target."""
         known = np.where(self.observed, self.values, estimate)
         return np.where(self.observed | self.target, known, 0).astype(np.float32)
 
     def distance(self) -> Cube:
-        """Distance of each pixel to the nearest pixel of its band that was really observed, in pixels."""
+        """Distance in pixels of each pixel to the nearest really observed pixel of its band."""
         return per_mask(self.measured, distance_to)
 
     def bands_by_mask(self) -> list[tuple[list[int], Mask, Mask]]:
-        """Bands that share one mask: band numbers, observed and target pixels ``(row, column)``."""
+        """Groups of bands with equal masks: band numbers, observed and target pixels ``(row, column)``."""
         found: list[tuple[list[int], Mask, Mask]] = []
         for band in range(len(self.values)):
             for numbers, observed, target in found:
@@ -93,12 +92,12 @@ class Observation:
 
 
 def distance_to(mask: Mask) -> NDArray:
-    """Distance of each pixel to the nearest True one, in pixels; the diagonal where there is none."""
+    """Distance of each pixel ``(row, column)`` to the nearest True pixel; the image's diagonal without any."""
     return ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.hypot(*mask.shape))
 
 
 def per_mask(masks: Mask, compute: Callable[[Mask], NDArray]) -> Cube:
-    """``compute(mask)`` of every band's mask, computed once for bands in a row with equal masks."""
+    """``compute(mask)`` for the mask of each band; computed once for consecutive bands with equal masks."""
     out = np.empty(masks.shape, np.float32)
     for band in range(len(masks)):
         if band and np.array_equal(masks[band], masks[band - 1]):

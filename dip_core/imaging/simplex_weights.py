@@ -1,8 +1,8 @@
-"""*Shares*: the convex combination of estimates with the least squared error, from the products of their errors.
+"""Stacking weights: the convex combination of estimates with the least squared error.
 
-As shares sum to 1, the error of a mixture is the mixture of the errors: its mean square is ``s' G s``, with *G* the
-mean products of the errors. Source: Lawson and Hanson, Solving least squares problems (1974), for non-negative least
-squares; the sum is kept by a heavy equation.
+The weights w are not negative and sum to 1, so the error of the combination is the combination of the errors: its mean
+square is ``w' G w``, with G the mean products of the errors. Source: Lawson and Hanson, Solving least squares problems
+(1974), for non-negative least squares; a heavily weighted equation keeps the sum at 1.
 """
 
 from __future__ import annotations
@@ -13,72 +13,75 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear, nnls
 
-_SMALLEST = 0.05  # a smaller share is not worth its expert's time
-_HEAVY = 1e3
-_WORTH = 0.99
-_JITTER = 1e-9
+_MIN_WEIGHT = 0.05  # an expert with a smaller weight does not justify its computing time
+_MAX_ERROR_RATIO = 0.99  # of RMSE, that a costly expert must reach to get a weight
+_SUM_WEIGHT = 1e3
+_RIDGE = 1e-9
+_BOUNDED_RIDGE = 1e-6
 
 
 def stacking_weights(products: NDArray[np.float64], costly: Sequence[int] = ()) -> list[float]:
-    """Shares, not negative and summing to 1, of ``(expert, expert)`` mean products of errors.
+    """Weights of experts, from the mean products of their errors ``(expert, expert)``.
 
-    Never worse than the best single expert by these products; shares of less than 5 % are given to the others.
-    ``costly``: experts that, one after the other, take a share only if they lower the error (RMSE) by 1 %, or if no other
-    is as good alone.
+    Their error is at most that of the best single expert, by these products. Weights of less than 5 % become 0, and the
+    others are fitted again. ``costly``: experts that, in this order, get a weight only if it lowers the RMSE by 1 %, or
+    if no combination of the others is as good as they are alone.
     """
     count = len(products)
     kept = [place for place in range(count) if place not in costly]
-    shares = _among(kept, products) if kept else None
+    weights = _best_weights(kept, products) if kept else None
     for place in costly:
-        wider = _among([*kept, place], products)
-        if shares is not None:
-            error = _error(shares, products)
-            if error <= products.diagonal()[place] and _error(wider, products) > _WORTH**2 * error:
+        extended = _best_weights([*kept, place], products)
+        if weights is not None:
+            error = _error(weights, products)
+            gains = _error(extended, products) <= _MAX_ERROR_RATIO**2 * error
+            if error <= products.diagonal()[place] and not gains:
                 continue
         kept.append(place)
-        shares = wider
-    assert shares is not None  # nosec B101: there is an expert
-    return [float(share) for share in shares]
-
-
-def _among(places: Sequence[int], products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of all experts, 0 but for some."""
-    out = np.zeros(len(products))
-    out[list(places)] = _best(products[np.ix_(places, places)])
-    return out
-
-
-def _error(shares: NDArray[np.float64], products: NDArray[np.float64]) -> float:
-    return float(shares @ products @ shares)
-
-
-def _best(products: NDArray[np.float64]) -> NDArray[np.float64]:
-    count = len(products)
-    shares = minimize_on_simplex(products)
-    kept = shares >= _SMALLEST
-    if kept.any() and not kept.all():
-        shares = np.zeros(count)
-        shares[kept] = minimize_on_simplex(products[np.ix_(kept, kept)])
-    return min([*np.eye(count), shares], key=lambda shares: _error(shares, products))
+        weights = extended
+    assert weights is not None  # nosec B101: there is at least one expert
+    return [float(weight) for weight in weights]
 
 
 def minimize_on_simplex(products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The shares, not negative and summing to 1, of least ``s' G s``; equal ones where no product is above 0."""
+    """The w >= 0 with sum 1 that minimise ``w' G w``, G = ``products``; equal ones if G has no positive trace."""
     count = len(products)
-    size = float(np.trace(products)) / count
-    if size <= 0:
+    scale = float(np.trace(products)) / count
+    if scale <= 0:
         return np.full(count, 1.0 / count)
-    root = np.linalg.cholesky(products / size + _JITTER * np.eye(count)).T
-    system = np.vstack([root, np.full(count, _HEAVY)])
-    found, _ = nnls(system, np.append(np.zeros(count), _HEAVY))
+    root = np.linalg.cholesky(products / scale + _RIDGE * np.eye(count)).T
+    system = np.vstack([root, np.full(count, _SUM_WEIGHT)])
+    found, _ = nnls(system, np.append(np.zeros(count), _SUM_WEIGHT))
     return np.asarray(found / found.sum())
 
 
-def minimize_bounded(gram: NDArray[np.float64], aim: NDArray[np.float64], most: float = np.inf) -> NDArray[np.float64]:
-    """``min c' G c / 2 - a' c`` with ``0 <= c <= most``; a singular G is no harm, and what it knows nothing of is 0."""
-    own = np.diag(gram)
-    size = np.sqrt(np.where(own > 0, own, 1.0))
-    scaled = gram / size[:, None] / size + 1e-6 * np.eye(len(gram))
+def minimize_bounded(
+    gram: NDArray[np.float64], linear: NDArray[np.float64], upper: float = np.inf
+) -> NDArray[np.float64]:
+    """The c with ``0 <= c <= upper`` that minimise ``c' G c / 2 - b' c``, G = ``gram``, b = ``linear``.
+
+    G may be singular; coefficients on which it does not depend are 0.
+    """
+    diagonal = np.diag(gram)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scaled = gram / scale[:, None] / scale + _BOUNDED_RIDGE * np.eye(len(gram))
     root = np.linalg.cholesky(scaled).T
-    found = lsq_linear(root, np.linalg.solve(root.T, aim / size), (0.0, most * size), method="bvls")
-    return np.asarray(found.x / size)
+    found = lsq_linear(root, np.linalg.solve(root.T, linear / scale), (0.0, upper * scale), method="bvls")
+    return np.asarray(found.x / scale)
+
+
+def _best_weights(places: Sequence[int], products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights ``(expert,)``, 0 outside ``places``: those of the best combination, or of a better single expert."""
+    among = products[np.ix_(places, places)]
+    weights = minimize_on_simplex(among)
+    kept = weights >= _MIN_WEIGHT
+    if kept.any() and not kept.all():
+        weights = np.zeros(len(places))
+        weights[kept] = minimize_on_simplex(among[np.ix_(kept, kept)])
+    out = np.zeros(len(products))
+    out[list(places)] = min([*np.eye(len(places)), weights], key=lambda one: _error(one, among))
+    return out
+
+
+def _error(weights: NDArray[np.float64], products: NDArray[np.float64]) -> float:
+    return float(weights @ products @ weights)

@@ -25,7 +25,7 @@ from .scene import Scene
 from .source import alpha_index, open_raster, short_message
 
 GUIDED_METHODS = ("best", "fast")  # the methods that use a guide
-_NO_CRS = "without a CRS in both rasters it cannot be warped and must have {0.width} x {0.height} pixels"
+_NO_CRS = "it cannot be warped, because one of them has no CRS, and its size is not {0.width} x {0.height} pixels"
 
 
 class Guide:

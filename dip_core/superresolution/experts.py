@@ -17,7 +17,8 @@ from scipy import ndimage
 from ..arrays import Cube, Mask
 from ..dip.image_fit import fit_image
 from ..dip.presets import preset
-from ..imaging.psf import Psf, back_project, band_deviation, enlarge_bicubic
+from ..imaging.back_projection import back_project, band_deviation
+from ..imaging.psf import Psf, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
 from ..runtime.devices import resolve_device
 from ..runtime.progress import SILENT, ProgressReporter

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..arrays import Cube, Mask
+from ..imaging.back_projection import ConsistencyProjection, back_project
 from ..imaging.pca import MaskedPixels, PrincipalComponents, fit_principal_components
-from ..imaging.psf import ConsistencyProjection, Psf, back_project, enlarge_bicubic
+from ..imaging.psf import Psf, enlarge_bicubic
 from ..imaging.resampling import fill_nearest
 from ..runtime.progress import SILENT, ProgressReporter
 from .guide_fusion import Guidance, explain, learn_guidance

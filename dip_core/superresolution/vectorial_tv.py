@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube
-from ..imaging.psf import ConsistencyProjection
+from ..imaging.back_projection import ConsistencyProjection
 
 _ROUNDS = 80  # after 80 rounds three scenes are within 0.03 dB of where 250 bring them
 _STEP = 0.02  # of the images' root mean square length; it sets the pace, not the minimum

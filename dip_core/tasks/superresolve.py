@@ -17,7 +17,8 @@ from rasterio.windows import Window
 
 from ..arrays import Cube, Mask
 from ..events import Result
-from ..imaging.psf import Psf, back_project
+from ..imaging.back_projection import back_project
+from ..imaging.psf import Psf
 from ..job import SuperResolveJob
 from ..raster import atomic, metadata
 from ..raster.band_selection import SelectedScene, select_bands

@@ -7,8 +7,9 @@ import pytest
 from core_scenes import landscape
 from scipy import ndimage
 
+from dip_core.imaging.back_projection import ConsistencyProjection, back_project
 from dip_core.imaging.pca import fit_principal_components
-from dip_core.imaging.psf import ConsistencyProjection, Psf, back_project, enlarge_bicubic
+from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.imaging.simplex_weights import stacking_weights
 from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
 from dip_core.superresolution.steered_ridge import Teacher, steered_ridge, steering
@@ -47,7 +48,7 @@ def test_agreement_is_back_projection_in_closed_form(factor, psf):
     agreement = ConsistencyProjection(optics, shape)
     found = agreement.project(start, agreement.transform(values))
     assert np.abs(optics.operator(shape).apply(found) - values).max() < 5e-3
-    wanted = back_project(start, values, np.ones(values.shape, bool), optics.operator(shape), rounds=200)
+    wanted = back_project(start, values, np.ones(values.shape, bool), optics.operator(shape), iterations=200)
     assert np.abs(found - wanted).max() < 5e-3
     again = agreement.project(found, agreement.transform(values))
     assert np.abs(again - found).max() < 5e-3  # nothing is left to do

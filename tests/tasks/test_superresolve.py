@@ -17,8 +17,9 @@ from rasterio.warp import calculate_default_transform, reproject
 
 from dip_core import errors
 from dip_core.events import Message
+from dip_core.imaging.back_projection import back_project
 from dip_core.imaging.degradation import bicubic_decimation, gaussian_decimation
-from dip_core.imaging.psf import Psf, back_project, enlarge_bicubic
+from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob, from_json, to_json
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
@@ -86,11 +87,11 @@ def test_back_projection_agrees_exactly_and_changes_as_little_as_it_can(factor, 
     observed = rng.random(values.shape) > 0.1
     operator = Psf(factor, psf).operator((17 * factor, 23 * factor))
     start = rng.normal(size=(2, 17 * factor, 23 * factor))
-    found = back_project(start, values, observed, operator, rounds=200)
+    found = back_project(start, values, observed, operator, iterations=200)
     assert np.abs(operator.apply(found) - values)[observed].max() < 1e-3
     # The shortest way is orthogonal to all that the optics do not see.
     unseen = rng.normal(size=start.shape)
-    zero = back_project(unseen, np.zeros_like(values), observed, operator, rounds=400)
+    zero = back_project(unseen, np.zeros_like(values), observed, operator, iterations=400)
     away = found - start
     assert abs((away * zero).sum()) < 1e-2 * np.linalg.norm(away) * np.linalg.norm(zero)
 
