@@ -5,8 +5,8 @@
 so the adjoint ``R^T y C`` is exact.
 
 Kernels: ``bicubic`` is MATLAB's ``imresize`` with antialiasing, which produced the data of the DHP paper; ``lanczos``
-is the ``Downsampler`` of Ulyanov et al. (Deep Image Prior), with which the code of that paper optimises; ``gaussian`` is
-that of the CASCADE paper, or a sensor's point spread function.
+is the ``Downsampler`` of Ulyanov et al. (Deep Image Prior), with which the DHP code optimises; ``gaussian`` is that of
+the CASCADE paper, or a sensor's point spread function.
 
 Sources: Keys, Cubic convolution interpolation (1981), with a = -1/2; Turkowski, Filters for common resampling tasks
 (1990).

@@ -22,8 +22,8 @@ def block_sums(images: NDArray, side: int) -> NDArray[np.float64]:
 def enlarge_blocks(images: NDArray, observed: Mask, side: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Bilinear interpolation of block images ``(image, row, column)`` between block centres.
 
-    ``observed`` ``(row, column)``: valid blocks; the others get the value of the nearest valid one first. ``shape``: rows
-    and columns of the result, in pixels.
+    ``observed`` ``(row, column)``: valid blocks; the others first get the value of the nearest valid one. ``shape``:
+    rows and columns of the result, in pixels.
     """
     rows, columns = ((np.arange(size) + 0.5) / side - 0.5 for size in shape)
     grid = np.meshgrid(rows, columns, indexing="ij")
