@@ -1,12 +1,11 @@
-"""Denoising of an array: noise levels, whitening, subspace, experts on the eigen-images, and back.
+"""Model of a noisy scene: fitted once to a sample of it, then applied to any window.
 
-A *model* is what is learned from a scene (or a sample of it) once: its subspace, the shares of the experts, and
-the error to expect; `restore` applies it to any window of that scene. `denoise` does both for one array.
+The model holds the noise levels and the spectral subspace, the clipping limits, the weights of the denoisers, and the
+error model. `denoise` fits and applies it to one array.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,325 +17,196 @@ from ..imaging.subspace import Subspace, find_subspace
 from ..runtime.devices import resolve_device
 from ..runtime.progress import SILENT, STOP, ProgressReporter
 from ..runtime.threads import set_torch_threads
-from . import error_model
-from . import validation as trial
-from .clipping import Limits, complete, find_limits, no_limits, unclipped
-from .error_model import ErrorModel
-from .nl_ridge import nl_ridge, nl_ridge_pair
-from .outliers import find_outliers, robust_subspace
-from .signal_covariance import with_weak_directions
-from .validation import Score
+from .clipped_data import clipped_subspace, complete_clipped
+from .clipping import Limits, find_limits, no_limits
+from .combination import combine_estimates, run_denoisers, scale_leverage
+from .error_model import DenoisingErrorModel, default_error_model
+from .held_out import Crop, HeldOutData, central_window, draw_hidden_samples, hold_out
+from .nl_ridge import nl_ridge
+from .options import DenoiseOptions
+from .outliers import find_outliers, replace_outliers
+from .registry import DENOISERS, METHODS
+from .signal_covariance import add_weak_directions
+from .validation import DenoisingScore, optimal_gains, pairwise_weights, score_estimate
 
-# The experts that a METHOD mixes.
-EXPERTS: dict[str, tuple[str, ...]] = {
-    "best": ("nl_ridge_pair", "deep_prior"),
-    "fast": ("nl_ridge",),
-    "deep_prior": ("deep_prior",),
-    "paper_2d": ("paper_2d",),
-    "paper_3d": ("paper_3d",),
-}
-_ROUNDS_OF_LEARNING = 6  # the level of the noise converges by about a half in each
-_ROUNDS = 4
-_CLIPPED_SIDE = 128  # pixels of the part of a scene from which the noise level of clipped data is learned
-_COVARIANCE_SIDE = 192  # pixels of the part of a scene whose signal covariance is taken
-_PIXELS_A_BAND = 4  # that it needs
-_LEAST_GAIN = 0.2  # of an eigen-image that is kept
-PAPERS = ("paper_2d", "paper_3d")  # work on the bands themselves
-_WITHOUT_NETWORK = {"nl_ridge": nl_ridge, "nl_ridge_pair": nl_ridge_pair}
-# Pixels of a scene up to which METHOD best tries the deep prior: some ten seconds on two cores, and on a GPU.
-_AFFORDABLE = {"cpu": 64 * 64, "mps": 512 * 512, "cuda": 2048 * 2048}
+_CLIPPED_SIDE = 128  # pixels: side of the window from which the noise level of clipped data is estimated
+_COVARIANCE_SIDE = 192  # pixels: side of the window of the signal covariance
+_MIN_PIXELS_PER_BAND = 4  # of the signal covariance
+_MIN_GAIN = 0.2  # of an eigen-image that is kept
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How to denoise.
+class DenoisingModel:
+    """What is known about a scene.
 
-    ``noise``: auto (clipping is looked for), gaussian (nothing is clipped) or mixed (outliers are looked for too).
-    ``sigma``: the noise level of every band in the data's units, None to estimate it. ``device`` and ``threads`` as in
-    a job; ``iterations`` of the networks, None for their own numbers.
+    ``gains``: factors of the eigen-images of the combined estimate ``(rank,)``. ``weights``: of the denoisers, sum 1.
+    ``score``: of the validation; None if too few values were observed to hold any out.
     """
 
-    method: str = "fast"
-    noise: str = "auto"
-    sigma: float | None = None
-    device: str = "cpu"
-    seed: int = 0
-    threads: int = 0
-    iterations: int | None = None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An expert's estimate in the data's units, and the leverage of its eigen-images ``(rank, row, column)``."""
-
-    values: Cube
-    leverage: Cube | None = None
-
-
-@dataclass(frozen=True)
-class Model:
-    """What is known of a scene: subspace, limits of clipping, the experts' shares (of 1), the error to expect.
-
-    ``gains``: what each eigen-image of the mixture is multiplied by ``(rank,)``. ``score`` is the hold-out's; None
-    where nothing could be held out.
-    """
-
-    settings: Settings
+    options: DenoiseOptions
     subspace: Subspace
     gains: NDArray[np.float64]
     limits: Limits
-    shares: dict[str, float]
-    errors: ErrorModel
-    score: Score | None
+    weights: dict[str, float]
+    error_model: DenoisingErrorModel
+    score: DenoisingScore | None
+
+    @property
+    def clipped_bands(self) -> int:
+        """Number of bands with a clipping limit."""
+        return int(np.count_nonzero(np.isfinite(self.limits.low) | np.isfinite(self.limits.high)))
 
 
-def denoise(values: NDArray, observed: Mask, settings: Settings) -> tuple[Cube, Cube, Model]:
+def denoise(values: NDArray, observed: Mask, options: DenoiseOptions) -> tuple[Cube, Cube, DenoisingModel]:
     """Denoise ``values`` ``(band, row, column)``; returns estimate, one standard deviation of its error, and the model.
 
-    ``observed``: pixels that hold data; estimates elsewhere mean nothing. Values and results are in the data's
-    units. Raises ValueError where no pixel is observed in all bands.
+    ``observed``: pixels with data; estimates elsewhere are meaningless. Values and results are in the data's units.
+    Raises ValueError if no pixel is observed in all bands.
     """
-    model = learn(values, observed, settings)
-    estimate, deviation = restore(model, values, observed)
+    model = fit_model(values, observed, options)
+    estimate, deviation = denoise_window(model, values, observed)
     return estimate, deviation, model
 
 
-def learn(
-    values: NDArray,
-    observed: Mask,
-    settings: Settings,
-    pixels: int | None = None,
-    progress: ProgressReporter = SILENT,
-) -> Model:
-    """Find the subspace and validate the experts on the middle of ``values``.
-
-    ``pixels``: size of the scene that ``values`` are a sample of, None where they are all of it.
-    """
-    set_torch_threads(settings.threads)
-    given = None if settings.sigma is None else np.full(len(values), settings.sigma)
-    if settings.noise == "mixed":
-        robust = robust_subspace(values, observed, given)
-        outliers = find_outliers(values, observed, robust)
-        # What the subspace makes of the others stands for them, so that pixels stay complete.
-        stand_in = robust.reconstruct(robust.project(values, observed & ~outliers)[0])
-        values, judged = np.where(outliers, stand_in, values), observed & ~outliers
-    else:
-        judged = observed
-    limits = no_limits(len(values))
-    first = noise_levels(values, observed) if given is None else given
-    if settings.noise != "gaussian":
-        limits = find_limits(values, judged, first)
-    if limits.any:
-        subspace = _clipped_subspace(values, observed, limits, given, settings)
-    else:
-        subspace = find_subspace(values, observed, given, first)
-    names = experts_of(settings, observed[0].size if pixels is None else pixels)
-    rng = np.random.default_rng([settings.seed, 1])
-    crop = trial.middle(observed)
-    hidden = trial.hidden_samples(judged[crop], rng)
-    plain = subspace
-    if len(values) >= MIN_REGRESSION_BANDS and settings.method not in PAPERS:
-        subspace = _enriched(subspace, values, observed, crop, hidden, limits, settings)
-    test = trial.hold_out(values[crop], judged[crop], subspace, rng, hidden, plain)
-    shares = {name: 1.0 / len(names) for name in names}
-    if test is None:
-        errors = error_model.unknown(subspace, any(name in _WITHOUT_NETWORK for name in names))
-        return Model(settings, subspace, np.ones(subspace.rank), limits, shares, errors, None)
-    given_values = _completed(test.values, test.observed, test.subspace, limits, settings)
-    estimates = run_experts(names, test.subspace, given_values, test.observed, settings, settings.seed, progress)
-    weights = trial.best_shares(test, [estimate.values for estimate in estimates], limits)
-    shares = dict(zip(names, weights.tolist()))
-    mean, spread, leverage = _mixed(estimates, weights, test.subspace)
-    gains, weak = np.ones(subspace.rank), subspace.weak
-    if settings.method not in PAPERS and weak is not None and weak.any():
-        # Strong directions may belong to materials that the trial's part of the scene lacks.
-        gains = np.where(weak, trial.gains(test, mean, limits), 1.0)
-        kept = gains >= min(_LEAST_GAIN, gains.max())
-        mean = subspace.apply_gains(mean, gains * kept)
-        subspace, gains = subspace.select(kept), gains[kept]
-        test = replace(test, subspace=test.subspace.select(kept))
-        leverage = None if leverage is None else leverage[kept]
-    errors, score = trial.judge(test, mean, spread, _shrunk(leverage, gains), limits)
-    return Model(settings, subspace, gains, limits, shares, errors, score)
-
-
-def experts_of(settings: Settings, pixels: int) -> tuple[str, ...]:
-    """The experts that a METHOD runs on a scene of so many pixels: best leaves the deep prior out where it is slow."""
-    names = EXPERTS[settings.method]
-    if len(names) > 1 and pixels > _AFFORDABLE[resolve_device(settings.device).type]:
-        return tuple(name for name in names if name != "deep_prior")
-    return names
-
-
-def restore(
-    model: Model,
+def denoise_window(
+    model: DenoisingModel,
     values: NDArray,
     observed: Mask,
     seed: int | None = None,
     progress: ProgressReporter = SILENT,
 ) -> tuple[Cube, Cube]:
-    """Estimate and one standard deviation of its error in the data's units, ``(band, row, column)``."""
-    set_torch_threads(model.settings.threads)
+    """Estimate and one standard deviation of its error, in the data's units, ``(band, row, column)``.
+
+    ``seed`` None: that of the model's options.
+    """
+    options, subspace = model.options, model.subspace
+    set_torch_threads(options.threads)
     if not observed.any():
-        nothing = np.zeros(observed.shape, np.float32)
-        return nothing, nothing
-    names = [name for name, share in model.shares.items() if share > 0]
-    chosen = model.settings.seed if seed is None else seed
-    if model.settings.noise == "mixed":
-        observed = observed & ~find_outliers(values, observed, model.subspace)
-    values = _completed(values, observed, model.subspace, model.limits, model.settings)
-    estimates = run_experts(names, model.subspace, values, observed, model.settings, chosen, progress)
-    weights = np.array([model.shares[name] for name in names])
-    mean, spread, leverage = _mixed(estimates, weights, model.subspace)
+        zeros = np.zeros(observed.shape, np.float32)
+        return zeros, zeros
+    names = [name for name, weight in model.weights.items() if weight > 0]
+    if options.noise == "mixed":
+        observed = observed & ~find_outliers(values, observed, subspace)
+    values = _complete(values, observed, subspace, model.limits, options)
+    used_seed = options.seed if seed is None else seed
+    estimates = run_denoisers(names, subspace, values, observed, options, used_seed, progress)
+    weights = np.array([model.weights[name] for name in names])
+    mean, spread, leverage = combine_estimates(estimates, weights, subspace)
     if (model.gains < 1).any():
-        mean = model.subspace.apply_gains(mean, model.gains)
-    return mean, model.errors.deviation(model.subspace, mean, spread, _shrunk(leverage, model.gains))
+        mean = subspace.apply_gains(mean, model.gains)
+    return mean, model.error_model.deviation(subspace, mean, spread, scale_leverage(leverage, model.gains))
 
 
-def run_experts(
-    names: Sequence[str],
-    subspace: Subspace,
+def fit_model(
     values: NDArray,
     observed: Mask,
-    settings: Settings,
-    seed: int,
+    options: DenoiseOptions,
+    pixels: int | None = None,
+    progress: ProgressReporter = SILENT,
+) -> DenoisingModel:
+    """Fit the model to ``values`` ``(band, row, column)``; denoisers are validated on a central window.
+
+    ``pixels``: rows times columns of the scene that the values are a sample of; None: they are the scene. Raises
+    ValueError if no pixel is observed in all bands.
+    """
+    set_torch_threads(options.threads)
+    method = METHODS[options.method]
+    sigma = None if options.sigma is None else np.full(len(values), options.sigma)
+    inliers = observed
+    if options.noise == "mixed":
+        values, inliers = replace_outliers(values, observed, sigma)
+    levels = noise_levels(values, observed) if sigma is None else sigma
+    limits = no_limits(len(values)) if options.noise == "gaussian" else find_limits(values, inliers, levels)
+    plain = _find_subspace(values, observed, limits, sigma, levels, options)
+    names = method.select_denoisers(observed[0].size if pixels is None else pixels, options.device)
+    rng = np.random.default_rng([options.seed, 1])
+    crop = central_window(observed)
+    hidden = draw_hidden_samples(inliers[crop], rng)
+    subspace = plain
+    if len(values) >= MIN_REGRESSION_BANDS and method.on_eigen_images:
+        # Hidden samples are not used, otherwise their noise would be taken for signal.
+        kept = observed.copy()
+        kept[crop] &= ~hidden
+        subspace = _enriched_subspace(plain, values, observed, kept, limits, options)
+    held_out = hold_out(values[crop], inliers[crop], subspace, rng, hidden, plain)
+    if held_out is None:
+        equal_weights = {name: 1.0 / len(names) for name in names}
+        error_model = default_error_model(subspace, any(DENOISERS[name].has_leverage for name in names))
+        return DenoisingModel(options, subspace, np.ones(subspace.rank), limits, equal_weights, error_model, None)
+    return _validate(held_out, subspace, names, limits, options, progress)
+
+
+def _validate(
+    held_out: HeldOutData,
+    subspace: Subspace,
+    names: tuple[str, ...],
+    limits: Limits,
+    options: DenoiseOptions,
     progress: ProgressReporter,
-) -> list[Estimate]:
-    """The estimates of the experts called ``names``."""
-    device = resolve_device(settings.device)
-    if names[0] in PAPERS:
-        from .deep_prior import denoise_bands  # torch.nn is slow to load
-
-        iterations = settings.iterations
-        image = denoise_bands(
-            values, observed, names[0], seed=seed, device=device, iterations=iterations, progress=progress
-        )
-        return [Estimate(image)]
-    images, seen = subspace.project(values, observed)
-    found = []
-    for name, part in zip(names, progress.split(len(names))):
-        if name == "deep_prior":
-            from .deep_prior import denoise_eigen_images  # torch.nn is slow to load
-
-            iterations = settings.iterations
-            fitted = denoise_eigen_images(images, seen, seed=seed, device=device, iterations=iterations, progress=part)
-            found.append(Estimate(subspace.reconstruct(fitted)))
-        else:
-            denoised_images, leverage = _WITHOUT_NETWORK[name](images, seen, device=device, progress=part)
-            # The error of what stands for unseen bands counts as noise; where no band sees, the whole signal is lost.
-            lost = subspace.signal_variance[:, None, None].astype(np.float32)
-            leverage = np.where(seen, leverage * subspace.error_variance(observed), lost)
-            found.append(Estimate(subspace.reconstruct(denoised_images), leverage))
-    return found
+) -> DenoisingModel:
+    """Weights, gains, error model and score from held-out data of a part of the scene."""
+    values = _complete(held_out.values, held_out.observed, held_out.subspace, limits, options)
+    estimates = run_denoisers(names, held_out.subspace, values, held_out.observed, options, options.seed, progress)
+    weights = pairwise_weights(held_out, [estimate.values for estimate in estimates], limits)
+    mean, spread, leverage = combine_estimates(estimates, weights, held_out.subspace)
+    gains, weak = np.ones(subspace.rank), subspace.weak
+    if METHODS[options.method].on_eigen_images and weak is not None and weak.any():
+        # Only weak directions are scaled: strong ones may belong to materials outside the validated window.
+        gains = np.where(weak, optimal_gains(held_out, mean, limits), 1.0)
+        kept = gains >= min(_MIN_GAIN, gains.max())
+        mean = subspace.apply_gains(mean, gains * kept)
+        subspace, gains = subspace.select(kept), gains[kept]
+        held_out = replace(held_out, subspace=held_out.subspace.select(kept))
+        leverage = None if leverage is None else leverage[kept]
+    error_model, score = score_estimate(held_out, mean, spread, scale_leverage(leverage, gains), limits)
+    weight_by_name = dict(zip(names, weights.tolist()))
+    return DenoisingModel(options, subspace, gains, limits, weight_by_name, error_model, score)
 
 
-def _enriched(
-    subspace: Subspace,
+def _find_subspace(
     values: NDArray,
     observed: Mask,
-    crop: trial.Crop,
-    hidden: Mask,
     limits: Limits,
-    settings: Settings,
+    sigma: NDArray[np.float64] | None,
+    levels: NDArray[np.float64],
+    options: DenoiseOptions,
 ) -> Subspace:
-    """The subspace with the weak directions that the signal covariance shows.
+    """Noise levels and subspace; of clipped data, from a central window if a pixel of it is observed in all bands."""
+    if not limits.any:
+        return find_subspace(values, observed, sigma, levels)
+    crop = central_window(observed, _CLIPPED_SIDE)
+    if observed[crop].all(axis=0).any():
+        values, observed = values[crop], observed[crop]
+    return clipped_subspace(values, observed, limits, sigma, resolve_device(options.device))
 
-    The trial's ``hidden`` samples of the part ``crop`` have no say, or it would take their noise for signal.
-    """
-    kept = observed.copy()
-    kept[crop] &= ~hidden
-    part = trial.middle(observed, _COVARIANCE_SIDE)
-    if np.count_nonzero(observed[part].all(axis=0)) < _PIXELS_A_BAND * len(values):
+
+def _enriched_subspace(
+    subspace: Subspace, values: NDArray, observed: Mask, kept: Mask, limits: Limits, options: DenoiseOptions
+) -> Subspace:
+    """The subspace with weak directions of the signal covariance. ``kept``: observed samples that may be used."""
+    part = central_window(observed, _COVARIANCE_SIDE)
+    if np.count_nonzero(observed[part].all(axis=0)) < _MIN_PIXELS_PER_BAND * len(values):
         return subspace
-    whole = values
-    if limits.any:  # completed in that part only, so the rest says nothing
-        whole, observed = values.copy(), observed & _only(part, observed.shape)
-        whole[part] = _completed(values[part], kept[part], subspace, limits, settings, _quick_estimate)
-        kept &= observed
-    images, seen = subspace.project(whole, kept)
-    whole = np.where(kept, whole, subspace.reconstruct(images))
-    guide, _ = nl_ridge(images[part], seen[part[1:]], device=resolve_device(settings.device), progress=STOP)
-    return with_weak_directions(subspace, whole, observed, guide, part)
+    device = resolve_device(options.device)
+    completed = values
+    if limits.any:  # values are completed in that part only, so the rest is not used
+        completed, observed = values.copy(), observed & _inside(part, observed.shape)
+        completed[part] = complete_clipped(values[part], kept[part], subspace, limits, device, first_stage_only=True)
+        kept = kept & observed
+    images, seen = subspace.project(completed, kept)
+    completed = np.where(kept, completed, subspace.reconstruct(images))
+    guide = nl_ridge(images[part], seen[part[1:]], device=device, progress=STOP).images
+    return add_weak_directions(subspace, completed, observed, guide, part)
 
 
-def _only(part: trial.Crop, shape: tuple[int, ...]) -> Mask:
-    inside = np.zeros(shape, bool)
-    inside[part] = True
-    return inside
+def _inside(part: Crop, shape: tuple[int, ...]) -> Mask:
+    mask = np.zeros(shape, bool)
+    mask[part] = True
+    return mask
 
 
-def _clipped_subspace(
-    values: NDArray, observed: Mask, limits: Limits, given: NDArray[np.float64] | None, settings: Settings
-) -> Subspace:
-    """Noise levels and subspace of clipped data: by expectation and maximisation, on the middle of ``values``."""
-    crop = trial.middle(observed, _CLIPPED_SIDE)
-    part, seen = values[crop], observed[crop]
-    if not seen.all(axis=0).any():
-        part, seen = values, observed
-    subspace = find_subspace(part, seen, given)
-    estimate: NDArray = unclipped(_first_estimate(part, seen, subspace, settings), subspace.sigma, limits)
-    sigma = subspace.sigma
-    for _ in range(_ROUNDS_OF_LEARNING):
-        whole, level = complete(part, seen, estimate, sigma, limits)
-        sigma = given if given is not None else np.maximum(level, 1e-6 * sigma)
-        subspace = find_subspace(whole, seen, sigma)
-        estimate = _first_estimate(whole, seen, subspace, settings)
-    return subspace
-
-
-def _completed(
-    values: NDArray,
-    observed: Mask,
-    subspace: Subspace,
-    limits: Limits,
-    settings: Settings,
-    estimator: Callable[[NDArray, Mask, Subspace, Settings], Cube] | None = None,
-) -> NDArray:
-    """Values with clipped samples replaced by what they are expected to have been; by default by a full denoiser."""
-    if not limits.any or settings.method in PAPERS:
+def _complete(values: NDArray, observed: Mask, subspace: Subspace, limits: Limits, options: DenoiseOptions) -> NDArray:
+    """Values with clipped samples completed; published methods get them as they are."""
+    if not limits.any or METHODS[options.method].published:
         return values
-    estimator = estimator or _first_estimate
-    estimate: NDArray = unclipped(estimator(values, observed, subspace, settings), subspace.sigma, limits)
-    whole = values
-    for number in range(_ROUNDS):
-        whole, _ = complete(values, observed, estimate, subspace.sigma, limits)
-        if number + 1 < _ROUNDS:
-            estimate = estimator(whole, observed, subspace, settings)
-    return whole
-
-
-def _quick_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
-    """That of the non-local ridge's first stage."""
-    images, seen = subspace.project(values, observed)
-    return subspace.reconstruct(nl_ridge(images, seen, device=resolve_device(settings.device), progress=STOP).images)
-
-
-def _first_estimate(values: NDArray, observed: Mask, subspace: Subspace, settings: Settings) -> Cube:
-    images, seen = subspace.project(values, observed)
-    return subspace.reconstruct(nl_ridge(images, seen, device=resolve_device(settings.device)).images)
-
-
-def _mixed(
-    estimates: Sequence[Estimate], weights: NDArray[np.float64], subspace: Subspace
-) -> tuple[Cube, Cube, Cube | None]:
-    """The weighted mean, the mean square difference between the experts in noise variances ``(row, column)``, leverage.
-
-    The leverage of a mean is the mean of theirs; an expert that has none counts as one like the others.
-    """
-    known = [(weight, found.leverage) for weight, found in zip(weights, estimates) if found.leverage is not None]
-    total = sum(weight for weight, _ in known)
-    leverage = sum(np.float32(weight / total) * own for weight, own in known) if total > 0 else None
-    images = [found.values for found in estimates]
-    if len(images) == 1:
-        return images[0], np.zeros(images[0].shape[1:], np.float32), leverage
-    mean = sum(np.float32(weight) * image for weight, image in zip(weights, images))
-    spread = np.zeros(images[0].shape[1:], np.float32)
-    for weight, image in zip(weights, images):
-        difference = (image - mean) / subspace.sigma[:, None, None].astype(np.float32)
-        spread += np.float32(weight) * np.square(difference).mean(axis=0)
-    return np.asarray(mean, np.float32), spread, leverage
-
-
-def _shrunk(leverage: Cube | None, gains: NDArray[np.float64]) -> Cube | None:
-    """The leverage of eigen-images that are multiplied by ``gains``."""
-    return None if leverage is None else leverage * gains[:, None, None].astype(np.float32)
+    return complete_clipped(values, observed, subspace, limits, resolve_device(options.device))

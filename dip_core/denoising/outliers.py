@@ -1,11 +1,11 @@
-"""*Outliers*: samples that are no signal with noise of the band's level: impulses, dead pixels and lines, stripes.
+"""Outliers: impulses, dead pixels and lines, and stripes, which are not normal noise of the band's level.
 
-A sample is one where it is more than some noise deviations from what the spectral subspace makes of its pixel's other
-bands. A *line*, row or column of one band, is one where the median of these differences stands out from those of the
-lines beside it. Outliers are taken as not observed, so that other bands and pixels speak for them.
+A sample is an outlier if it differs by several noise deviations from what the spectral subspace predicts from the
+pixel's other bands. A *line* (row or column of one band) is an outlier if the median of these differences differs from
+that of neighbouring lines. Outliers are treated as not observed, so other bands and pixels replace them.
 
-What there is to start from is a median filter: where a sample lies far from the median of its neighbours it is left
-out of the first subspace. Data whose bands are too few to predict each other keep this first judgement.
+The first subspace is found without samples that differ strongly from the median of their neighbours. If the bands are
+too few to predict each other, only this first test is made.
 """
 
 from __future__ import annotations
@@ -17,84 +17,94 @@ from scipy import ndimage
 from ..arrays import Mask
 from ..imaging.subspace import Subspace, find_subspace
 
-_PILOT = 6.0  # deviations from the local median
-_SAMPLE = 4.5  # deviations from the subspace's prediction; of normal noise 7 samples in a million
-_LINE = 6.0  # deviations of a line's median
-_LEAST_LINE = 0.3  # noise deviations that a line's median must differ by, however sure it is
-_BESIDE = 7  # lines on either side
-_FEWEST_IN_LINE = 12
-_MOST_SHARE = 0.5  # of a band's samples
+_MAX_MEDIAN_DIFFERENCE = 6.0  # robust deviations from the local median
+_MAX_SAMPLE_DIFFERENCE = 4.5  # noise deviations from the prediction; 7 samples in a million of normal noise exceed it
+_MAX_LINE_DIFFERENCE = 6.0  # standard errors of a line's median
+_MIN_LINE_DIFFERENCE = 0.3  # noise deviations that a line's median must differ by, however small its standard error
+_NEIGHBOUR_LINES = 7  # on either side
+_MIN_LINE_SAMPLES = 12
+_MIN_LINE_OUTLIERS = 0.6  # of a line's samples: if more are outliers, the line is one
+_MAX_BAND_SHARE = 0.5  # of a band's samples: if more seem to be outliers, none is
 _ROUNDS = 2
 
 
 def find_outliers(values: NDArray, observed: Mask, subspace: Subspace) -> Mask:
     """Outliers among the observed samples of ``values`` ``(band, row, column)``."""
-    found = _unlike_neighbours(values, observed)
+    outliers = _differ_from_neighbours(values, observed)
     if subspace.rank > len(values) / 2:
-        return found
+        return outliers
     for _ in range(_ROUNDS):
-        kept = observed & ~found
+        kept = observed & ~outliers
         images, _ = subspace.project(values, kept)
-        # A kept sample has a part in its own prediction, which makes the residual smaller.
-        share = np.sqrt(np.maximum(1.0 - subspace.leverage, 0.1))[:, None, None]
-        residual = (values - subspace.reconstruct(images)) / (subspace.sigma[:, None, None] * share)
-        found = observed & (np.abs(residual) > _SAMPLE)
-        found |= _lines(residual, observed, found) | _lines(
-            residual.swapaxes(1, 2), *_turned(observed, found)
-        ).swapaxes(1, 2)
-        found[found.mean(axis=(1, 2)) > _MOST_SHARE * observed.mean(axis=(1, 2))] = False
-    return found
+        # A kept sample contributes to its own prediction, which makes its residual smaller.
+        shrinkage = np.sqrt(np.maximum(1.0 - subspace.leverage, 0.1))[:, None, None]
+        residual = (values - subspace.reconstruct(images)) / (subspace.sigma[:, None, None] * shrinkage)
+        outliers = observed & (np.abs(residual) > _MAX_SAMPLE_DIFFERENCE)
+        columns = _outlier_columns(residual, observed, outliers)
+        rows = _outlier_columns(*(array.swapaxes(1, 2) for array in (residual, observed, outliers))).swapaxes(1, 2)
+        outliers |= columns | rows
+        outliers[outliers.mean(axis=(1, 2)) > _MAX_BAND_SHARE * observed.mean(axis=(1, 2))] = False
+    return outliers
+
+
+def replace_outliers(values: NDArray, observed: Mask, sigma: NDArray[np.float64] | None) -> tuple[NDArray, Mask]:
+    """Values with outliers replaced by the subspace's predictions, and the observed samples that are no outliers.
+
+    ``sigma``: known noise levels ``(band,)``; None: estimated.
+    """
+    subspace = robust_subspace(values, observed, sigma)
+    outliers = find_outliers(values, observed, subspace)
+    prediction = subspace.reconstruct(subspace.project(values, observed & ~outliers)[0])
+    return np.where(outliers, prediction, values), observed & ~outliers
 
 
 def robust_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] | None) -> Subspace:
-    """The subspace of data with outliers; as `subspace.find_subspace`."""
-    found = _unlike_neighbours(values, observed)
-    subspace = find_subspace(_replaced(values, found), observed, sigma)
+    """The subspace of data with outliers; arguments and errors as in `subspace.find_subspace`."""
+    outliers = _differ_from_neighbours(values, observed)
+    subspace = find_subspace(_replace_by_median(values, outliers), observed, sigma)
     for _ in range(_ROUNDS):
-        found = find_outliers(values, observed, subspace)
-        # Predictions in the place of outliers: pixels stay complete, which the fit needs.
-        images, _ = subspace.project(values, observed & ~found)
-        subspace = find_subspace(np.where(found, subspace.reconstruct(images), values), observed, sigma)
+        outliers = find_outliers(values, observed, subspace)
+        # Outliers are replaced by predictions, because the fit needs pixels with values in all bands.
+        images, _ = subspace.project(values, observed & ~outliers)
+        subspace = find_subspace(np.where(outliers, subspace.reconstruct(images), values), observed, sigma)
     return subspace
 
 
-def _unlike_neighbours(values: NDArray, observed: Mask) -> Mask:
-    found = np.zeros(observed.shape, bool)
+def _differ_from_neighbours(values: NDArray, observed: Mask) -> Mask:
+    """Observed samples that differ strongly from the median of 5 x 5 pixels."""
+    outliers = np.zeros(observed.shape, bool)
     for band, (image, seen) in enumerate(zip(values, observed)):
         if not seen.any():
             continue
         filled = np.where(seen, image, np.median(image[seen]))
         difference = filled - ndimage.median_filter(filled, 5)
         scale = 1.4826 * float(np.median(np.abs(difference[seen])))
-        found[band] = seen & (np.abs(difference) > _PILOT * scale) & (scale > 0)
-    return found
+        outliers[band] = seen & (np.abs(difference) > _MAX_MEDIAN_DIFFERENCE * scale) & (scale > 0)
+    return outliers
 
 
-def _replaced(values: NDArray, found: Mask) -> NDArray:
+def _replace_by_median(values: NDArray, outliers: Mask) -> NDArray:
     out = values.copy()
-    for band in np.flatnonzero(found.any(axis=(1, 2))):
+    for band in np.flatnonzero(outliers.any(axis=(1, 2))):
         filtered = ndimage.median_filter(values[band], 5)
-        out[band][found[band]] = filtered[found[band]]
+        out[band][outliers[band]] = filtered[outliers[band]]
     return out
 
 
-def _turned(observed: Mask, found: Mask) -> tuple[Mask, Mask]:
-    return observed.swapaxes(1, 2), found.swapaxes(1, 2)
-
-
-def _lines(residual: NDArray, observed: Mask, found: Mask) -> Mask:
-    """Samples of columns whose median differs from those beside; ``(band, row, column)``."""
+def _outlier_columns(residual: NDArray, observed: Mask, outliers: Mask) -> Mask:
+    """Observed samples of columns whose median differs from that of neighbouring columns, ``(band, row, column)``."""
     out = np.zeros(observed.shape, bool)
-    number = observed.sum(axis=1)
-    enough = number >= _FEWEST_IN_LINE
+    count = observed.sum(axis=1)
+    enough = count >= _MIN_LINE_SAMPLES
     if not enough.any():
         return out
     with np.errstate(invalid="ignore"):
         medians = np.ma.median(np.ma.array(residual, mask=~observed), axis=1).filled(0.0)
-    beside = ndimage.median_filter(medians, (1, 2 * _BESIDE + 1))
-    sure = 1.2533 / np.sqrt(np.maximum(number, 1))  # the deviation of a median of normal values
-    # Lines that differ by themselves anyway, as where signal escaped the subspace, set a higher bar.
-    usual = 1.4826 * np.median(np.abs(medians - beside), axis=1, keepdims=True)
-    striped = enough & (np.abs(medians - beside) > np.maximum(_LINE * np.maximum(sure, usual), _LEAST_LINE))
-    striped |= enough & (np.sum(found, axis=1) > 0.6 * number)
+    neighbours = ndimage.median_filter(medians, (1, 2 * _NEIGHBOUR_LINES + 1))
+    standard_error = 1.2533 / np.sqrt(np.maximum(count, 1))  # of a median of normal values
+    # Where columns differ anyway, for example because signal is not in the subspace, the threshold is higher.
+    usual = 1.4826 * np.median(np.abs(medians - neighbours), axis=1, keepdims=True)
+    threshold = np.maximum(_MAX_LINE_DIFFERENCE * np.maximum(standard_error, usual), _MIN_LINE_DIFFERENCE)
+    striped = enough & (np.abs(medians - neighbours) > threshold)
+    striped |= enough & (np.sum(outliers, axis=1) > _MIN_LINE_OUTLIERS * count)
     return observed & striped[:, None, :]
