@@ -13,13 +13,13 @@ import time
 import numpy as np
 import pytest
 import rasterio
-from core_scenes import ROOT, landscape, read, stripes, write
+from core_scenes import ROOT, landscape, read, slanted_gaps, write
 
 from dip_core import __main__, __version__, events
 from dip_core.events import Error, Progress, Result
 from dip_core.job import Compute, DenoiseJob, DetectStripesJob, GapFillJob, Outputs, SimulateGapsJob, to_json
 
-GAP = stripes(90, 100)
+GAP = slanted_gaps(90, 100)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_an_existing_file_survives_a_failed_run(tmp_path, scene):
 @pytest.fixture
 def long_job(tmp_path):
     """A job of minutes: a deep prior on a scene of some size."""
-    gap = stripes(300, 300)
+    gap = slanted_gaps(300, 300)
     path = write(tmp_path / "in.tif", np.where(gap, 0, landscape(2, 300, 300)).astype("u1"), nodata=0)
     return job_file(tmp_path, gap_fill(tmp_path, path, method="deep_prior", threads=1))
 

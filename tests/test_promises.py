@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from core_scenes import TRANSFORM, fill, landscape, stripes, write
+from core_scenes import TRANSFORM, fill, landscape, slanted_gaps, write
 from rasterio.enums import ColorInterp
 
 from dip_core import errors
@@ -34,7 +34,7 @@ def test_alpha_of_observed_pixels_comes_back_as_it_was(tmp_path):
     """Half-transparent pixels stay so; only a transparent pixel that was filled becomes opaque."""
     pixels = landscape(4).astype(np.uint8)
     pixels[3] = 128
-    pixels[3, stripes()] = 0
+    pixels[3, slanted_gaps()] = 0
     path = tmp_path / "rgba.tif"
     with rasterio.open(
         path, "w", driver="GTiff", count=4, height=96, width=120, dtype="uint8", crs="EPSG:32633", transform=TRANSFORM
@@ -43,7 +43,7 @@ def test_alpha_of_observed_pixels_comes_back_as_it_was(tmp_path):
         file.write(pixels)
     _, paths, _ = fill(tmp_path / "run", path)
     alpha = read(paths["output"])[3]
-    assert (alpha[~stripes()] == 128).all() and (alpha[stripes()] == 255).all()
+    assert (alpha[~slanted_gaps()] == 128).all() and (alpha[slanted_gaps()] == 255).all()
 
 
 def test_a_hole_larger_than_the_smallest_tile_is_no_flat_patch(tmp_path):
@@ -59,7 +59,7 @@ def test_a_hole_larger_than_the_smallest_tile_is_no_flat_patch(tmp_path):
 
 def test_a_band_file_without_nodata_takes_that_of_the_others(tmp_path):
     pixels = landscape(2).astype(np.int16)
-    pixels[:, stripes()] = 0
+    pixels[:, slanted_gaps()] = 0
     paths = [write(tmp_path / "B1.tif", pixels[:1], nodata=0), write(tmp_path / "B2.tif", pixels[1:])]
     result, outputs, told = fill(tmp_path / "run", paths)
     assert result.numbers["PIXELS_LEFT"] == 0 and (read(outputs["output"]) != 0).all()
@@ -70,12 +70,12 @@ def test_band_files_with_different_nodata_lose_no_observed_pixel(tmp_path):
     """0 is missing in one file and a measurement in the other."""
     pixels = landscape(2).astype(np.int16)
     pixels[1, 50:60, 50:60] = 0
-    pixels[0, stripes()], pixels[1, stripes()] = 0, -999
+    pixels[0, slanted_gaps()], pixels[1, slanted_gaps()] = 0, -999
     paths = [write(tmp_path / "B1.tif", pixels[:1], nodata=0), write(tmp_path / "B2.tif", pixels[1:], nodata=-999)]
     _, outputs, _ = fill(tmp_path / "run", paths)
     with rasterio.open(outputs["output"]) as file:
         written, valid, nodata = file.read(), file.read_masks() > 0, file.nodata
-    seen = ~stripes()
+    seen = ~slanted_gaps()
     assert np.array_equal(written[:, seen], pixels[:, seen]) and valid[:, seen].all() and nodata == -999
 
 
@@ -92,7 +92,7 @@ def test_each_tile_has_its_share_of_the_time_budget():
 @pytest.mark.parametrize("name", ["report", "metrics", "uncertainty"])
 def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path, name):
     scene = landscape(1).astype(np.uint8)
-    scene[0, stripes()] = 0
+    scene[0, slanted_gaps()] = 0
     outputs = Outputs(output=str(tmp_path / "o.tif"), **{name: str(tmp_path / "nowhere" / "x")})
     job = tmp_path / "job.json"
     job.write_text(to_json(GapFillJob((write(tmp_path / "s.tif", scene),), outputs, method="fast")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import landscape, stripes
+from core_scenes import landscape, slanted_gaps
 
 from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting.gdal_baseline import fill_nodata
@@ -15,7 +15,7 @@ STANDARD = Standardization(np.array([100.0, -5e6]), np.array([20.0, 1e3]))
 @pytest.fixture
 def observation():
     values = ((landscape(2, 30, 40) - 125) / 40).astype(np.float32)
-    gap = np.stack([stripes(30, 40), stripes(30, 40, shift=2)])
+    gap = np.stack([slanted_gaps(30, 40), slanted_gaps(30, 40, shift=2)])
     gap[:, :, 35:] = False
     outside = np.zeros((30, 40), bool)
     outside[:, 35:] = True
@@ -76,7 +76,7 @@ def test_distance_is_to_the_nearest_observed_pixel_of_the_band():
 
 
 def test_groups_are_bands_with_equal_masks():
-    one, two = stripes(20, 20), stripes(20, 20, shift=3)
+    one, two = slanted_gaps(20, 20), slanted_gaps(20, 20, shift=3)
     observed = np.stack([~one, ~two, ~one, ~one])
     target = ~observed
     target[3, 0] = False

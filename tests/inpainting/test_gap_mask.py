@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from core_scenes import TRANSFORM, landscape, stripes, write
+from core_scenes import TRANSFORM, landscape, slanted_gaps, write
 from rasterio import Affine
 from rasterio.windows import Window
 
@@ -108,7 +108,7 @@ def values():
     return landscape(3, 90, 100).clip(1, 250).astype(np.uint8)
 
 
-GAP = stripes(90, 100)
+GAP = slanted_gaps(90, 100)
 
 
 def find(*paths, warnings=None, **options):
@@ -144,7 +144,7 @@ def test_nan_marks_gaps(tmp_path, values):
 
 
 def test_bands_may_have_their_own_gaps(tmp_path, values):
-    own = np.stack([stripes(90, 100, shift=4 * band) for band in range(3)])
+    own = np.stack([slanted_gaps(90, 100, shift=4 * band) for band in range(3)])
     gaps = find(write(tmp_path / "a.tif", np.where(own, 0, values).astype("u1"), nodata=0))
     expect(gaps, ~own, own)
     assert gaps.target_pixels == own.any(axis=0).sum()
@@ -152,7 +152,7 @@ def test_bands_may_have_their_own_gaps(tmp_path, values):
 
 def test_the_fill_value_0_where_nothing_else_marks_gaps(tmp_path, values):
     """Zeros are fill where they hang together with a pixel that is zero in all bands; else they are dark pixels."""
-    own = np.stack([stripes(90, 100, shift=band) for band in range(3)])  # ends differ by a row or two
+    own = np.stack([slanted_gaps(90, 100, shift=band) for band in range(3)])  # ends differ by a row or two
     dark = values.copy()
     dark[1, 60:62, 50:52] = np.where(own[1, 60:62, 50:52], dark[1, 60:62, 50:52], 0)
     warned = []
@@ -217,7 +217,7 @@ def test_a_data_band_tagged_as_alpha_is_warned_of(tmp_path):
     find(write(tmp_path / "a.tif", pixels), warnings=warned)  # the driver's own choice: RGBA
     assert len(warned) == 1 and "seems to hold data" in warned[0] and "'undefined'" in warned[0]
     real = pixels.copy()
-    real[3] = np.where(stripes(60, 70), 0, 255)
+    real[3] = np.where(slanted_gaps(60, 70), 0, 255)
     warned.clear()
     expect(find(write(tmp_path / "b.tif", real), warnings=warned), real[3] > 0, real[3] == 0)
     assert warned == []
@@ -243,7 +243,7 @@ def test_polarity_is_seen_from_the_scene(tmp_path, values, zero_is_gap, filled):
 
 
 def test_polarity_of_gaps_on_more_than_half_of_the_scene(tmp_path, values):
-    wide = stripes(90, 100, thick=12)
+    wide = slanted_gaps(90, 100, thick=12)
     path = write(tmp_path / "a.tif", np.where(wide, 0, values).astype("u1"), nodata=0)
     for zero_is_gap in (True, False):
         gaps = find(path, masks=[write_mask(tmp_path / f"{zero_is_gap}.tif", wide, zero_is_gap)])
@@ -293,7 +293,7 @@ MASK_NAMES = tuple(name.replace("_B", "_GM_B") for name in NAMES)
 @pytest.mark.parametrize("packed", [False, True])
 def test_landsat_masks_find_their_bands_in_any_order(tmp_path, order, packed):
     """Band files and gap_mask files as they are delivered, gzip or not; the names pair them, VCID included."""
-    own = np.stack([stripes(90, 100, shift=5 * band) for band in range(4)])
+    own = np.stack([slanted_gaps(90, 100, shift=5 * band) for band in range(4)])
     pixels = np.where(own, 0, landscape(4, 90, 100)).astype("u1")
     (tmp_path / "gap_mask").mkdir()
     scene = [write(tmp_path / name, pixels[band][None]) for band, name in enumerate(NAMES)]
@@ -308,7 +308,7 @@ def test_landsat_masks_find_their_bands_in_any_order(tmp_path, order, packed):
 
 
 def test_masks_without_such_names_go_by_their_order(tmp_path, values):
-    own = np.stack([stripes(90, 100, shift=5 * band) for band in range(3)])
+    own = np.stack([slanted_gaps(90, 100, shift=5 * band) for band in range(3)])
     path = write(tmp_path / "a.tif", np.where(own, 0, values).astype("u1"), nodata=0)
     several = [write_mask(tmp_path / f"{name}.tif", own[band]) for band, name in enumerate("xyz")]
     expect(find(path, masks=several), ~own, own)

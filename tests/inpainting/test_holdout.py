@@ -7,14 +7,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from core_scenes import stripes
+from core_scenes import slanted_gaps
 from scipy import ndimage
 
 from dip_core.inpainting import holdout
 
 
 def masks(bands=1, rows=200, columns=240, **shape):
-    gap = np.stack([stripes(rows, columns, shift=band, **shape) for band in range(bands)])
+    gap = np.stack([slanted_gaps(rows, columns, shift=band, **shape) for band in range(bands)])
     return ~gap, gap
 
 
@@ -103,9 +103,9 @@ def test_pixels_outside_the_scene_are_never_hidden():
 @pytest.mark.parametrize(("rows", "columns"), [(24, 20), (12, 40), (40, 50), (1, 200), (200, 1)])
 def test_small_windows_are_validated_too(rows, columns):
     """Blocks of 64 pixels would hold the whole pattern, more than may be hidden: smaller ones are taken."""
-    gap = stripes(rows, columns, thick=3, period=10)[None]
+    gap = slanted_gaps(rows, columns, thick=3, period=10)[None]
     if rows == 1:
-        gap = stripes(1, columns, thick=1, period=5)[None]
+        gap = slanted_gaps(1, columns, thick=1, period=5)[None]
     hidden = holdout.draw(~gap, gap, rng())
     assert 0 < hidden.sum() <= holdout.SHARE * (~gap).sum()
 

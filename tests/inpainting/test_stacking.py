@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import landscape, stripes
+from core_scenes import landscape, slanted_gaps
 
 from dip_core.imaging.observation import Observation
 from dip_core.imaging.simplex_weights import minimize_on_simplex
@@ -285,7 +285,7 @@ def test_without_validation_the_roughness_is_the_variance():
 def window():
     """Two bands, 40 x 50, gaps, an exterior, and values borrowed in one place."""
     values = ((landscape(2, 40, 50) - 125) / 40).astype(np.float32)
-    gap = np.broadcast_to(stripes(40, 50), values.shape).copy()
+    gap = np.broadcast_to(slanted_gaps(40, 50), values.shape).copy()
     outside = np.zeros((40, 50), bool)
     outside[:, 44:] = True
     gap &= ~outside

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from core_scenes import landscape, stripes
+from core_scenes import landscape, slanted_gaps
 
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting import tile as restore
@@ -80,7 +80,7 @@ def recipe(names=("linear", "harmonic", "kriging"), weights=(0.0, 0.5, 0.5)):
 
 def task(gap=True):
     values = ((landscape(2, 48, 60) - 125) / 40).astype(np.float32)
-    missing = np.broadcast_to(stripes(48, 60) if gap else np.False_, values.shape)
+    missing = np.broadcast_to(slanted_gaps(48, 60) if gap else np.False_, values.shape)
     return TileTask(np.where(missing, 0, values).astype(np.float32), ~missing, missing, 3)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import landscape, stripes, warnings_of, write
+from core_scenes import landscape, slanted_gaps, warnings_of, write
 
 from dip_core.events import Progress
 from dip_core.inpainting.features import CLASSES
@@ -22,7 +22,7 @@ EXPERTS = ("linear", "harmonic", "biharmonic", "kriging")
 @pytest.fixture
 def known(tmp_path):
     """A surveyed scene of two bands with gaps of their own and an exterior."""
-    own = np.stack([stripes(120, 140, shift=5 * band) for band in range(2)])
+    own = np.stack([slanted_gaps(120, 140, shift=5 * band) for band in range(2)])
     own[:, :, 120:] = True
     pixels = np.where(own, 0, landscape(2, 120, 140)).astype("u2")
     with Scene([write(tmp_path / "a.tif", pixels, nodata=0)]) as scene:
@@ -85,7 +85,7 @@ def test_more_rounds_more_samples(known):
 
 def test_rounds_take_turns_over_the_scene(tmp_path):
     """Chance may leave a whole quarter out, of which the mixture and its uncertainty then know nothing."""
-    gap = stripes(256, 256, thick=6, period=32)[None]
+    gap = slanted_gaps(256, 256, thick=6, period=32)[None]
     pixels = np.where(gap, 0, landscape(1, 256, 256)).astype("u2")
     with Scene([write(tmp_path / "a.tif", pixels, nodata=0)]) as scene:
         whole = survey(scene, find_gaps(scene))
@@ -144,7 +144,7 @@ def test_samples_lie_as_deep_as_the_gaps():
 
 def test_hold_outs_in_narrow_strips_are_no_deeper_than_the_gaps(tmp_path):
     """Gaps of 8 rows with strips of 6 between them: hiding a strip's part joins two gaps."""
-    own = np.broadcast_to(stripes(140, 140, thick=8, period=14), (1, 140, 140))
+    own = np.broadcast_to(slanted_gaps(140, 140, thick=8, period=14), (1, 140, 140))
     pixels = np.where(own, 0, landscape(1, 140, 140)).astype("u2")
     with Scene([write(tmp_path / "a.tif", pixels, nodata=0)]) as scene:
         known = survey(scene, find_gaps(scene))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import stripes
+from core_scenes import slanted_gaps
 
 from dip_core.inpainting.gap_mask import Gaps
 from dip_core.inpainting.validation_windows import sample_windows
@@ -20,7 +20,7 @@ def gaps_of(target, observed=None):
 
 def test_windows_are_inside_apart_and_hold_gaps():
     target = np.zeros((1, 1000, 900), bool)
-    target[0, 300:600] = stripes(300, 900)
+    target[0, 300:600] = slanted_gaps(300, 900)
     windows = sample_windows(gaps_of(target), 200, 4, rng())
     assert len(windows) == 4
     covered = np.zeros(target.shape[1:], int)
@@ -33,7 +33,7 @@ def test_windows_are_inside_apart_and_hold_gaps():
 
 def test_windows_may_hold_the_whole_scene():
     """No part of a scene a little larger than a window goes without."""
-    target = stripes(301, 513)[None]
+    target = slanted_gaps(301, 513)[None]
     windows = sample_windows(gaps_of(target), 256, 12, rng(), whole=0)
     covered = np.zeros(target.shape[1:], int)
     for window in windows:
@@ -48,9 +48,9 @@ def test_windows_may_hold_the_whole_scene():
 def test_windows_lie_evenly_over_the_gaps():
     """Three quarters of the gaps lie in the lower half, and so do three quarters of the windows, whatever the seed."""
     target = np.zeros((1, 800, 800), bool)
-    target[0, :400, :400] = stripes(400, 400)
-    target[0, 400:, :] = stripes(400, 800)
-    target[0, 400:, 400:] |= stripes(400, 400)
+    target[0, :400, :400] = slanted_gaps(400, 400)
+    target[0, 400:, :] = slanted_gaps(400, 800)
+    target[0, 400:, 400:] |= slanted_gaps(400, 400)
     gaps = gaps_of(target)
     share = target[0, 400:].sum() / target.sum()
     for seed in range(20):
@@ -63,7 +63,7 @@ def test_windows_lie_evenly_over_the_gaps():
 
 def test_a_window_full_of_gaps_is_drawn_once():
     target = np.zeros((1, 400, 400), bool)
-    target[0, :100, :100] = stripes(100, 100)
+    target[0, :100, :100] = slanted_gaps(100, 100)
     target[0, ::50, ::50] = True
     windows = sample_windows(gaps_of(target), 100, 6, rng())
     places = {(window.row_off, window.col_off) for window in windows}
@@ -71,7 +71,7 @@ def test_a_window_full_of_gaps_is_drawn_once():
 
 
 def test_a_small_scene_is_one_window():
-    target = stripes(300, 280)[None]
+    target = slanted_gaps(300, 280)[None]
     (window,) = sample_windows(gaps_of(target), 256, 4, rng())
     assert (window.col_off, window.row_off, window.width, window.height) == (0, 0, 280, 300)
 
@@ -92,6 +92,6 @@ def test_windows_with_few_observed_pixels_are_a_last_resort():
 
 def test_a_dead_first_band_does_not_count_against_a_window():
     """Band 1 has no observed pixel at all; the others are to be validated all the same."""
-    target = np.stack([np.zeros((300, 300), bool), stripes(300, 300)])
+    target = np.stack([np.zeros((300, 300), bool), slanted_gaps(300, 300)])
     observed = np.stack([np.zeros((300, 300), bool), ~target[1]])
     assert len(sample_windows(gaps_of(target, observed), 100, 4, rng())) == 4

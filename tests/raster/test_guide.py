@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from core_scenes import TRANSFORM, fill, landscape, read, stripes, warnings_of, write
+from core_scenes import TRANSFORM, fill, landscape, read, slanted_gaps, warnings_of, write
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.warp import calculate_default_transform, reproject
 from rasterio.windows import Window
@@ -20,7 +20,7 @@ from dip_core.raster.guide import Guide
 from dip_core.raster.scene import Scene
 
 ROWS, COLUMNS = 90, 110
-GAP = stripes(ROWS, COLUMNS, thick=9, period=26)
+GAP = slanted_gaps(ROWS, COLUMNS, thick=9, period=26)
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_a_guide_that_is_unlike_does_no_harm(tmp_path, scene):
 
 def test_a_guide_with_gaps_of_its_own(tmp_path, scene, texture):
     """Two SLC-off dates: what neither sees is filled too."""
-    both = np.where(stripes(ROWS, COLUMNS, thick=9, period=26, shift=13), -1, other_date(texture)).astype("i2")
+    both = np.where(slanted_gaps(ROWS, COLUMNS, thick=9, period=26, shift=13), -1, other_date(texture)).astype("i2")
     result, *_ = fill(tmp_path / "r", scene, guide=write(tmp_path / "g.tif", both, nodata=-1))
     assert result.numbers["PIXELS_LEFT"] == 0
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from core_scenes import fill, landscape, read, stripes, write
+from core_scenes import fill, landscape, read, slanted_gaps, write
 
 from dip_core.denoising import deep_prior
 from dip_core.dip import image_fit
@@ -162,7 +162,7 @@ def test_how_many_run_side_by_side(monkeypatch):
 
 def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, monkeypatch):
     scene = landscape(3, 150, 170).astype(np.uint8)
-    scene[:, stripes(150, 170)] = 0
+    scene[:, slanted_gaps(150, 170)] = 0
     path = write(tmp_path / "s.tif", scene, nodata=0)
     options = {"seed": 3, "device": "cpu", "tile_size": 64, "overlap": 16}
     monkeypatch.setattr("dip_core.inpainting.plan.AFFORDABLE", {"cpu": 1.0, "cuda": 1.0, "mps": 1.0})  # no network
@@ -177,7 +177,7 @@ def test_networks_side_by_side_are_what_they_are_alone():
     """First weights come from torch's own generator, which all threads share."""
     values = landscape(3, 40, 44).astype(np.float32)
     values = (values - values.mean()) / values.std()
-    observed = np.broadcast_to(~stripes(40, 44), values.shape).copy()
+    observed = np.broadcast_to(~slanted_gaps(40, 44), values.shape).copy()
     held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
     alone = Options("cpu", iterations=4, threads=1)
 
@@ -240,7 +240,7 @@ def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
     """Kriging and what starts from it on one core, the others on the other; the estimates are the same."""
     values = landscape(2, 48, 50).astype(np.float32)
     values = (values - values.mean()) / values.std()
-    observed = np.broadcast_to(~stripes(48, 50), values.shape).copy()
+    observed = np.broadcast_to(~slanted_gaps(48, 50), values.shape).copy()
     held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
     names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
     for module in ("runtime.threads", "inpainting.tile"):

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from core_scenes import ROOT, fill, landscape, read, stripes, write
+from core_scenes import ROOT, fill, landscape, read, slanted_gaps, write
 
 from dip_core.errors import SchedulerUnavailable
 from dip_core.events import Message, Progress
@@ -78,7 +78,7 @@ def test_an_error_on_a_worker_is_reported(cluster):
 
 
 def test_a_cluster_gives_the_same_file_as_this_machine(cluster, tmp_path):
-    gap = stripes(150, 170)
+    gap = slanted_gaps(150, 170)
     path = write(tmp_path / "in.tif", np.where(gap, 0, landscape(2, 150, 170)).astype("u1"), nodata=0)
     options = {"tile_size": 64, "overlap": 16, "seed": 3}
     local, here, _ = fill(tmp_path / "here", path, **options)

@@ -7,10 +7,8 @@ import pytest
 from core_scenes import landscape
 from scipy import ndimage
 
-from dip_core.imaging.back_projection import ConsistencyProjection, back_project
-from dip_core.imaging.pca import fit_principal_components
+from dip_core.imaging.back_projection import ConsistencyProjection
 from dip_core.imaging.psf import Psf, enlarge_bicubic
-from dip_core.imaging.simplex_weights import stacking_weights
 from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
 from dip_core.superresolution.steered_ridge import Teacher, steered_ridge, steering
 from dip_core.superresolution.validation import unvalidated_shares
@@ -37,21 +35,6 @@ def made_coarse(fine, optics):
 
 def rmse(image, truth):
     return float(np.sqrt(np.mean((image - truth) ** 2)))
-
-
-@pytest.mark.parametrize("factor", [2, 3, 4])
-@pytest.mark.parametrize("psf", ["bicubic", "lanczos", "gaussian"])
-def test_agreement_is_back_projection_in_closed_form(factor, psf):
-    rng = np.random.default_rng(1)
-    optics, shape = Psf(factor, psf), (13 * factor, 17 * factor)
-    values, start = rng.normal(size=(2, 13, 17)), rng.normal(size=(2, *shape)).astype(np.float32)
-    agreement = ConsistencyProjection(optics, shape)
-    found = agreement.project(start, agreement.transform(values))
-    assert np.abs(optics.operator(shape).apply(found) - values).max() < 5e-3
-    wanted = back_project(start, values, np.ones(values.shape, bool), optics.operator(shape), iterations=200)
-    assert np.abs(found - wanted).max() < 5e-3
-    again = agreement.project(found, agreement.transform(values))
-    assert np.abs(again - found).max() < 5e-3  # nothing is left to do
 
 
 def test_total_variation_falls_and_the_observation_is_kept():
@@ -158,18 +141,6 @@ def test_units_of_bands_do_not_matter_and_runs_repeat_themselves():
         assert rmse((scaled[name] - 7) / units, first[name]) < 1e-3 * coarse.std()
 
 
-def test_principal_images_of_one_band_of_few_pixels_and_of_many_bands():
-    rng = np.random.default_rng(0)
-    one = rng.normal(5, 2, (1, 3, 4))
-    assert fit_principal_components([(one, np.ones(one.shape, bool))]).basis.shape == (1, 1)
-    spectra, maps = rng.normal(size=(40, 4)), rng.normal(size=(4, 30, 30))
-    cube = 3 + np.tensordot(spectra, maps, axes=1)
-    found = fit_principal_components([(cube, np.ones(cube.shape, bool))])
-    assert found.basis.shape == (40, 4)
-    there = found.reconstruct(found.project(cube)) + found.mean[:, None, None]
-    assert np.abs(there - cube).max() < 1e-4
-
-
 def test_a_scene_that_cannot_teach_is_enlarged_by_the_mean_of_the_two():
     optics = Psf(4)
     coarse, seen = made_coarse(fine_scene(1, 20, 24), optics)
@@ -180,32 +151,3 @@ def test_a_scene_that_cannot_teach_is_enlarged_by_the_mean_of_the_two():
     assert np.abs(found["steered_ridge"] - mean).max() < 1e-3 * coarse.std()
     assert unvalidated_shares(EXPERTS) == {"back_projection": 0.0, "vectorial_tv": 0.5, "steered_ridge": 0.5}
     assert unvalidated_shares(["paper_2d"]) == {"paper_2d": 1.0}
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_shares_are_convex_and_never_worse_than_the_best_expert(count):
-    rng = np.random.default_rng(count)
-    for _ in range(20):
-        errors = rng.normal(size=(count, 200)) * rng.uniform(0.2, 3, (count, 1)) + rng.normal(size=200)
-        products = errors @ errors.T / 200
-        shares = np.array(stacking_weights(products))
-        assert shares.min() >= 0 and shares.sum() == pytest.approx(1)
-        assert shares @ products @ shares <= products.diagonal().min() * (1 + 1e-9)
-        assert not ((shares > 0) & (shares < 0.05)).any()
-
-
-def test_shares_weigh_independent_errors_by_their_variances():
-    assert stacking_weights(np.diag([1.0, 1.0, 4.0])) == pytest.approx([4 / 9, 4 / 9, 1 / 9], abs=1e-5)
-    assert sum(stacking_weights(np.ones((2, 2)))) == pytest.approx(1)  # twins
-    assert sum(stacking_weights(np.zeros((3, 3)))) == 1
-
-
-def test_a_dear_expert_must_be_worth_its_time():
-    close = np.array([[1.0, 0.99], [0.99, 1.1]])
-    assert stacking_weights(np.array([[1.0, 0.8], [0.8, 1.0]]), costly=[1]) == pytest.approx([0.5, 0.5], abs=1e-4)
-    assert stacking_weights(np.array([[1.0, 0.97], [0.97, 1.05]])) == pytest.approx([8 / 11, 3 / 11], abs=1e-4)
-    assert stacking_weights(np.array([[1.0, 0.97], [0.97, 1.05]]), costly=[1]) == [1, 0]  # it gains 0.4 %
-    assert stacking_weights(close[::-1, ::-1], costly=[1]) == pytest.approx(
-        [1 / 12, 11 / 12], abs=1e-4
-    )  # it is the best of all
-    assert stacking_weights(np.array([[2.0]]), costly=[0]) == [1]

@@ -21,7 +21,6 @@ from dip_core.denoising.model import denoise as denoise_array
 from dip_core.denoising.nl_ridge import LARGE, WEAK, Groups, _inverse, find_groups, nl_ridge, nl_ridge_pair
 from dip_core.denoising.outliers import find_outliers
 from dip_core.errors import InvalidJob, NothingObserved
-from dip_core.imaging.noise import neighbour_correlation, noise_levels
 from dip_core.imaging.subspace import find_subspace
 from dip_core.job import Compute, DenoiseJob, Outputs
 from dip_core.raster import atomic
@@ -55,75 +54,6 @@ def everywhere(values: np.ndarray) -> np.ndarray:
 
 def rmse(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(a - b))))
-
-
-@pytest.mark.parametrize("bands", [3, 30])
-def test_noise_levels_are_found_band_by_band(bands):
-    truth = np.linspace(0.05, 0.2, bands)
-    values = noisy(cube(bands), truth)
-    # 64 x 72 details: the median rule is right to about 2 % (one standard deviation); five of them, and the excess of
-    # a regression on noisy bands.
-    np.testing.assert_allclose(noise_levels(values, everywhere(values)), truth, rtol=0.12)
-
-
-def test_noise_level_is_of_observed_pixels_only():
-    values = noisy(cube(), 0.1)
-    observed = everywhere(values)
-    observed[:, 20:40, :30] = False
-    values[~observed] = -32768
-    np.testing.assert_allclose(noise_levels(values, observed), 0.1, rtol=0.12)
-
-
-def test_constant_and_tiny_bands_have_a_level_too():
-    values = np.zeros((2, 5, 5))
-    assert (noise_levels(values, everywhere(values)) > 0).all()
-    assert noise_levels(np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))[0] > 0
-
-
-def test_structure_in_a_residual_shows_as_correlation_of_neighbours():
-    noise = np.random.default_rng(0).normal(size=(80, 80))
-    seen = np.ones(noise.shape, bool)
-    assert abs(neighbour_correlation(noise, seen)) < 0.05
-    assert neighbour_correlation(ndimage.gaussian_filter(noise, 1), seen) > 0.5
-
-
-@pytest.mark.parametrize("sigma", [0.005, 0.02])
-def test_rank_is_that_of_the_signal(sigma):
-    values = noisy(cube(), sigma)
-    assert find_subspace(values, everywhere(values)).rank == RANK
-
-
-def test_pure_noise_keeps_one_direction_only():
-    values = np.random.default_rng(0).normal(size=(40, 60, 60))
-    assert find_subspace(values, everywhere(values)).rank == 1
-
-
-def test_eigen_images_go_back_to_what_they_came_from():
-    clean = cube()
-    values = noisy(clean, 1e-4)
-    space = find_subspace(values, everywhere(values))
-    images, seen = space.project(values, everywhere(values))
-    assert seen.all() and images.shape[0] == space.rank
-    assert rmse(space.reconstruct(images), clean) < 1e-4  # projection alone removes noise
-
-
-def test_noise_of_eigen_images_has_variance_one():
-    clean = cube()
-    values = noisy(clean, np.linspace(0.05, 0.2, 30))
-    space = find_subspace(values, everywhere(values))
-    difference = space.project(values, everywhere(values))[0] - space.project(clean, everywhere(values))[0]
-    np.testing.assert_allclose(difference.std(axis=(1, 2)), 1.0, rtol=0.06)
-
-
-def test_pixels_that_some_bands_miss_take_the_others_word():
-    clean = cube()
-    values = noisy(clean, 0.02)
-    observed = everywhere(values)
-    observed[:12, 10:20, 10:20] = False
-    space = find_subspace(values, observed)
-    estimate = space.reconstruct(space.project(values, observed)[0])
-    # Noise of 18 of 30 bands in 3 directions: about 0.02 sqrt(3 / 18), and as much again for worse conditioning.
-    assert rmse(estimate[:12, 10:20, 10:20], clean[:12, 10:20, 10:20]) < 0.02
 
 
 def test_non_local_ridge_removes_most_of_the_noise():

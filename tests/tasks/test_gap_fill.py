@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 import rasterio
-from core_scenes import ROOT, TRANSFORM, copy, data, fill, landscape, read, stripes, table, warnings_of, write
+from core_scenes import ROOT, TRANSFORM, copy, data, fill, landscape, read, slanted_gaps, table, warnings_of, write
 from rasterio.enums import ColorInterp
 
 from dip_core.dip import presets
@@ -22,7 +22,7 @@ from dip_core.inpainting.problem import survey
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.raster.scene import Scene
 
-GAP = stripes(90, 110)
+GAP = slanted_gaps(90, 110)
 FAST_NETWORK = {"seed": 1, "device": "cpu", "threads": 1}
 
 
@@ -99,7 +99,7 @@ def test_best_is_no_worse_than_its_parts(tmp_path, scene, few_iterations):
 
 @pytest.mark.parametrize("method", ["deep_prior", "paper_composite", "paper_per_band"])
 def test_networks_by_themselves(tmp_path, method, few_iterations):
-    gap = stripes(50, 60)
+    gap = slanted_gaps(50, 60)
     path = gappy(tmp_path / "in.tif", landscape(2, 50, 60), gap)
     result, paths, _ = fill(tmp_path / "r", path, method, **FAST_NETWORK)
     np.testing.assert_array_equal(read(paths["output"])[:, ~gap], read(path)[:, ~gap])
@@ -213,7 +213,7 @@ def test_bands_with_gaps_of_their_own_help_each_other(tmp_path):
     # A texture that bands share and that no surface through the rim can guess.
     texture = 12 * np.random.default_rng(4).normal(size=(120, 130))
     values = (landscape(3, 120, 130) + texture).clip(1, 255)
-    own = np.stack([stripes(120, 130, thick=8, period=30, shift=6 * band) for band in range(3)])
+    own = np.stack([slanted_gaps(120, 130, thick=8, period=30, shift=6 * band) for band in range(3)])
     path = gappy(tmp_path / "in.tif", values, own)
     result, paths, _ = fill(tmp_path / "r", path)
     after, filled = read(paths["output"]), read(paths["filled"])
@@ -266,7 +266,7 @@ def test_filled_pixels_of_a_transparent_scene_become_opaque_also_beside_a_dead_b
     ],
 )
 def test_every_type_and_nodata(tmp_path, dtype, nodata, scale, offset):
-    gap = stripes(64, 70)
+    gap = slanted_gaps(64, 70)
     values = landscape(1, 64, 70) * scale + offset
     path = gappy(tmp_path / "in.tif", values, gap, nodata, dtype)
     result, paths, _ = fill(tmp_path / "r", path)
@@ -285,7 +285,7 @@ def test_every_type_and_nodata(tmp_path, dtype, nodata, scale, offset):
 @pytest.mark.parametrize("value", [7, 0.1])
 def test_a_constant_scene(tmp_path, value):
     dtype = "u1" if value == 7 else "f4"
-    path = gappy(tmp_path / "in.tif", np.full((2, 64, 70), value), stripes(64, 70), 0, dtype)
+    path = gappy(tmp_path / "in.tif", np.full((2, 64, 70), value), slanted_gaps(64, 70), 0, dtype)
     result, paths, _ = fill(tmp_path / "r", path)
     assert (read(paths["output"]) == np.array(value, dtype)).all()
     assert result.numbers["HELDOUT_RMSE"] == 0 and result.numbers["HELDOUT_R2"] is None
@@ -322,7 +322,7 @@ def test_one_observed_pixel(tmp_path):
 
 def test_many_bands(tmp_path):
     """More than eight bands are stored band by band; 60 of them here."""
-    gap = stripes(40, 44, thick=3, period=12)
+    gap = slanted_gaps(40, 44, thick=3, period=12)
     path = gappy(tmp_path / "in.tif", landscape(60, 40, 44), gap, dtype="u2")
     result, paths, _ = fill(tmp_path / "r", path)
     assert (read(paths["filled"]) == gap).all() and result.numbers["PIXELS_LEFT"] == 0
@@ -334,7 +334,7 @@ def test_many_bands(tmp_path):
 
 def test_landsat_as_it_is_delivered(tmp_path, whole):
     """One file a band, a gap mask a band, in whatever order the masks come."""
-    own = np.stack([stripes(90, 110, shift=3 * band) for band in range(3)])
+    own = np.stack([slanted_gaps(90, 110, shift=3 * band) for band in range(3)])
     scenes = [gappy(tmp_path / f"LE07_X_B{band + 1}.TIF", whole[band][None], own[band]) for band in range(3)]
     masks = [
         write(tmp_path / f"LE07_X_GM_B{band + 1}.TIF", (~own[band])[None].astype("u1"), nodata=None)
@@ -425,7 +425,7 @@ def test_a_scene_of_nodata_is_refused(tmp_path):
 
 
 def test_small_tiles_give_nearly_what_one_tile_gives(tmp_path):
-    gap = stripes(200, 230)
+    gap = slanted_gaps(200, 230)
     path = gappy(tmp_path / "in.tif", landscape(1, 200, 230), gap)
     whole, one, _ = fill(tmp_path / "one", path)
     tiled, many, _ = fill(tmp_path / "many", path, tile_size=64, overlap=20)
@@ -456,7 +456,7 @@ def test_a_gap_larger_than_a_tile(tmp_path, size):
 
 def test_a_large_overlap_without_a_tile_size(tmp_path):
     """Tiles make room for the overlap that is asked for."""
-    gap = stripes(60, 700)
+    gap = slanted_gaps(60, 700)
     path = gappy(tmp_path / "in.tif", np.full((1, 60, 700), 90.0) + np.arange(700) / 10, gap)
     _, paths, _ = fill(tmp_path / "r", path, overlap=200)
     after = read(paths["output"]).astype(float)

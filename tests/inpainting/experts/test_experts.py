@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import landscape, stripes
+from core_scenes import landscape, slanted_gaps
 from scipy import ndimage, special
 
 from dip_core.dip import build
@@ -55,7 +55,7 @@ def rmse(estimate, truth, where):
 @pytest.mark.parametrize("name", [*FILLERS, *NETWORKS])
 def test_observed_pixels_stay_and_target_pixels_are_filled(name):
     values = scene(2)
-    gap = np.stack([stripes(48, 60, shift=band) for band in range(2)])
+    gap = np.stack([slanted_gaps(48, 60, shift=band) for band in range(2)])
     exterior = np.zeros((48, 60), bool)
     exterior[:, :9] = True
     observation = observe(values, gap, exterior)
@@ -97,7 +97,7 @@ def test_without_any_observed_pixel_the_mean_is_the_guess(name):
 @pytest.mark.parametrize("name", [*FILLERS, "deep_prior", "paper_composite"])
 def test_a_band_that_is_not_seen_gets_the_mean_and_does_not_harm_the_others(name):
     values = scene()
-    gap = np.broadcast_to(stripes(48, 60), values.shape).copy()
+    gap = np.broadcast_to(slanted_gaps(48, 60), values.shape).copy()
     gap[1] = True
     estimate = run(name, observe(values, gap))
     assert (estimate[1] == 0).all()
@@ -128,7 +128,7 @@ def test_a_large_hole_is_filled_within_the_range_of_the_data(name):
 @pytest.mark.parametrize("name", FILLERS)
 def test_adding_a_constant_adds_it_to_the_fill(name):
     """Kriging weights sum to 1, and so do the implicit weights of the others."""
-    values, gap = scene(1), stripes(48, 60)
+    values, gap = scene(1), slanted_gaps(48, 60)
     fill = run(name, observe(values, gap))
     shifted = run(name, observe(values + 2, gap))
     np.testing.assert_allclose(shifted[0][gap], fill[0][gap] + 2, atol=10 * TINY)
@@ -146,7 +146,7 @@ def mean_of_neighbours(image):
 
 def test_harmonic_is_the_mean_of_its_neighbours():
     """The discrete mean-value property; at the raster's border only the neighbours that exist count."""
-    values, gap = scene(1), stripes(48, 60, thick=9, period=24)
+    values, gap = scene(1), slanted_gaps(48, 60, thick=9, period=24)
     estimate = harmonic(observe(values, gap))[0].astype(np.float64)
     np.testing.assert_allclose(estimate[gap], mean_of_neighbours(estimate)[gap], atol=1e-5)
     # A membrane has no extremum inside the gap.
@@ -156,7 +156,7 @@ def test_harmonic_is_the_mean_of_its_neighbours():
 
 def test_harmonic_ignores_the_exterior():
     """The same mean-value property with neighbours inside the scene only."""
-    values, gap = scene(1), stripes(48, 60, thick=9, period=24)
+    values, gap = scene(1), slanted_gaps(48, 60, thick=9, period=24)
     exterior = np.zeros((48, 60), bool)
     exterior[:, 40:] = True
     estimate = harmonic(observe(values, gap, exterior))[0].astype(np.float64)
@@ -276,7 +276,7 @@ def test_matern_is_the_textbooks(smoothness):
 def test_the_variogram_needs_no_complete_rows():
     field = gaussian_field(6.0, 0.0)[None]
     whole = fit_variogram(field, np.ones((256, 256), bool))
-    gapped = fit_variogram(field, ~stripes(256, 256, 12, 40))
+    gapped = fit_variogram(field, ~slanted_gaps(256, 256, 12, 40))
     assert gapped.range == pytest.approx(whole.range, rel=0.3)
 
 
@@ -305,7 +305,7 @@ def test_kriging_weights_sum_to_one_and_are_exact_at_a_datum():
 def test_kriging_is_near_the_best_on_the_field_it_is_made_for():
     """Exponential covariance with noise: with all neighbours kriging is the optimum, with 16 it comes near it."""
     field = gaussian_field(8.0, 0.1, size=160, seed=3)
-    gap = stripes(160, 160, thick=8, period=30)
+    gap = slanted_gaps(160, 160, thick=8, period=30)
     observation = observe(field[None], gap)
     errors = {name: rmse(run(name, observation)[0], field, gap) for name in CLASSICAL}
     assert errors["kriging"] < 1.02 * min(errors.values())
@@ -316,7 +316,7 @@ def test_kriging_is_near_the_best_on_the_field_it_is_made_for():
 def test_kriging_gives_each_principal_component_its_own_covariance():
     """Two bands that mix a smooth and a rough surface are filled as if the surfaces themselves were observed."""
     smooth, rough = gaussian_field(30.0, 0.0, 128, 1), gaussian_field(2.0, 0.3, 128, 2)
-    gap = stripes(128, 128, thick=8, period=30)
+    gap = slanted_gaps(128, 128, thick=8, period=30)
     mixed = np.stack([2 * smooth + rough, 2 * smooth - rough])
     truth = np.stack([smooth, rough])
     apart = np.concatenate([run("kriging", observe(one[None], gap)) for one in truth])
@@ -327,7 +327,7 @@ def test_kriging_gives_each_principal_component_its_own_covariance():
 
 
 def test_pixels_with_like_neighbours_share_their_weights():
-    gap = stripes(64, 64, thick=4, period=16)
+    gap = slanted_gaps(64, 64, thick=4, period=16)
     places = Neighbourhood(~gap, gap)
     assert len(places.settings) < 0.3 * np.count_nonzero(gap) and places.reached.all()
     (weights,) = kriging_weights(places.settings, [Variogram(5.0, 0.1, 1.0)])
@@ -340,7 +340,7 @@ def test_pixels_with_like_neighbours_share_their_weights():
 
 def offset_gaps(bands, rows, columns, thick=8, period=24, step=5):
     """Gaps that differ by ``step`` rows from band to band, as Landsat's do at their ends."""
-    return np.stack([stripes(rows, columns, thick, period, shift=step * band) for band in range(bands)])
+    return np.stack([slanted_gaps(rows, columns, thick, period, shift=step * band) for band in range(bands)])
 
 
 def test_borrowing_beats_the_membrane_where_bands_are_alike():
@@ -378,9 +378,9 @@ def test_an_odd_band_out_lends_and_borrows_nothing():
 
 def test_common_gaps_and_dead_bands_leave_nothing_to_borrow():
     values = scene()
-    same = observe(values, stripes(48, 60))
+    same = observe(values, slanted_gaps(48, 60))
     assert borrow(same)[0] is same
-    dead = np.broadcast_to(stripes(48, 60), values.shape).copy()
+    dead = np.broadcast_to(slanted_gaps(48, 60), values.shape).copy()
     dead[1] = True
     assert not borrow(observe(values, dead))[1].any()
 
@@ -407,7 +407,7 @@ def test_borrowing_leaves_the_exterior_alone():
 
 
 def test_the_same_seed_gives_the_same_fill():
-    observation = observe(scene(2, 24, 30), stripes(24, 30))
+    observation = observe(scene(2, 24, 30), slanted_gaps(24, 30))
     first, again, other = (run("deep_prior", observation, seed=seed, iterations=3) for seed in (1, 1, 2))
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
@@ -416,7 +416,7 @@ def test_the_same_seed_gives_the_same_fill():
 def test_the_seed_does_not_depend_on_what_ran_before():
     import torch
 
-    observation = observe(scene(1, 24, 30), stripes(24, 30))
+    observation = observe(scene(1, 24, 30), slanted_gaps(24, 30))
     first = run("deep_prior", observation, iterations=2)
     torch.manual_seed(99)
     state = torch.random.get_rng_state()
@@ -425,7 +425,7 @@ def test_the_seed_does_not_depend_on_what_ran_before():
 
 
 def test_the_lean_prior_learns_and_meets_the_rim():
-    values, gap = scene(1, 32, 40), stripes(32, 40, thick=5)
+    values, gap = scene(1, 32, 40), slanted_gaps(32, 40, thick=5)
     observation = observe(values, gap)
     estimate = run("deep_prior", observation, iterations=40)
     # Better by far than the mean, whose error is 1; the membrane's on this scene is about 0.15.
@@ -447,9 +447,9 @@ def test_the_lean_prior_fits_principal_images_of_many_bands_with_one_mask(monkey
     )
     mixing = np.random.default_rng(0).normal(size=(bands, 3)).astype(np.float32)
     truth = np.tensordot(mixing, (landscape(3, 48, 60) - 125) / 40, axes=1).astype(np.float32)
-    gap = np.broadcast_to(stripes(48, 60), truth.shape).copy()
+    gap = np.broadcast_to(slanted_gaps(48, 60), truth.shape).copy()
     if not alike:
-        gap[0] = stripes(48, 60, shift=7)
+        gap[0] = slanted_gaps(48, 60, shift=7)
     observation = observe(truth, gap)
     fill = run("deep_prior", observation, seed=0, iterations=30)
     assert made == [images]
@@ -461,7 +461,7 @@ def test_the_lean_prior_fits_principal_images_of_many_bands_with_one_mask(monkey
 def test_the_papers_networks_stay_within_the_range_of_the_data():
     """Their last layer is a sigmoid on data scaled to 0..1 by band."""
     values = scene(2) * np.array([1.0, 30.0])[:, None, None] + np.array([5.0, -200.0])[:, None, None]
-    observation = observe(values, stripes(48, 60))
+    observation = observe(values, slanted_gaps(48, 60))
     estimate = run("paper_composite", observation)
     for band in range(2):
         seen = observation.values[band][observation.observed[band]]
@@ -470,13 +470,13 @@ def test_the_papers_networks_stay_within_the_range_of_the_data():
 
 
 def test_network_inputs_differ():
-    observation = observe(scene(1), stripes(48, 60))
+    observation = observe(scene(1), slanted_gaps(48, 60))
     noise, grid = (run("paper_composite", observation, network_input=kind) for kind in ("noise", "meshgrid"))
     assert noise.tobytes() != grid.tobytes()
 
 
 def test_follow_sees_the_progress_and_ends_the_fit():
-    observation = observe(scene(2, 20, 30), stripes(20, 30))
+    observation = observe(scene(2, 20, 30), slanted_gaps(20, 30))
     told = []
     run(
         "paper_per_band", observation, iterations=2, progress=ProgressReporter(lambda share: told.append(share) or True)
@@ -495,6 +495,6 @@ def test_follow_sees_the_progress_and_ends_the_fit():
 
 @pytest.mark.parametrize("name", ["deep_prior", "paper_composite", "paper_per_band"])
 def test_a_fit_that_has_no_time_to_begin_leaves_the_harmonic_surface(name):
-    observation = observe(scene(2, 20, 30), stripes(20, 30))
+    observation = observe(scene(2, 20, 30), slanted_gaps(20, 30))
     estimate = run(name, observation, progress=ProgressReporter(lambda share: False))
     np.testing.assert_allclose(estimate, harmonic(observation), atol=1e-5)

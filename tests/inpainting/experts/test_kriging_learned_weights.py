@@ -15,7 +15,7 @@ from dip_core.tasks import slc_off_geometry
 SIZE = 120
 
 
-def stripes(width: int = 5) -> np.ndarray:
+def slanted_gaps(width: int = 5) -> np.ndarray:
     """Columns that are missing, ``(row, column)``."""
     gap = np.zeros((SIZE, SIZE), bool)
     for left in (20, 47, 80, 104):
@@ -41,7 +41,7 @@ def plain(values: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 def test_texture_with_a_direction_is_continued_along_it():
     """Fields with a direction lie far from the kriging model, whose covariance is round: most of the error goes."""
-    values, gap = slanted(), stripes()
+    values, gap = slanted(), slanted_gaps()
     observation = Observation(np.where(gap, 0, values)[None].astype(np.float32), ~gap[None], gap[None])
     learned = kriging(observation)[0][gap]
     before, after = (np.sqrt(np.mean(np.square(fill - values[gap]))) for fill in (plain(values, gap), learned))
@@ -51,7 +51,7 @@ def test_texture_with_a_direction_is_continued_along_it():
 def test_noise_teaches_nothing():
     """Where the covariance is right, what is learned by chance costs next to nothing."""
     values = np.random.default_rng(3).normal(size=(SIZE, SIZE))
-    gap = stripes()
+    gap = slanted_gaps()
     observation = Observation(np.where(gap, 0, values)[None].astype(np.float32), ~gap[None], gap[None])
     learned = kriging(observation)[0][gap]
     before, after = (np.sqrt(np.mean(np.square(fill - values[gap]))) for fill in (plain(values, gap), learned))
@@ -59,7 +59,7 @@ def test_noise_teaches_nothing():
 
 
 def test_weights_sum_to_one_and_rare_settings_keep_theirs():
-    gap = stripes()
+    gap = slanted_gaps()
     gap[60:62, 60:62] = True
     places = Neighbourhood(~gap, gap, 12)
     (weights,) = kriging_weights(places.settings, [Variogram(5.0, 0.02)])
@@ -82,7 +82,7 @@ def test_nothing_is_learned_where_hardly_any_place_has_the_setting():
 
 
 @pytest.mark.parametrize(
-    ("gap", "expected"), [(stripes(), True), (~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0], False)]
+    ("gap", "expected"), [(slanted_gaps(), True), (~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0], False)]
 )
 def test_stripes_recur_and_slc_off_gaps_do_not(gap, expected):
     assert recurring(Neighbourhood(~gap, gap)) is expected
@@ -99,7 +99,7 @@ def test_wider_neighbourhoods_where_settings_recur(monkeypatch, recur, expected)
             super().__init__(observed, target, per_quadrant)
 
     monkeypatch.setattr(sys.modules[Variogram.__module__], "Neighbourhood", Watched)
-    gap = stripes() if recur else ~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0]
+    gap = slanted_gaps() if recur else ~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0]
     values = np.random.default_rng(0).normal(size=(1, *gap.shape)).astype(np.float32)
     kriging(Observation(np.where(gap, 0, values), ~gap[None], gap[None]))
     assert asked == expected
@@ -107,7 +107,7 @@ def test_wider_neighbourhoods_where_settings_recur(monkeypatch, recur, expected)
 
 def test_the_mean_of_the_values_does_not_matter():
     """A tile far from the scene's mean, in which values lie a thousand deviations from 0."""
-    values, gap = slanted(), stripes()
+    values, gap = slanted(), slanted_gaps()
     fills = []
     for offset in (0.0, 1000.0):
         given = np.where(gap, 0, values + offset)[None].astype(np.float32)
@@ -117,7 +117,7 @@ def test_the_mean_of_the_values_does_not_matter():
 
 @pytest.mark.parametrize("bands", [1, 2, 25])
 def test_constant_bands_come_back(bands):
-    gap = stripes()
+    gap = slanted_gaps()
     values = np.broadcast_to(np.arange(bands, dtype=np.float32)[:, None, None], (bands, SIZE, SIZE))
     everywhere = np.broadcast_to(gap, values.shape)
     filled = kriging(Observation(np.where(gap, -9, values).astype(np.float32), ~everywhere, everywhere))

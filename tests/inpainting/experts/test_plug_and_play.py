@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import stripes
+from core_scenes import slanted_gaps
 
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting.experts import plug_and_play as module
@@ -33,13 +33,13 @@ def error(estimate, values, gap):
 
 
 def test_recurring_edges_are_carried_into_gaps():
-    values, gap = fields(), stripes(96, 96, thick=6, period=30)
+    values, gap = fields(), slanted_gaps(96, 96, thick=6, period=30)
     observation = observe(values, gap)
     assert error(plug_and_play(observation), values, gap) < 0.85 * error(kriging(observation), values, gap)
 
 
 def test_the_kriged_start_is_what_it_takes_itself():
-    values, gap = fields(1), stripes(96, 96, thick=6, period=30)
+    values, gap = fields(1), slanted_gaps(96, 96, thick=6, period=30)
     observation = observe(values, gap)
     given = expert("plug_and_play", kriged=kriging(observation))(observation)
     np.testing.assert_array_equal(given, plug_and_play(observation))
@@ -47,7 +47,7 @@ def test_the_kriged_start_is_what_it_takes_itself():
 
 def test_small_patches_are_an_expert_of_their_own():
     """Unlike the large ones' fill, and better than kriging where edges recur."""
-    values, gap = fields(), stripes(96, 96, thick=6, period=30)
+    values, gap = fields(), slanted_gaps(96, 96, thick=6, period=30)
     observation = observe(values, gap)
     fine, coarse = expert("plug_and_play_fine")(observation), expert("plug_and_play")(observation)
     assert error(fine, values, gap) < 0.95 * error(kriging(observation), values, gap)
@@ -57,7 +57,7 @@ def test_small_patches_are_an_expert_of_their_own():
 @pytest.mark.parametrize("scale", [1e-3, 30.0])
 def test_units_do_not_matter(scale):
     """Noise levels are in proportion to the data: a scaled scene is filled with the scaled fill."""
-    values, gap = fields(2, 64), stripes(64, 64, thick=6, period=30)
+    values, gap = fields(2, 64), slanted_gaps(64, 64, thick=6, period=30)
     fill = plug_and_play(observe(values, gap))
     scaled = plug_and_play(observe(values * np.float32(scale), gap))
     np.testing.assert_allclose(scaled / scale, fill, atol=2e-2)
@@ -65,7 +65,7 @@ def test_units_do_not_matter(scale):
 
 def test_repeated_bands_change_nothing():
     """Twice the same bands have the same components, and levels in proportion: the same fill."""
-    values, gap = fields(2, 64), stripes(64, 64, thick=6, period=30)
+    values, gap = fields(2, 64), slanted_gaps(64, 64, thick=6, period=30)
     once = plug_and_play(observe(values, gap))
     twice = plug_and_play(observe(np.concatenate([values, values]), gap))
     np.testing.assert_allclose(twice, np.concatenate([once, once]), atol=2e-2)
@@ -86,7 +86,7 @@ def test_pixels_that_one_band_has_outside_the_scene_are_not_taken_for_zeros():
 
 def test_bands_whose_gaps_differ_are_filled_too():
     values = fields(3)
-    gap = np.stack([stripes(96, 96, thick=6, period=30, shift=band) for band in range(3)])
+    gap = np.stack([slanted_gaps(96, 96, thick=6, period=30, shift=band) for band in range(3)])
     observation = Observation(np.where(gap, np.float32(0), values), ~gap, gap)
     found, kriged = plug_and_play(observation), kriging(observation)
     np.testing.assert_array_equal(found[~gap], values[~gap])
@@ -95,7 +95,7 @@ def test_bands_whose_gaps_differ_are_filled_too():
 
 def test_wide_gaps_are_begun_at_half_the_resolution(monkeypatch):
     """Patches of 15 pixels see little beyond a gap of 10."""
-    values, gap = fields(), stripes(96, 96, thick=10, period=32)
+    values, gap = fields(), slanted_gaps(96, 96, thick=10, period=32)
     observation = observe(values, gap)
     begun_coarse = error(plug_and_play(observation), values, gap)
     monkeypatch.setattr(module, "_COARSEST", 1000)
@@ -122,7 +122,7 @@ def test_values_of_the_exterior_stay_out_of_gaps_that_run_into_it(monkeypatch):
     """Two almost flat halves: what is begun at half the resolution is as flat beside the exterior as elsewhere."""
     rng = np.random.default_rng(0)
     values = np.where(np.arange(96) < 48, -1.0, 1.0) + 0.01 * rng.normal(size=(2, 96, 96))
-    gap = stripes(96, 96, thick=8, period=24)
+    gap = slanted_gaps(96, 96, thick=8, period=24)
     inside = np.ones((96, 96), bool)
     inside[:, :20] = inside[:, -20:] = False
     seen = np.broadcast_to(inside & ~gap, values.shape)
@@ -141,18 +141,18 @@ def test_what_is_too_fine_for_half_the_resolution_is_filled_at_the_whole():
     """The means of 2 x 2 pixels of a chessboard are all the same."""
     y, x = np.mgrid[:64, :64]
     values = np.where((x + y) % 2, 1.0, -1.0).astype(np.float32)[None]
-    gap = stripes(64, 64, thick=6, period=30)
+    gap = slanted_gaps(64, 64, thick=6, period=30)
     fill = plug_and_play(observe(values, gap), start=values)
     assert error(fill, values, gap) < 0.5
 
 
 def test_a_constant_scene_keeps_its_constant():
-    values, gap = np.full((2, 40, 40), 3.0, np.float32), stripes(40, 40, thick=6, period=20)
+    values, gap = np.full((2, 40, 40), 3.0, np.float32), slanted_gaps(40, 40, thick=6, period=20)
     np.testing.assert_allclose(plug_and_play(observe(values, gap))[:, gap], 3.0, atol=1e-3)
 
 
 def test_it_tells_its_progress_and_can_be_stopped():
-    values, gap = fields(1, 48), stripes(48, 48, thick=6, period=30)
+    values, gap = fields(1, 48), slanted_gaps(48, 48, thick=6, period=30)
     observation = observe(values, gap)
     told: list[float] = []
 
