@@ -1,11 +1,12 @@
 # Deep Prior: set-up, demo, tests, checks and packaging. `make help` lists the targets.
 #
-# Three Python environments, all made with the system's Python (never one from PATH: QGIS's embedded Python
-# would adopt it):
-#   .venv-engine  the worker's: torch, numpy, rasterio...; no QGIS. Built by the very code of the plugin.
+# Three Python environments, all made with the system's Python (never one from PATH, because QGIS's embedded Python
+# would use it):
+#   .venv-engine  the worker's: torch, numpy, rasterio...; no QGIS. Built by the code of the plugin.
 #   .venv-host    QGIS's own Python modules, with pytest; no torch. The two prove the process boundary.
 #   .venv-tools   linters.
-# Each holds a stamp that is newer than the files it was made from; where it is, set-up does nothing.
+# A fourth one, .venv-docs, is made by `make docs` only.
+# Each contains a stamp that is newer than the files it was made from; then set-up does nothing.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,18 +18,19 @@ PYTHON := /usr/bin/python3
 ENGINE := .venv-engine/.ready
 HOST := .venv-host/.ready
 TOOLS := .venv-tools/.ready
+DOCS := .venv-docs/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
-.PHONY: help setup system demo test test-core test-qgis check format \
+.PHONY: help setup system demo test test-core test-qgis check format docs \
     bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty bench-papers $(PAPERS) install package \
     clean distclean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 20
 
-setup: system $(ENGINE) $(HOST) $(TOOLS) ## install all that the other targets need (nothing when done)
+setup: system $(ENGINE) $(HOST) $(TOOLS) ## install everything that the other targets need (skips finished steps)
 
 system:
 	@tools/setup-system
@@ -46,52 +48,61 @@ $(TOOLS): tools/requirements-tools.txt | system
 	.venv-tools/bin/python -m pip install --quiet -r tools/requirements-tools.txt
 	touch $@
 
-demo: system $(ENGINE) ## fill the gaps of a small scene by qgis_process; results in demo-results/
+$(DOCS): tools/requirements-docs.txt | system
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet -r tools/requirements-docs.txt
+	touch $@
+
+demo: system $(ENGINE) ## fill the gaps of a small scene with qgis_process; results in demo-results/
 	tools/demo.sh demo-results
 
-test: system $(ENGINE) $(HOST) ## run all tests: the core's without QGIS, QGIS's without torch
+test: system $(ENGINE) $(HOST) ## run all tests: core tests without QGIS, QGIS tests without torch
 	tools/run-tests core qgis -- $(PYTEST_ARGS)
 
-test-core: system $(ENGINE) ## run the core's tests only
+test-core: system $(ENGINE) ## run the core tests only
 	tools/run-tests core -- $(PYTEST_ARGS)
 
 test-qgis: system $(ENGINE) $(HOST) ## run the QGIS tests only
 	tools/run-tests qgis -- $(PYTEST_ARGS)
 
-check: system $(ENGINE) $(TOOLS) ## lint, check types, and scan as the plugin repository does on upload
+check: system $(ENGINE) $(TOOLS) ## lint, check types, and run the security scan of the plugin repository
 	tools/check
 
 format: system $(TOOLS) ## format the code
 	.venv-tools/bin/ruff check --fix-only --quiet .
 	.venv-tools/bin/ruff format .
 
-bench: system $(ENGINE) ## every task beside its peers; in benchmarks/results/ and README.md
+docs: system $(DOCS) ## build the documentation into build/site and the help pages into resources/help; fails at a broken link
+	.venv-docs/bin/python tools/build-help
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --clean
+
+bench: system $(ENGINE) ## compare every task with other methods; results in benchmarks/results/ and README.md
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks $(BENCH_ARGS)
 
-bench-gaps: system $(ENGINE) ## the GAP paper's table, reproduced (about 40 minutes on two cores); in benchmarks/results/
+bench-gaps: system $(ENGINE) ## reproduce the table of the GAP paper (about 40 minutes on two cores)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_paper $(BENCH_ARGS)
 
-bench-scenes: system $(ENGINE) ## every test scene against GDAL's fill-nodata (about half an hour); in benchmarks/results/
+bench-scenes: system $(ENGINE) ## compare all test scenes with GDAL's Fill nodata (about half an hour)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
 
-bench-crops: system $(ENGINE) ## the mixture against its own best expert on 20 pieces (about a quarter of an hour); in benchmarks/results/
+bench-crops: system $(ENGINE) ## compare METHOD best with the best of its estimators on 20 crops (about a quarter of an hour)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.crops $(BENCH_ARGS)
 
-bench-networks: system $(ENGINE) ## the lean networks' time an iteration beside the paper's (about three minutes); in benchmarks/results/
+bench-networks: system $(ENGINE) ## time the lean networks and the paper's (about three minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.networks $(BENCH_ARGS)
 
-bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, expert by expert (about 5 minutes); in benchmarks/results/
+bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, by estimator (about 5 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)
 
-bench-uncertainty: system $(ENGINE) ## shares of the errors within the deviations of denoising and super-resolution (about 5 minutes); in benchmarks/results/
+bench-uncertainty: system $(ENGINE) ## compare the uncertainty of denoising and super-resolution with their errors (about 5 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.uncertainty $(BENCH_ARGS)
 
-bench-papers: $(PAPERS) ## the tables of DHP and CASCADE (about 3 hours); bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade: one
+bench-papers: $(PAPERS) ## reproduce the tables of DHP and CASCADE (about 3 hours); parts: bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade
 
 $(PAPERS): bench-papers-%: system $(ENGINE)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.papers $* $(BENCH_ARGS)
 
-install: ## link this checkout into the user's QGIS profile (QGIS_PROFILE_DIR: another profile)
+install: ## link this checkout into your QGIS profile (QGIS_PROFILE_DIR: another profile)
 	tools/install-plugin
 
 package: ## make the zip for the plugin repository in build/
@@ -102,4 +113,4 @@ clean: ## remove results and caches
 	find . -name __pycache__ -type d -not -path './.venv-*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the Python environments too
-	rm -rf .venv-engine .venv-engine.lock .venv-host .venv-tools
+	rm -rf .venv-engine .venv-engine.lock .venv-host .venv-tools .venv-docs
