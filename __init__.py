@@ -1,12 +1,12 @@
-"""Deep Prior: repairs a raster from the raster itself. The repository's root is the QGIS plugin."""
+"""Deep Prior repairs a raster from the raster itself. The repository's root is the folder of the QGIS plugin."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def classFactory(iface: Any) -> Any:  # the name that QGIS looks for
-    """The plugin; imported only now, so that the core's tests need no QGIS. ``iface`` is None in qgis_process."""
+def classFactory(iface: Any) -> Any:  # QGIS calls it by this name
+    """The plugin; it is imported here, so that the tests of the core need no QGIS."""
     from .plugin import DeepPriorPlugin
 
     return DeepPriorPlugin(iface)

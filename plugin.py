@@ -1,4 +1,4 @@
-"""The plugin as QGIS sees it: registers the Processing provider, and a menu where there is a desktop."""
+"""The plugin as QGIS loads it: registers the Processing provider, and adds a menu to the desktop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from .algorithms.provider import DeepPriorProvider
 
 MENU = "Deep Prior"
 ICON = str(Path(__file__).parent / "resources" / "icon.svg")
+MENU_ACTIONS = (
+    ("Gap-fill SLC-off…", "deepprior:gapfillslcoff"),
+    ("Set up the restoration engine…", "deepprior:setupengine"),
+)
 
 
 class DeepPriorPlugin:
-    """Lives as long as the plugin is enabled."""
+    """Exists as long as the plugin is enabled. ``iface`` is QGIS's interface, None in qgis_process."""
 
     def __init__(self, iface: Any) -> None:
         self.iface = iface
@@ -22,19 +26,19 @@ class DeepPriorPlugin:
         self.actions: list[Any] = []
 
     def initProcessing(self) -> None:
-        """Register the provider: the only part that qgis_process calls."""
+        """Register the provider; the only method that qgis_process calls."""
         provider = DeepPriorProvider()
         if QgsApplication.processingRegistry().addProvider(provider):
             self.provider = provider
 
     def initGui(self) -> None:
-        """Register the provider, and add the menu."""
+        """Register the provider and add the menu."""
         self.initProcessing()
-        self._add_action("Gap-fill SLC-off…", "deepprior:gapfillslcoff")
-        self._add_action("Set up the restoration engine…", "deepprior:setupengine")
+        for text, algorithm in MENU_ACTIONS:
+            self._add_action(text, algorithm)
 
     def unload(self) -> None:
-        """Take back all that was registered."""
+        """Remove the menu and the provider."""
         for action in self.actions:
             self.iface.removePluginRasterMenu(MENU, action)
         self.actions.clear()
@@ -50,13 +54,12 @@ class DeepPriorPlugin:
         except ImportError:
             from qgis.PyQt.QtWidgets import QAction
         action = QAction(QIcon(ICON), text, self.iface.mainWindow())
-        action.triggered.connect(lambda: self._open(algorithm))
+        action.triggered.connect(lambda: self._open_dialog(algorithm))
         self.iface.addPluginToRasterMenu(MENU, action)
         self.actions.append(action)
 
     @staticmethod
-    def _open(algorithm: str) -> None:
-        """Show the algorithm's dialog, as a double click in the toolbox does."""
+    def _open_dialog(algorithm: str) -> None:
         from qgis import processing
 
         dialog = processing.createAlgorithmDialog(algorithm, {})

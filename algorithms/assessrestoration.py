@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingOutputNumber
+from qgis.core import QgsProcessingContext
 
 from ..dip_core.job import AssessJob, Outputs
-from .base import EngineAlgorithm
+from .algorithm import CSV_FILES, HTML_FILES
+from .engine_algorithm import EngineAlgorithm
 
 NUMBERS = {
     "RMSE": "Root mean square error",
@@ -15,25 +16,27 @@ NUMBERS = {
     "R2": "Coefficient of determination",
     "PEARSON_R2": "Squared correlation",
     "PSNR": "Peak signal-to-noise ratio (dB)",
-    "MPSNR": "Mean PSNR over bands (dB)",
-    "MSSIM": "Mean structural similarity over bands",
+    "MPSNR": "Mean over bands of the peak signal-to-noise ratio (dB)",
+    "MSSIM": "Mean over bands of the structural similarity",
     "SAM": "Spectral angle (degrees)",
     "ERGAS": "Relative dimensionless global error",
 }
 
 
 class AssessRestoration(EngineAlgorithm):
-    """Errors and similarity, band by band and in total."""
+    """Error and similarity measures, per band and in total."""
 
     NAME = "assessrestoration"
     LABEL = "Assess restoration"
     GROUP = ("validation", "Validation")
-    SUMMARY = "Compares a restored raster with a reference, band by band, everywhere or inside a mask."
+    SUMMARY = "Compares a restored raster with its reference, band by band, everywhere or inside a mask."
     TAGS = ("validation", "rmse", "psnr", "ssim", "sam", "ergas", "accuracy", "compare")
     HELP = """
-<p>Both rasters must lie on one grid and have the same bands. With a mask, the numbers are those of the pixels where it
-is not 0: give the "Changed pixels" layer of a restorer to judge only what was filled, because pixels that were
-never missing make any method look good.</p>
+<p><b>Inputs.</b> The restored raster and its reference, with the same grid and the same number of bands. With a mask,
+only pixels where it is not 0 count. Use the output <i>Changed pixels</i> of the restoration as the mask: pixels that
+were never missing make any method look good.</p>
+<p><b>Outputs.</b> Numbers for the pixels inside the mask (RMSE, bias, R², PSNR, structural similarity, spectral angle,
+ERGAS). Optional: a report with images, and a table with one row per band.</p>
 """
     RESTORED = "RESTORED"
     REFERENCE = "REFERENCE"
@@ -42,14 +45,15 @@ never missing make any method look good.</p>
     METRICS = "METRICS"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Declare parameters and outputs, in the order of the dialog."""
-        self.add_raster(self.RESTORED, "Restored raster", "The raster to judge.")
-        self.add_raster(self.REFERENCE, "Reference raster", "The truth, on the same grid.")
-        self.add_raster(self.MASK, "Mask", "Pixels that are not 0 count. Leave empty for all pixels.", optional=True)
-        self.add_file_output(self.REPORT, "Report", "HTML files (*.html)", "The comparison, with pictures.")
-        self.add_file_output(self.METRICS, "Metrics table", "CSV files (*.csv)", "The comparison: a row for each band.")
-        for name, text in NUMBERS.items():
-            self.addOutput(QgsProcessingOutputNumber(name, self.tr(text)))
+        """Add parameters and outputs, in the order of the dialog."""
+        self.add_raster(self.RESTORED, "Restored raster", "The raster to assess.")
+        self.add_raster(self.REFERENCE, "Reference raster", "The true values, on the same grid.")
+        self.add_raster(
+            self.MASK, "Mask", "Only pixels that are not 0 count. Leave empty for all pixels.", optional=True
+        )
+        self.add_file_output(self.REPORT, "Report", HTML_FILES, "The comparison, with images.")
+        self.add_file_output(self.METRICS, "Metrics table", CSV_FILES, "The comparison, with one row per band.")
+        self.add_number_outputs(NUMBERS)
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> AssessJob:
         """The comparison job."""

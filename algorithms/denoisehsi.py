@@ -1,84 +1,78 @@
-"""Denoise HSI: removes noise from a hyperspectral or multispectral raster, all good bands at once."""
+"""Denoise HSI: removes noise from a hyperspectral or multispectral raster, in all good bands."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 
-from ..dip_core.job import DENOISE_METHODS, NOISES, DenoiseJob, Outputs
-from .base import given
+from ..dip_core.job import NOISES, DenoiseJob, Outputs
+from .methods import DEEP_PRIOR, MethodOptions, paper_descriptions
 from .restorer import Restorer
 
 
 class DenoiseHsi(Restorer):
-    """Denoising with bad bands and unobserved pixels left bit for bit as they were."""
+    """Denoising that returns bad bands and unobserved pixels bit for bit."""
 
     NAME = "denoisehsi"
     LABEL = "Denoise HSI"
     GROUP = ("restoration", "Restoration")
-    SUMMARY = "Removes noise from a hyperspectral or multispectral raster, all good bands at once."
+    SUMMARY = "Removes noise from a hyperspectral or multispectral raster, in all good bands."
     TAGS = ("denoise", "noise", "hyperspectral", "enmap", "prisma", "hyperion", "aviris", "deep image prior", "snr")
-    RESULT_WORD = "denoised"
+    RESULT_SUFFIX = "denoised"
     HELP = """
-<p>Bad bands (<code>bbl</code> 0), empty bands and unobserved pixels pass through bit for bit. Type, nodata, scale, CRS,
-georeference, wavelengths and band metadata are kept.</p>
-<p><b>How it works.</b> The noise level of each band is what the other bands do not predict. Divided by it, the spectra
-have a few directions that hold signal; the images along these are denoised and put together again.</p>
-<p><b>Methods.</b> <i>best</i>: non-local ridge with two patch sizes and, where that takes some seconds only (small
-scenes, or a GPU), a small deep prior; mixed by what held-out values say. <i>fast</i>: non-local ridge alone,
-which denoises patches that look alike together; no network.
-<i>deep_prior</i>: the small network alone. <i>paper_2d</i>, <i>paper_3d</i>: the
-deep hyperspectral prior as published, with its 1800 and 3000 iterations; slow without a GPU. <i>paper_3d</i> convolves
-along the bands too and needs at least two of them.</p>
-<p><b>How good is it?</b> A part of the values is held out and predicted. The report tells the error against the
-noise-free scene that they reveal, band by band, beside what a truncation to principal components makes of the same
-values; and the noise level of each band, which is worth a look in itself.</p>
+<p>Bad bands (<code>bbl</code> 0), empty bands and unobserved pixels are returned bit for bit.</p>
+<p><b>Input.</b> A raster with all its bands, because the bands help each other.</p>
+<p><b>How it works.</b> Noise is estimated as the part of a band that the other bands cannot predict. The spectra are
+scaled by it and reduced to the few spectral components that contain signal. The images of these components are denoised
+and transformed back.</p>
 """
-    METHODS = DENOISE_METHODS
-    METHOD_TOOLTIP = (
-        "best: validated mixture. fast: non-local ridge, no network. deep_prior: the small network alone. "
-        "paper_2d, paper_3d: as published; slow without a GPU."
+    VALIDATION_HELP = """
+<p><b>How good is the result?</b> Part of the values is held out and predicted. The report gives the error with respect
+to the noise-free scene, band by band, next to that of a truncation to principal components on the same values. It also
+gives the noise level of each band.</p>
+"""
+    METHODS = MethodOptions(
+        {
+            "best": "combines the non-local ridge with two patch sizes and, on a GPU or for a small scene, a small "
+            "deep image prior; the weights are validated on held-out values",
+            "fast": "the non-local ridge alone, which denoises similar patches together; no network",
+            "deep_prior": DEEP_PRIOR,
+            **paper_descriptions("1800 (paper_3d: 3000)"),
+        }
     )
 
     NOISE = "NOISE"
     SIGMA = "SIGMA"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Declare parameters and outputs, in the order of the dialog."""
-        self.add_raster(self.INPUT, "Noisy raster", "All its good bands are denoised.")
-        self.add_computing()
+        """Add parameters and outputs, in the order of the dialog."""
+        self.add_raster(self.INPUT, "Noisy raster", "The raster to denoise; all its good bands are denoised.")
+        self.add_restorer_parameters()
         self.add_choice(
             self.NOISE,
             "Noise",
             NOISES,
-            "auto: values that were cut off at a lowest or highest one are found and allowed for. gaussian: none were. "
-            "mixed: impulses, dead pixels and lines, and stripes are found too and replaced.",
+            "auto: clipped values are detected and handled. gaussian: no values are clipped. mixed: as auto; impulses, "
+            "dead pixels and lines, and stripes are also detected and replaced.",
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.SIGMA,
-                self.tr("Noise level (standard deviation, in the data's units)"),
-                QgsProcessingParameterNumber.Type.Double,
-                optional=True,
-                minValue=0,
-            ),
-            "The same for all bands. Leave empty to estimate the level of each band.",
+        self.add_number(
+            self.SIGMA,
+            "Noise level (standard deviation, in the data's units)",
+            "The same for all bands. Leave empty to estimate the noise level of each band.",
             advanced=True,
+            minValue=0,
         )
-        self.add_outputs("Denoised")
+        self.add_restorer_outputs("Denoised")
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> DenoiseJob:
         """The denoising job."""
-        sigma = None
-        if given(parameters, self.SIGMA):
-            sigma = self.parameterAsDouble(parameters, self.SIGMA, context)
         return DenoiseJob(
             input=self.path(self.INPUT) or "",
             outputs=outputs,
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
             noise=self.parameterAsEnumString(parameters, self.NOISE, context),
-            sigma=sigma,
+            sigma=self.optional_number(parameters, self.SIGMA, context),
             compute=self.compute(parameters, context),
         )

@@ -1,14 +1,15 @@
-"""Detect stripes: finds lines of a band that are dead or carry an offset, and writes them as a mask."""
+"""Detect stripes: finds dead lines and lines with an offset in each band, and writes them as a mask."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingOutputNumber
+from qgis.core import QgsProcessingContext
 
 from ..dip_core.job import DetectStripesJob, Outputs
 from . import layers
-from .base import EngineAlgorithm
+from .algorithm import CSV_FILES, HTML_FILES
+from .engine_algorithm import EngineAlgorithm
 
 NUMBERS = {
     "STRIPED_BANDS": "Number of striped bands",
@@ -18,19 +19,22 @@ NUMBERS = {
 
 
 class DetectStripes(EngineAlgorithm):
-    """Columns, rows and tilted lines that do not show what the other bands lead one to expect."""
+    """Detection of columns, rows and tilted lines that differ from the prediction by the other bands."""
 
     NAME = "detectstripes"
     LABEL = "Detect stripes"
     GROUP = ("restoration", "Restoration")
-    SUMMARY = "Finds dead lines and lines with an additive offset, in each band of a multi- or hyperspectral raster."
+    SUMMARY = "Finds dead lines, and lines with an additive offset, in each band of a multi- or hyperspectral raster."
     TAGS = ("hyperspectral", "stripes", "destriping", "dead", "columns", "lines", "mask", "quality")
     HELP = """
-<p>Each band is predicted from the others. A line along which the band differs from its prediction by one and the same
-amount has an <i>offset</i>; a line that is constant, saturated, copied from its neighbour or at odds with all other
-bands is <i>dead</i>. Lines may be columns, rows, or tilted as a rectification leaves them.</p>
-<p>The mask has a band for each of the raster's: 0 clean, 1 dead line, 2 line with an offset. It can be edited and given
-to "Inpaint stripes", which also finds stripes by itself where it gets none.</p>
+<p><b>Input.</b> The raster. Bad bands (<code>bbl</code> 0) and empty bands are not examined. With fewer than five
+bands, only clear stripes are found.</p>
+<p><b>How it works.</b> Each band is predicted from the others. A line that differs from its prediction by a constant
+amount has an <i>offset</i>. A line that is constant, saturated, copied from its neighbour, or in disagreement with all
+other bands is <i>dead</i>. Lines are columns, rows, or tilted lines as they remain after rectification.</p>
+<p><b>Outputs.</b> A mask with one band per band of the raster: 0 clean, 1 dead line, 2 line with an offset. You can
+edit it and give it to <i>Inpaint stripes</i>, which finds the same stripes itself if it gets no mask. Optional: a table
+of the lines per band, and a report.</p>
 """
     INPUT = "INPUT"
     OUTPUT = "OUTPUT"
@@ -38,34 +42,33 @@ to "Inpaint stripes", which also finds stripes by itself where it gets none.</p>
     REPORT = "REPORT"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Declare parameters and outputs, in the order of the dialog."""
+        """Add parameters and outputs, in the order of the dialog."""
         self.add_raster(
             self.INPUT,
             "Raster to examine",
-            "Bands that its bad-band list names are left out. With five bands or more, stripes are told from the scene "
-            "by the other bands.",
+            "Bands that are bad according to its bad-band list are not examined. Five bands or more are best, because "
+            "the other bands distinguish stripes from the scene.",
         )
         self.add_raster_output(
             self.OUTPUT,
             "Stripe mask",
-            "One band for each of the raster's: 0 clean or nodata, 1 dead line, 2 line with an offset.",
+            "One band per band of the raster: 0 clean or nodata, 1 dead line, 2 line with an offset.",
         )
         self.add_file_output(
             self.METRICS,
             "Band table",
-            "CSV files (*.csv)",
-            "For each band: how many lines, their direction and offset, and the band's noise.",
+            CSV_FILES,
+            "One row per band: number of lines, their direction and offset, and the noise of the band.",
         )
-        self.add_file_output(self.REPORT, "Report", "HTML files (*.html)", "The striped bands, with pictures.")
-        for name, text in NUMBERS.items():
-            self.addOutput(QgsProcessingOutputNumber(name, self.tr(text)))
+        self.add_file_output(self.REPORT, "Report", HTML_FILES, "The striped bands, with images.")
+        self.add_number_outputs(NUMBERS)
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> DetectStripesJob:
         """The detection job."""
         return DetectStripesJob(input=self.paths(self.INPUT)[0], outputs=outputs)
 
-    def decorate(self, outputs: dict[str, str], context: QgsProcessingContext) -> None:
-        """Dead and offset lines of the first band in two colours over the raster."""
-        name = self.sources[self.INPUT][0].name
-        layers.name_layer(context, outputs.get(self.OUTPUT), f"{name} stripe mask")
-        layers.style_layer(context, outputs.get(self.OUTPUT), layers.StripeStyle())
+    def style_outputs(self, destinations: dict[str, str], context: QgsProcessingContext) -> None:
+        """Show dead lines and lines with an offset in two colours."""
+        mask = destinations.get(self.OUTPUT)
+        layers.name_layer(context, mask, f"{self.sources[self.INPUT][0].name} stripe mask")
+        layers.style_layer(context, mask, layers.StripeStyle())

@@ -1,44 +1,45 @@
-"""Gap-fill SLC-off: fills the stripes that Landsat 7 lost with its scan line corrector, in all bands at once."""
+"""Gap-fill SLC-off: fills the gaps that Landsat 7 has since the failure of its scan line corrector, in all bands."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterBoolean
+from qgis.core import QgsProcessingContext
 
-from ..dip_core.job import GAP_METHODS, MASK_POLARITIES, NETWORK_INPUTS, GapFillJob, Outputs
+from ..dip_core.job import MASK_POLARITIES, NETWORK_INPUTS, GapFillJob, Outputs
+from .methods import GAP_FILLING, MethodOptions
 from .restorer import Restorer
 
 
 class GapFillSlcOff(Restorer):
-    """Gap filling with observed pixels left bit for bit as they were."""
+    """Gap filling that returns observed pixels bit for bit."""
 
     NAME = "gapfillslcoff"
     LABEL = "Gap-fill SLC-off"
     GROUP = ("restoration", "Restoration")
-    SUMMARY = "Fills the gaps of a Landsat 7 SLC-off scene, or of any raster with missing pixels, in all bands at once."
+    SUMMARY = "Fills the gaps of a Landsat 7 SLC-off scene, or of any raster with missing pixels, in all bands."
     TAGS = ("landsat", "slc-off", "gap", "fill", "nodata", "inpainting", "stripes", "deep image prior", "etm+")
-    RESULT_WORD = "filled"
+    RESULT_SUFFIX = "filled"
     HELP = """
-<p>Only missing pixels are written: observed pixels come back bit for bit, and the frame outside the scene stays
-empty. Type, nodata, scale, CRS, georeference and band metadata are kept.</p>
-<p><b>What counts as a gap.</b> With a gap mask, what it says (one mask for all bands or one a band; USGS
-<code>gap_mask</code> files are read as they are delivered, <code>.TIF.gz</code>). Without one, the input's nodata
-value, and where it has none, the value 0.</p>
-<p><b>Landsat as delivered.</b> Give the first band file as input and the others as further bands; the output holds
-them all in that order.</p>
-<p><b>Methods.</b> <i>best</i>: classical interpolators, a non-local one that carries the scene's own texture into the
-gaps, and a small deep prior, mixed by weights that are validated on pixels hidden on purpose. <i>fast</i>: no network,
-seconds. <i>deep_prior</i>: the small network alone.
-<i>paper_composite</i>, <i>paper_per_band</i>: the published network with its 1500 iterations, all bands together or
-one after the other; slow without a GPU.</p>
-<p><b>How good is it?</b> The report compares the result with GDAL's "Fill nodata" on the very same hidden pixels, band
-by band. The uncertainty layer gives one standard deviation for each pixel.</p>
+<p>Only gaps are written: observed pixels are returned bit for bit, and the area outside the scene stays empty.</p>
+<p><b>Inputs.</b> The scene. If its bands are separate files, as Landsat delivers them, choose the first one as the
+scene and the others as further bands; the output contains all bands in that order. A guide, which is an image of
+another date or sensor, shows what lies in the gaps (for <i>best</i> and <i>fast</i>).</p>
+<p><b>Which pixels are gaps.</b> With a gap mask, the pixels that it marks: one mask for all bands, or one mask per
+band. USGS <code>gap_mask</code> files (<code>.TIF.gz</code>) are read as delivered. Without a mask, the missing pixels
+(nodata, internal mask, alpha band, NaN); if nothing marks missing pixels, those of value 0.</p>
 """
-    METHODS = GAP_METHODS
-    METHOD_TOOLTIP = (
-        "best: validated mixture. fast: no network. deep_prior: the small network alone. "
-        "paper_composite, paper_per_band: as published; slow without a GPU."
+    VALIDATION_HELP = """
+<p><b>How good is the result?</b> Part of the observed pixels is hidden, in the shape of the scene's own gaps, and
+filled by all methods in use. The report compares their errors with that of GDAL's "Fill nodata" on the same pixels.</p>
+"""
+    METHODS = MethodOptions(
+        {
+            **GAP_FILLING,
+            "paper_composite": "the deep image prior for Landsat 7 as published, with 1500 iterations, all bands "
+            "together; slow without a GPU",
+            "paper_per_band": "the same, one band after the other",
+        }
     )
 
     BANDS = "BANDS"
@@ -49,42 +50,51 @@ by band. The uncertainty layer gives one standard deviation for each pixel.</p>
     NETWORK_INPUT = "NETWORK_INPUT"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Declare parameters and outputs, in the order of the dialog."""
-        self.add_raster(self.INPUT, "Scene with gaps", "All its bands are filled.")
+        """Add parameters and outputs, in the order of the dialog."""
+        self.add_raster(self.INPUT, "Scene with gaps", "The raster to fill; all its bands are filled.")
         self.add_rasters(
-            self.BANDS, "Further bands of the same scene", "Band files as Landsat is delivered, on the scene's grid."
+            self.BANDS,
+            "Further bands of the same scene",
+            "More rasters on the same grid, such as Landsat's band files. The output contains the bands of the scene "
+            "first, then these in order.",
         )
         self.add_rasters(
-            self.GAP_MASK, "Gap mask", "One for all bands, or one a band in the order of the bands. .gz files are fine."
+            self.GAP_MASK,
+            "Gap mask",
+            "One mask for all bands, or one mask per band in the order of the bands; also .gz files. "
+            "Leave empty to fill all missing pixels.",
         )
         self.add_raster(
             self.GUIDE,
             "Guide: another date or sensor",
-            "Shows what lies in the gaps. Any overlapping grid; it is warped onto the scene.",
+            "For METHOD best and fast: a raster that shows what lies in the gaps, on any overlapping grid. It is "
+            "warped onto the scene.",
             optional=True,
         )
-        self.add_computing()
+        self.add_restorer_parameters()
         self.add_choice(
             self.MASK_POLARITY,
             "Gap mask polarity",
             MASK_POLARITIES,
-            "Which value of the mask is a gap. auto: the one that the scene's own empty pixels point to; "
-            "USGS masks have 0 for gaps.",
+            "Which value of the mask marks a gap. zero_is_gap: 0, as in USGS masks. nonzero_is_gap: any other value. "
+            "auto: the value at which the scene itself is empty.",
             advanced=True,
         )
         self.add_choice(
             self.NETWORK_INPUT,
             "Network input (paper methods)",
             NETWORK_INPUTS,
-            "What the published network starts from: noise, or a mesh grid of coordinates.",
+            "The input of the published network. noise: random numbers. meshgrid: a grid of coordinates.",
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterBoolean(self.FILL_EXTERIOR, self.tr("Fill the scene's exterior too"), False),
-            "Also fill the frame around the scene, where nothing was ever observed.",
+        self.add_boolean(
+            self.FILL_EXTERIOR,
+            "Fill the scene's exterior too",
+            False,
+            "Also fill the area outside the scene, where nothing was observed.",
             advanced=True,
         )
-        self.add_outputs("Filled")
+        self.add_restorer_outputs("Filled")
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> GapFillJob:
         """The gap-fill job."""

@@ -1,7 +1,7 @@
-"""Input rasters as plain data: what the worker is to open, found on the main thread from any parameter value.
+"""Input rasters as plain data: converts the value of a raster parameter to paths that the worker can open.
 
-A *source* is a path that the worker can try to open. A raster that only QGIS can read (a memory file, a WCS
-layer, a file whose driver the worker lacks) is *staged*: copied into a temporary GeoTIFF by QGIS's own GDAL.
+A raster that only QGIS can read (a memory file, a WCS layer, a file whose driver the worker lacks) is *staged*: QGIS
+copies it to a temporary GeoTIFF.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MEMORY = "/vsimem/"
 
 @dataclass
 class Source:
-    """One input raster. ``path`` may change when it is staged; ``renderer`` is the user's style of it."""
+    """One input raster; ``renderer`` is the layer's style. Staging changes ``path``."""
 
     path: str
     name: str
@@ -40,27 +40,28 @@ class Source:
     renderer: Any = field(default=None, repr=False)
 
 
-def sources_of(parameter: str, value: Any, context: QgsProcessingContext) -> list[Source]:
-    """The sources in the value of a raster or multiple-layers parameter; call it on the main thread.
+def read_sources(parameter: str, value: Any, context: QgsProcessingContext) -> list[Source]:
+    """The sources in the value of a raster or multiple-layers parameter; to be called on the main thread.
 
-    Takes layers, layer ids and names, paths (``.gz`` too), lists of them, and paths joined by ``;``.
+    Accepts layers, layer ids and names, paths (also ``.gz``), lists of these, and paths joined by ``;``. Raises
+    QgsProcessingException with one sentence that starts with the name of the ``parameter``.
     """
     if isinstance(value, QgsProperty):
         value, _ = value.value(context.expressionContext())
     if value is None or value == "":
         return []
     if isinstance(value, (list, tuple)):
-        return [source for item in value for source in sources_of(parameter, item, context)]
+        return [source for item in value for source in read_sources(parameter, item, context)]
     if isinstance(value, str) and ";" in value and not os.path.exists(value):
-        return sources_of(parameter, [part for part in value.split(";") if part], context)
+        return read_sources(parameter, [part for part in value.split(";") if part], context)
     layer = value if isinstance(value, QgsMapLayer) else _find_layer(str(value), context)
     if isinstance(layer, QgsRasterLayer) and layer.isValid():
         return [_from_layer(layer)]
     text = value.source() if isinstance(value, QgsMapLayer) else str(value)
-    if not os.path.exists(text) and _gdal_opens(text):
+    if not os.path.exists(text) and _is_gdal_name(text):
         return [Source(_absolute(text), os.path.splitext(os.path.basename(text))[0], text.startswith(_MEMORY))]
     if os.path.isfile(text):
-        reason = "is not a raster that can be read: it may be damaged, or of another kind. Choose another file."
+        reason = "is not a raster that can be read: it may be damaged or have another format. Choose another file."
     elif os.path.isdir(text):
         reason = "is a folder: choose a raster file in it."
     else:
@@ -68,8 +69,8 @@ def sources_of(parameter: str, value: Any, context: QgsProcessingContext) -> lis
     raise QgsProcessingException(f"{parameter} '{text}' {reason}")
 
 
-def _gdal_opens(text: str) -> bool:
-    """Whether it is one of GDAL's own names, such as /vsigzip/..., which QGIS takes for missing files."""
+def _is_gdal_name(text: str) -> bool:
+    """Whether GDAL can open it; QGIS treats GDAL's own names, such as /vsigzip/..., as missing files."""
     try:
         return gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY) is not None
     except RuntimeError:
@@ -89,7 +90,7 @@ def _from_layer(layer: QgsRasterLayer) -> Source:
 
 
 def _absolute(path: str) -> str:
-    """The path from the root: the worker runs in another folder."""
+    """The absolute path, because the worker runs in another folder."""
     if os.path.exists(path):
         return os.path.abspath(path)
     archive = _ARCHIVE.match(path)
@@ -99,19 +100,19 @@ def _absolute(path: str) -> str:
 
 
 def stage(source: Source, folder: str, context: QgsProcessingContext) -> bool:
-    """Copy the raster into a GeoTIFF in ``folder`` and point the source there; False if QGIS cannot read it either."""
+    """Copy the raster to a GeoTIFF in ``folder`` and change the source's path; False if QGIS cannot read it either."""
     target = os.path.join(folder, f"staged_{len(os.listdir(folder))}.tif")
-    done = _stage_provider(source, target, context) if source.provider else _stage_file(source.path, target)
-    if done:
+    is_staged = _stage_provider(source, target, context) if source.provider else _stage_file(source.path, target)
+    if is_staged:
         source.path, source.must_be_staged = target, False
-    return done
+    return is_staged
 
 
 def _stage_provider(source: Source, target: str, context: QgsProcessingContext) -> bool:
     provider = source.provider
     if provider is None or provider.xSize() < 1 or provider.ySize() < 1:
-        return False  # a picture service without pixels of its own
-    # The pipe owns it from here on. Not a clone of our clone: of virtual rasters, those give zeros.
+        return False  # a web service for images, such as WMS, has no pixels of its own
+    # The pipe takes ownership. A clone of the clone would return zeros for virtual rasters.
     source.provider = None
     pipe = QgsRasterPipe()
     if not pipe.set(provider):
@@ -127,7 +128,7 @@ def _stage_provider(source: Source, target: str, context: QgsProcessingContext) 
 def _stage_file(path: str, target: str) -> bool:
     name, *options = path.split(_OPEN_OPTION)
     gdal.ErrorReset()
-    # Depending on what else runs in QGIS, GDAL raises or returns None; both are a refusal here.
+    # GDAL raises or returns None, depending on what else runs in QGIS.
     try:
         raster = gdal.OpenEx(name, gdal.OF_RASTER | gdal.OF_READONLY, open_options=options)
         copy = raster and gdal.Translate(target, raster, format="GTiff", creationOptions=["BIGTIFF=IF_SAFER"])
@@ -135,15 +136,15 @@ def _stage_file(path: str, target: str) -> bool:
             return False
         _copy_metadata(raster, copy)
         copy.FlushCache()
-        complete = gdal.GetLastErrorType() < gdal.CE_Failure
+        is_complete = gdal.GetLastErrorType() < gdal.CE_Failure
         copy = raster = None
     except RuntimeError:
         return False
-    return complete
+    return bool(is_complete)
 
 
 def _copy_metadata(raster: gdal.Dataset, copy: gdal.Dataset) -> None:
-    """Carry over what gdal.Translate drops: the ENVI domain with wavelengths, FWHM and bad bands."""
+    """Copy what gdal.Translate drops, such as the ENVI domain with wavelengths, FWHM and bad bands."""
     for domain in raster.GetMetadataDomainList() or ():
         if domain in ("ENVI", "IMAGERY", "RPC") and not copy.GetMetadata(domain):
             copy.SetMetadata(raster.GetMetadata(domain), domain)

@@ -1,4 +1,4 @@
-"""The Processing provider: what the toolbox shows under "Deep Prior", and the plugin's option in the settings."""
+"""The Processing provider "Deep Prior": its algorithms, and its option in the Processing settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..dip_core import __version__
+from .algorithm import ICON
 from .assessrestoration import AssessRestoration
-from .base import ICON, PYTHON_SETTING
 from .denoisehsi import DenoiseHsi
 from .detectstripes import DetectStripes
 from .gapfillslcoff import GapFillSlcOff
 from .inpaintstripes import InpaintStripes
+from .settings import PYTHON_SETTING
 from .setupengine import SetUpEngine
 from .simulategaps import SimulateGaps
 from .superresolve import SuperResolve
@@ -34,11 +35,11 @@ class DeepPriorProvider(QgsProcessingProvider):
     """Provider ``deepprior``."""
 
     def id(self) -> str:
-        """The fixed id, which scripts and models depend on."""
+        """The provider's id, on which scripts and models depend."""
         return "deepprior"
 
     def name(self) -> str:
-        """The short name."""
+        """The name in the toolbox."""
         return "Deep Prior"
 
     def longName(self) -> str:
@@ -54,23 +55,23 @@ class DeepPriorProvider(QgsProcessingProvider):
         return QIcon(ICON)
 
     def svgIconPath(self) -> str:
-        """The plugin's icon, where QGIS wants a file."""
+        """Path of the plugin's icon."""
         return ICON
 
     def helpId(self) -> str:
-        """The provider's name in help addresses."""
+        """The provider's id in help addresses."""
         return "deepprior"
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
-        """GeoTIFF only: other formats lose metadata that this plugin promises to keep."""
+        """GeoTIFF only, because other formats lose metadata."""
         return ["tif", "tiff"]
 
     def defaultRasterFileExtension(self) -> str:
-        """GeoTIFF."""
+        """The default format, GeoTIFF."""
         return "tif"
 
     def supportsNonFileBasedOutput(self) -> bool:
-        """The worker writes files."""
+        """False: the worker writes files."""
         return False
 
     def load(self) -> bool:
@@ -80,7 +81,7 @@ class DeepPriorProvider(QgsProcessingProvider):
         return True
 
     def unload(self) -> None:
-        """Take the option back."""
+        """Remove the plugin's option."""
         try:
             from processing.core.ProcessingConfig import ProcessingConfig
         except ImportError:
@@ -89,15 +90,15 @@ class DeepPriorProvider(QgsProcessingProvider):
             ProcessingConfig.removeSetting(PYTHON_SETTING)
 
     def loadAlgorithms(self) -> None:
-        """Add one new algorithm of each kind."""
+        """Add one object of each algorithm class."""
         for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())
 
     def _add_setting(self) -> None:
-        """The engine's Python, under Settings > Options > Processing > Providers > Deep Prior."""
+        """Add the engine's Python to Settings > Options > Processing > Providers > Deep Prior."""
         try:
             from processing.core.ProcessingConfig import ProcessingConfig, Setting
-        except ImportError:  # a QGIS without its Processing plugin still knows the variable DEEP_PRIOR_PYTHON
+        except ImportError:  # without QGIS's Processing plugin, the variable DEEP_PRIOR_PYTHON can still be set
             return
         ProcessingConfig.settingIcons[self.name()] = self.icon()
         option = Setting(
@@ -106,7 +107,7 @@ class DeepPriorProvider(QgsProcessingProvider):
             "Python of the restoration engine",
             "",
             valuetype=Setting.FILE,
-            placeholder="Leave blank for the engine that 'Set up the restoration engine' builds",
+            placeholder="Leave empty to use the engine that 'Set up the restoration engine' has built",
         )
         option.qname = PYTHON_SETTING
         ProcessingConfig.addSetting(option)

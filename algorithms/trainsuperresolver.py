@@ -1,13 +1,13 @@
-"""Train super-resolver: teaches the residual cascade to sharpen rasters like the user's own."""
+"""Train super-resolver: trains the residual cascade on the user's own rasters."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessing, QgsProcessingContext, QgsProcessingFeedback, QgsProcessingOutputNumber
+from qgis.core import QgsProcessing, QgsProcessingContext, QgsProcessingFeedback
 
 from ..dip_core.job import FACTORS, Outputs, TrainJob
-from .restorer import Computing
+from .compute_algorithm import ComputeAlgorithm
 
 NUMBERS = {
     "PSNR": "PSNR on the validation patches (dB)",
@@ -17,69 +17,68 @@ NUMBERS = {
 }
 
 
-class TrainSuperResolver(Computing):
-    """Training of the published cascade on the user's rasters, with a model file as its result."""
+class TrainSuperResolver(ComputeAlgorithm):
+    """Training of the published cascade; writes a model file."""
 
     NAME = "trainsuperresolver"
     LABEL = "Train super-resolver"
     GROUP = ("superresolution", "Super-resolution")
-    SUMMARY = "Trains a deep residual network on rasters of yours to enlarge others like them."
+    SUMMARY = "Trains a deep residual network on your own rasters, so that it can enlarge similar ones."
     TAGS = ("super-resolution", "training", "deep learning", "cascade", "hyperspectral", "model")
     HELP = """
-<p>The rasters are made coarse on purpose, and the network learns to bring them back: six residual sub-networks in a
-row, as published, supervised after the third and the sixth. All rasters must have the same good bands; bad bands
-(<code>bbl</code> 0) and empty ones take no part, and patches with missing pixels are left out.</p>
-<p><b>It takes long.</b> The published training runs until its learning rate has fallen five times: hours on a GPU, days
-on a CPU. Give a time budget to stop earlier with the best weights so far. A training that was cancelled, or whose time
-was spent, goes on where it stopped when it is started again with the same parameters; for that, a checkpoint file
-stays beside the model until the training is complete.</p>
-<p><b>How good is it?</b> About a tenth of the patches, at one end of each raster, is kept for validation. PSNR and
-spectral angle of the model and of bicubic interpolation on them are told at the end, and stored in the model.</p>
-<p>The model is a safetensors file, which can hold no program code. It says which bands, wavelengths and factor it is
-for, and is refused where it does not fit.</p>
+<p>The rasters are downsampled, and the network learns to undo that. It consists of six residual sub-networks in a row,
+as published, supervised after the third and the sixth.</p>
+<p><b>Inputs.</b> Rasters with the same good bands. Bad bands (<code>bbl</code> 0) and empty bands are not used, and
+patches with missing pixels are left out.</p>
+<p><b>Output.</b> A safetensors file, which contains no executable code. It records the bands, wavelengths and factor of
+the training; <i>Super-resolve</i> rejects it if bands or factor differ from those of the raster.</p>
+<p><b>Duration.</b> The complete training takes hours on a GPU and days on a CPU. With a time budget, it stops earlier
+with the best weights so far. A training that was cancelled, or whose time budget ended, continues when you start it
+again with the same parameters; its state is in a checkpoint file next to the model until the training is complete.</p>
+<p><b>How good is the model?</b> About a tenth of the patches, at one end of each raster, is kept for validation. PSNR
+and spectral angle of the model and of bicubic interpolation on these patches are reported and stored in the model.</p>
 """
     INPUTS = "INPUTS"
     FACTOR = "FACTOR"
     MODEL = "MODEL"
 
-    BUDGET_TOOLTIP = (
-        "Stop after this time, 1 s at least, with the best weights so far. Leave empty to train to the end."
+    TIME_BUDGET_TOOLTIP = (
+        "At least 1 s. Training stops after this time with the best weights so far. Leave empty to train to the end."
     )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        """Declare parameters and outputs, in the order of the dialog."""
+        """Add parameters and outputs, in the order of the dialog."""
         self.add_rasters(
             self.INPUTS,
-            "Rasters to learn from",
-            "Rasters with the same good bands, at their full resolution; the larger and the more varied, the better.",
+            "Training rasters",
+            "Rasters with the same good bands, at full resolution. Larger and more varied rasters are better.",
             optional=False,
         )
         self.add_choice(
-            self.FACTOR, "Factor", tuple(str(factor) for factor in FACTORS), "How many times the model will enlarge."
+            self.FACTOR, "Factor", tuple(map(str, FACTORS)), "How many times the model will enlarge a raster."
         )
-        self.add_device_budget_seed()
+        self.add_compute_parameters()
         self.add_file_output(
             self.MODEL,
             "Model",
             "Deep Prior models (*.safetensors)",
-            "The trained model (safetensors), for the MODEL parameter of 'Super-resolve'. Choose a file: a temporary "
-            "one is lost when QGIS closes.",
+            "The trained model, for the parameter MODEL of 'Super-resolve'. Choose a file: a temporary file is lost "
+            "when QGIS closes.",
             optional=False,
         )
-        for name, text in NUMBERS.items():
-            self.addOutput(QgsProcessingOutputNumber(name, self.tr(text)))
+        self.add_number_outputs(NUMBERS)
 
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
-        """As for all algorithms; and a word in time where the model would be lost."""
+        """Read the input rasters, and warn if the model would be lost."""
         target = parameters.get(self.MODEL)
-        sink = getattr(target, "sink", None)  # where the dialog says more of an output than its path
+        sink = getattr(target, "sink", None)  # the dialog gives an output definition instead of a path
         if (target if sink is None else sink.staticValue()) == QgsProcessing.TEMPORARY_OUTPUT:
             feedback.pushWarning(
                 self.tr(
-                    "The model goes to a temporary file, which is lost when QGIS closes, and from which no training "
-                    "can be continued. Choose a MODEL file to keep it."
+                    "The model is written to a temporary file, which is lost when QGIS closes, and its training cannot "
+                    "be continued. Choose a MODEL file to keep it."
                 )
             )
         return super().prepareAlgorithm(parameters, context, feedback)

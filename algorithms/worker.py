@@ -90,7 +90,7 @@ class WorkerProcess:
     def temporary_files(self) -> list[str]:
         """The temporary files of this worker beside the requested outputs."""
         found: list[str] = []
-        for target in self.job.outputs.wanted().values():
+        for target in self.job.outputs.requested().values():
             folder, name = os.path.split(os.path.abspath(target))
             found += glob.glob(os.path.join(glob.escape(folder), glob.escape(f".{name}.{self.token}.part") + "*"))
         return found

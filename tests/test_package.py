@@ -62,7 +62,7 @@ def test_what_the_plugin_needs_is_in(package: zipfile.ZipFile) -> None:
         "__init__.py",
         "plugin.py",
         "algorithms/provider.py",
-        "algorithms/environment.py",
+        "algorithms/engine_process.py",
         "dip_core/__main__.py",
         "dip_core/requirements.txt",
     }
