@@ -65,13 +65,23 @@ def test_what_the_plugin_needs_is_in(package: zipfile.ZipFile) -> None:
         "algorithms/engine_process.py",
         "dip_core/__main__.py",
         "dip_core/requirements.txt",
+        "resources/help/gapfillslcoff.html",
     }
     assert wanted <= {name.removeprefix("deep_prior/") for name in files(package)}
 
 
 def test_development_files_stay_out(package: zipfile.ZipFile) -> None:
     parts = {part for name in files(package) for part in name.split("/")[1:]}
-    assert not parts & {"tests", "benchmarks", "tools", "docs", "Makefile", "pyproject.toml", "__pycache__"}
+    assert not parts & {
+        "tests",
+        "benchmarks",
+        "tools",
+        "docs",
+        "Makefile",
+        "pyproject.toml",
+        "mkdocs.yml",
+        "__pycache__",
+    }
     assert not [part for part in parts if part.startswith(".")]
 
 
