@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks import common, peers, summary
-from dip_core.inpainting.experts.registry import FILLERS
+from dip_core.inpainting.experts.registry import gap_expert_names
 from dip_core.runtime import devices
 
 PRESET = "paper_2d"
@@ -25,7 +25,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...] | None]] = {
     "inpaint": (
         "papers_inpaint",
         ("benchmarks.papers", "inpaint"),
-        ("do nothing", *peers.INPAINTERS, *FILLERS, *summary.PRODUCT),
+        ("do nothing", *peers.INPAINTERS, *gap_expert_names(network=False, needs_guide=False), *summary.PRODUCT),
     ),
     "denoise": ("papers_denoise", ("benchmarks.papers", "denoise"), ("noisy", *peers.DENOISERS, *summary.PRODUCT)),
     "superresolve": (

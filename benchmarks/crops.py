@@ -21,9 +21,9 @@ from benchmarks import common, gap_scenes
 from benchmarks.gap_scenes import SEED, Case
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting import holdout
-from dip_core.inpainting.experts.registry import FILLERS
-from dip_core.inpainting.gap_mask import find_gaps
-from dip_core.inpainting.tile import Options
+from dip_core.inpainting.experts.registry import gap_expert_names
+from dip_core.inpainting.find_gaps import find_gap_mask
+from dip_core.inpainting.run_experts import ExpertOptions
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.raster.scene import Scene
 from dip_core.runtime import devices
@@ -68,14 +68,14 @@ def pieces(folder: Path) -> Iterator[Case]:
             yield Case(f"Olinda, piece {number + 1}, {place}", scene, mask, truth, ~observed)
     for file, name in ((gap_scenes.MAY, "May"), (gap_scenes.JANUARY, "January")):
         with Scene([str(common.data_file(file))]) as scene_:
-            gaps = find_gaps(scene_)
+            gaps = find_gap_mask(scene_)
             nodata = scene_.nodata
             places = _fullest(scene_)
             for number, window in enumerate(places):
                 truth = scene_.read(window)
                 observed, target = gaps.window(window)
                 rng = np.random.default_rng(gap_scenes.REFERENCE_SEED + number)
-                scored = holdout.draw(observed, target, rng, gap_scenes.REFERENCE_SHARE)
+                scored = holdout.draw_hidden_pixels(observed, target, rng, gap_scenes.REFERENCE_SHARE)
                 damaged = np.where(scored, np.asarray(nodata, truth.dtype), truth)
                 path = common.write_raster(folder / "scene.tif", damaged, None, nodata)
                 yield Case(f"{name}, piece {number + 1}", path, None, truth, scored)
@@ -108,15 +108,16 @@ def errors(case: Case, folder: Path, device: str) -> dict[str, float]:
     common.run_worker(job)
     fills = {"best": common.read_raster(outputs.output or "")}
     with Scene([case.scene]) as scene:
-        gaps = find_gaps(scene, (case.mask,) if case.mask else (), "zero_is_gap")
+        gaps = find_gap_mask(scene, (case.mask,) if case.mask else (), "zero_is_gap")
         observed, target = gaps.window()
         pixels = scene.read()
     standard = common.standard_of(pixels, observed)
     scored = case.scored & target
     seen = Observation(standard.apply(pixels, observed), observed, target)
-    options = Options(device, threads=common.threads())
-    for name, fill in gap_scenes.alone(FILLERS, seen, options, folder, Path(case.scene)).items():
-        if name in FILLERS:
+    options = ExpertOptions(device, threads=common.threads())
+    names = gap_expert_names(network=False, needs_guide=False)
+    for name, fill in gap_scenes.alone(names, seen, options, folder, Path(case.scene)).items():
+        if name in names:
             fills[name] = common.as_written(fill(), standard, pixels, observed)
     scale = standard.deviation[np.nonzero(scored)[0]]
     return {

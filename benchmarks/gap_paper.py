@@ -25,7 +25,8 @@ from dip_core.comparison import compare
 from dip_core.dip.presets import PRESETS, preset
 from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import gdal_baseline
-from dip_core.inpainting.experts.registry import FILLERS, expert
+from dip_core.inpainting.experts.interface import ExpertContext
+from dip_core.inpainting.experts.registry import GAP_EXPERTS, gap_expert_names
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.runtime import devices
 from dip_core.runtime.progress import ProgressReporter
@@ -39,7 +40,7 @@ SEED = 0
 BASELINE = "fill-nodata"
 PRODUCT = ("fast", "best")
 PAPER = ("paper_composite", "paper_per_band")
-METHODS = (BASELINE, *FILLERS, *PRODUCT, "deep_prior", *PAPER)
+METHODS = (BASELINE, *gap_expert_names(network=False, needs_guide=False), *PRODUCT, "deep_prior", *PAPER)
 LABELS = {
     BASELINE: "GDAL fill-nodata (baseline)",
     "plug_and_play": "Plug and play",
@@ -179,11 +180,13 @@ def _fill(task: Task, method: str, iterations: int | None, device: str, threads:
     if method == BASELINE:
         estimate = gdal_baseline.fill_nodata(observation)
     else:
-        seed = tile_seed(SEED, 0, 0)
-        run = expert(
-            method, seed=seed, device=devices.resolve_device(device), iterations=iterations, progress=ProgressReporter(count)
+        context = ExpertContext(
+            seed=tile_seed(SEED, 0, 0),
+            device=devices.resolve_device(device),
+            iterations=iterations,
+            progress=ProgressReporter(count),
         )
-        estimate = run(observation)
+        estimate = GAP_EXPERTS[method].estimate(observation, context)
     seconds = time.monotonic() - start
     pixels = common.as_written(estimate, task.standard, task.damaged, task.observed)
     known = PRESETS["inpaint"].get(method)

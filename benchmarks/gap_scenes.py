@@ -28,11 +28,11 @@ from dip_core import comparison
 from dip_core.arrays import Mask
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting import gdal_baseline, holdout
-from dip_core.inpainting.cross_band import borrow
-from dip_core.inpainting.experts.registry import FILLERS, GUIDED, PLUG_AND_PLAY
-from dip_core.inpainting.gap_mask import find_gaps
-from dip_core.inpainting.plan import CLASSICAL_TILE
-from dip_core.inpainting.tile import Options, run_experts, side_by_side
+from dip_core.inpainting.cross_band import predict_from_other_bands
+from dip_core.inpainting.experts.registry import gap_expert_names
+from dip_core.inpainting.find_gaps import find_gap_mask
+from dip_core.inpainting.plan import DEFAULT_TILE
+from dip_core.inpainting.run_experts import ExpertOptions, concurrent_windows, run_gap_experts
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.raster.guide import Guide
 from dip_core.raster.scene import Scene
@@ -48,7 +48,6 @@ BLOCK = 384
 OVERLAP = 64  # of tiles, as the product has it
 BASELINE = peers.FILL_NODATA
 PEERS = (BASELINE, "biharmonic (scikit-image)", grass.NAME)
-STARTS_FROM = dict.fromkeys(PLUG_AND_PLAY, "kriging")  # whose time is part of theirs
 COVERED = ("one", "two")  # standard deviations
 
 
@@ -117,7 +116,7 @@ def real(file: str, guide: str | None = None) -> Callable[[str, Path], Case]:
         source = common.data_file(file)
         with Scene([str(source)]) as scene:
             truth, nodata = scene.read(), scene.nodata
-            gaps = find_gaps(scene)
+            gaps = find_gap_mask(scene)
         scored = np.zeros(truth.shape, bool)
         rng = np.random.default_rng(REFERENCE_SEED)
         rows, columns = truth.shape[1:]
@@ -126,7 +125,9 @@ def real(file: str, guide: str | None = None) -> Callable[[str, Path], Case]:
                 window = Window(left, top, min(BLOCK, columns - left), min(BLOCK, rows - top))
                 observed, target = gaps.window(window)
                 if target.any() and observed.any():
-                    scored[(slice(None), *window.toslices())] = holdout.draw(observed, target, rng, REFERENCE_SHARE)
+                    scored[(slice(None), *window.toslices())] = holdout.draw_hidden_pixels(
+                        observed, target, rng, REFERENCE_SHARE
+                    )
         damaged = np.where(scored, np.asarray(nodata, truth.dtype), truth)
         path = common.write_raster(folder / "scene.tif", damaged, source, nodata)
         return Case(name, path, None, truth, scored, str(common.data_file(guide)) if guide else None)
@@ -183,7 +184,7 @@ def measure(
             "messages": run.messages,
         }
     with Scene([case.scene]) as scene:
-        gaps = find_gaps(scene, (case.mask,) if case.mask else (), "zero_is_gap")
+        gaps = find_gap_mask(scene, (case.mask,) if case.mask else (), "zero_is_gap")
         observed, target = gaps.window()
         pixels = scene.read()
         shown = None
@@ -194,10 +195,10 @@ def measure(
     scored = case.scored & target
     seen = Observation(standard.apply(pixels, observed), observed, target, shown)
     elected = {*runs["best"]["heldout_scores"], *(("deep_prior",) if with_network else ())}
-    names = [name for name in (*FILLERS, *GUIDED, "deep_prior") if name in elected]
+    names = [name for name in gap_expert_names(published=False) if name in elected]
     costs = {method: {"seconds": run["seconds"], "peak_mib": run["peak_mib"]} for method, run in runs.items()}
     notes: dict[str, str] = {}
-    for name, fill in alone(names, seen, Options(device, threads=threads), folder, Path(case.scene)).items():
+    for name, fill in alone(names, seen, ExpertOptions(device, threads=threads), folder, Path(case.scene)).items():
         if name in known:
             continue
         memory, start = common.PeakMemory(), time.monotonic()
@@ -206,8 +207,7 @@ def measure(
         except grass.GrassError as why:
             notes[name] = str(why)
             continue
-        before = costs[STARTS_FROM[name]]["seconds"] if name in STARTS_FROM else 0.0
-        costs[name] = {"seconds": before + time.monotonic() - start, "peak_mib": memory.mib()}
+        costs[name] = {"seconds": time.monotonic() - start, "peak_mib": memory.mib()}
         fills[name] = common.as_written(estimate, standard, pixels, observed)
     scale = standard.deviation[np.nonzero(scored)[0]]
     errors = {name: (fill[scored].astype(np.float64) - case.truth[scored]) / scale for name, fill in fills.items()}
@@ -242,33 +242,26 @@ def scores(fill: NDArray, truth: NDArray, observed: Mask, scored: Mask) -> dict[
 
 
 def alone(
-    names: Sequence[str], seen: Observation, options: Options, folder: Path, like: Path
+    names: Sequence[str], seen: Observation, options: ExpertOptions, folder: Path, like: Path
 ) -> dict[str, Callable[[], NDArray]]:
-    """What fills the whole scene without a choice, by name: the peers, and every expert tile by tile as the product.
-
-    They are to be called in order: plug and play starts from kriging's tiles.
-    """
-    kriged: dict[int, NDArray] = {}  # by the tile's seed
+    """Functions that fill the whole scene, by name: the peers, and every expert alone, tile by tile as the product."""
 
     def from_expert(name: str) -> NDArray:
         bands, rows, columns = seen.shape
         flat = [
             (tile, tile_seed(SEED, number, place))
-            for number, row in enumerate(split_into_tiles(rows, columns, CLASSICAL_TILE, OVERLAP))
+            for number, row in enumerate(split_into_tiles(rows, columns, DEFAULT_TILE, OVERLAP))
             for place, tile in enumerate(row)
         ]
         area = int(max(tile.window.width * tile.window.height for tile, _ in flat))
-        workers, own = side_by_side([name], options, bands, area, len(flat))
+        workers, own = concurrent_windows([name], options, bands, area, len(flat))
 
         def one(task: tuple[Tile, int]) -> NDArray:
             tile, seed = task
             cut = (slice(None), *tile.window.toslices())
             guide = None if seen.guide is None else seen.guide[cut]
-            helped, _ = borrow(Observation(seen.values[cut], seen.observed[cut], seen.target[cut], guide))
-            estimate = run_experts([name], helped, own, seed, kriged=kriged.get(seed))[0]
-            if name in STARTS_FROM.values():
-                kriged[seed] = estimate
-            return estimate
+            window = Observation(seen.values[cut], seen.observed[cut], seen.target[cut], guide)
+            return run_gap_experts([name], predict_from_other_bands(window)[0], own, seed)[0]
 
         mosaic = Mosaic(bands, columns, 1)
         for (tile, _), estimate in zip(flat, map_in_order(one, flat, workers)):

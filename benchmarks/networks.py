@@ -22,7 +22,8 @@ from benchmarks.papers import protocols
 from dip_core.denoising.deep_prior import SEEDS, denoise_bands, denoise_eigen_images
 from dip_core.dip.presets import preset
 from dip_core.imaging.observation import Observation
-from dip_core.inpainting.experts.deep_prior import deep_prior
+from dip_core.inpainting.experts.interface import ExpertContext
+from dip_core.inpainting.experts.registry import GAP_EXPERTS
 from dip_core.runtime import devices
 from dip_core.runtime.concurrency import map_in_order
 from dip_core.runtime.progress import ProgressReporter
@@ -84,8 +85,8 @@ def networks(device: torch.device) -> list[Network]:
     everything = np.ones(values.shape, bool)
 
     def inpainting(name: str) -> Fit:
-        return lambda iterations, progress: deep_prior(
-            gappy, name=name, iterations=iterations, device=device, progress=progress
+        return lambda iterations, progress: GAP_EXPERTS[name].estimate(
+            gappy, ExpertContext(iterations=iterations, device=device, progress=progress)
         )
 
     def lean(iterations: int, progress: ProgressReporter) -> object:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dip_core.arrays import Mask
 from dip_core.imaging.observation import Observation
 from dip_core.imaging.subspace import Subspace, find_subspace
-from dip_core.inpainting.experts.registry import expert
+from dip_core.inpainting.experts.registry import GAP_EXPERTS
 
 FILL_NODATA = "fill-nodata"
 SPATIAL_RANK = 4  # rows and columns divided by this are the spatial ranks of the Tucker decomposition
@@ -71,7 +71,7 @@ def inpaint_tucker(given: NDArray, observed: Mask) -> Cube:
     Started from zeros, it could not fill a column that is missing in all rows and bands: no value is left to tell
     that column's factor.
     """
-    start = expert("linear")(Observation(given.astype(np.float32), observed, ~observed))
+    start = GAP_EXPERTS["linear"].estimate(Observation(given.astype(np.float32), observed, ~observed))
     estimate = _tucker(start, _subspace(start).rank, observed)
     return np.where(observed, given, estimate)
 

@@ -17,12 +17,12 @@ from typing import Any
 
 from benchmarks import common, peers
 from benchmarks.papers import printed
-from dip_core.inpainting.experts.registry import FILLERS, GUIDED, LEAN
+from dip_core.inpainting.experts.registry import gap_expert_names
 
 BEGIN, END = "<!-- benchmark summary: begin (written by make bench) -->", "<!-- benchmark summary: end -->"
 PRODUCT = ("fast", "best")
 SCENES = "SLC-off"
-OWN = (*FILLERS, *GUIDED, LEAN)
+OWN = gap_expert_names(published=False)
 # What is no restoration: beating it is no merit, so it is never the best peer.
 NOTHING = ("do nothing", "noisy")
 # By score: its name, the digits shown, and whether a higher value is better.

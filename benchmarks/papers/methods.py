@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks import common, peers
 from dip_core.dip.presets import Preset, preset
 from dip_core.imaging.observation import Observation
-from dip_core.inpainting.experts.registry import expert
+from dip_core.inpainting.experts.registry import GAP_EXPERTS
 from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
 from dip_core.runtime.devices import resolve_device
 from dip_core.superresolution.experts import Psf, back_project, enlarge_bicubic
@@ -58,7 +58,7 @@ def simple(name: str, problem: Problem) -> NDArray[np.float32]:
         return peers.DENOISERS[name](problem.given.astype(np.float64), SIGMA).astype(np.float32)
     if name in peers.INPAINTERS and problem.task == "inpaint":
         return peers.INPAINTERS[name](problem.given, problem.observed).astype(np.float32)
-    return expert(name)(Observation(problem.given, problem.observed, ~problem.observed))
+    return GAP_EXPERTS[name].estimate(Observation(problem.given, problem.observed, ~problem.observed))
 
 
 def row(table: Table, case: str, name: str, problem: Problem, options: Options) -> tables.Row:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import peers
 from dip_core.dip.presets import preset
-from dip_core.inpainting.experts.registry import FILLERS
+from dip_core.inpainting.experts.registry import gap_expert_names
 
 from . import methods, printed, protocols
 from .methods import Options
@@ -49,7 +49,13 @@ INPAINT = Table(
     "printed 37.54 dB or the interpolators. " + _published("inpaint"),
     ("psnr", "hidden_psnr", "hidden_rmse", "mpsnr", "ssim", "sam"),
     ("psnr", "hidden_psnr", "sam"),
-    ("do nothing", *peers.INPAINTERS, *FILLERS, *methods.PRODUCT, "paper_2d"),
+    (
+        "do nothing",
+        *peers.INPAINTERS,
+        *gap_expert_names(network=False, needs_guide=False),
+        *methods.PRODUCT,
+        "paper_2d",
+    ),
     _printed(printed.INPAINTING, "psnr"),
 )
 DENOISE = Table(

@@ -1,4 +1,4 @@
-"""The *baseline*: what GDAL's fill-nodata makes of the same pixels, the tool that users have today."""
+"""The baseline of validation and benchmarks: GDAL's Fill nodata, the usual tool for the same task."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rasterio.fill import fillnodata
 from ..arrays import Cube
 from ..imaging.observation import Observation
 
-SEARCH_DISTANCE = 100.0
+SEARCH_DISTANCE = 100.0  # pixels
 
 
 def fill_nodata(observation: Observation) -> Cube:
-    """GDALFillNodata band by band: inverse distance, 100 pixels, no smoothing; ``(band, row, column)``."""
+    """GDALFillNodata for each band, with inverse distance weights and no smoothing; ``(band, row, column)``."""
     out = np.empty(observation.shape, np.float32)
     for band, (values, observed) in enumerate(zip(observation.values, observation.observed)):
         out[band] = fillnodata(

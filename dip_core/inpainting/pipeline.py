@@ -1,8 +1,7 @@
-"""Filling: validate the experts, elect a mixture, fill tile by tile, write and report.
+"""Filling: validate the gap experts, select a model, fill tile by tile, and write outputs and report.
 
-Gap filling and stripe inpainting differ in how they find the pixels to fill; from there on they share this
-way. Observed pixels are copied as they are stored; pixels with a *correction* (an additive stripe) are the
-stored value less the correction.
+Gap filling and stripe inpainting differ in how they find the pixels to fill and share everything else. Observed pixels
+are copied as they are stored. Pixels with a `Correction` (an additive stripe) are the stored value minus the offset.
 """
 
 from __future__ import annotations
@@ -17,154 +16,167 @@ from rasterio.windows import Window
 from ..events import Result
 from ..raster.provenance import provenance
 from ..raster.writer import open_output_writers, to_stored_pixels
-from ..reporting.html import Section
+from ..reporting.page import Section
 from ..runtime.context import Context
 from ..runtime.devices import resolve_device
 from ..runtime.executors import Executor, LocalExecutor, make_executor, restore_tiles
-from ..runtime.tiling import Tile, split_into_tiles
-from . import report as fill_report
-from .plan import FillJob, Plan, plan, tile_count
-from .problem import Survey
-from .stacking import Mixture, Samples, elect, unvalidated
-from .tile import Options, Recipe, TileTask, needs_device, restore_tile, side_by_side
-from .validation import collect
+from ..runtime.tiling import Tile
+from . import report
+from .methods import FILL_METHODS
+from .plan import FillJob, FillPlan, plan_fill
+from .problem import GapProblem
+from .run_experts import ExpertOptions, concurrent_windows, needs_device
+from .samples import ValidationSamples
+from .stacking import StackedModel, select_model, unvalidated_model
+from .tile import FillRecipe, FillTile, fill_tile
+from .validation import collect_samples
 
-_FEWEST_SAMPLES = 30
+_MIN_SAMPLES = 30
+_VALIDATION_TIME_SHARE = 0.5  # of the time budget, for methods without a network
 
 
 def run(
     job: FillJob,
-    known: Survey,
+    problem: GapProblem,
     facts: Mapping[str, object],
     context: Context,
     sections: Sequence[Section] = (),
 ) -> Result:
-    """Fill a surveyed scene; writes the outputs that the job wants and returns the numbers.
+    """Fill the gaps of a problem; writes the requested outputs and returns the numbers.
 
-    ``facts``: parameters of the job's own kind, for the provenance and the report's settings.
-    ``sections``: what the report is to hold besides.
+    ``facts``: parameters of the task, for provenance and report. ``sections``: further sections of the report.
     """
-    options = Options(job.compute.device, job.network_input, threads=job.compute.threads)
-    planned = plan(job, known)
-    tiles = make_executor(
-        job.compute.scheduler, context, restore_tile, "Filling"
-    )  # a scheduler that does not answer is told at once
-    mixture = None
-    if known.gaps.target_pixels:
+    options = ExpertOptions(job.compute.device, job.network_input, threads=job.compute.threads)
+    plan = plan_fill(job, problem.gaps, problem.scene.grid.shape, problem.guide is not None)
+    # Made before the validation, so that a scheduler that does not answer is reported at once.
+    executor = make_executor(job.compute.scheduler, context, fill_tile, "Filling")
+    model = None
+    if problem.gaps.target_pixels:
         with context.section(0.02, 0.4):
-            # With a network alone, a hold-out is as dear as a tile, and gets as much time.
-            runs = len(planned.windows) * planned.rounds
-            share = 0.5 if job.method in ("fast", "best") else runs / (runs + tile_count(known, planned))
-            samples = collect(
-                known, planned.names, planned.windows, planned.rounds, options, job.compute.seed, context, share
+            samples = collect_samples(
+                problem,
+                plan.experts,
+                plan.windows,
+                plan.rounds,
+                options,
+                job.compute.seed,
+                context,
+                _validation_time_share(job, problem, plan),
             )
-        mixture = choose(job, samples, known.scene.count, context)
+        model = _select(job, samples, problem.scene.count, context)
     with context.section(0.4, 0.95):
-        changed, left = fill(job, known, planned, mixture, options, facts, tiles)
+        changed, left = _write_outputs(job, problem, plan, model, options, facts, executor)
     context.progress(0.96, "Writing the report")
-    outcome = fill_report.Outcome(job, known, planned, mixture, facts, changed, left, sections)
-    fill_report.write(outcome, context)
-    return Result(job.outputs.wanted(), fill_report.numbers(outcome))
+    result = report.FillResult(job, problem, plan, model, facts, changed, left, sections)
+    report.write(result, context)
+    return Result(job.outputs.requested(), report.numbers(result))
 
 
-def choose(job: FillJob, samples: Samples, bands: int, context: Context) -> Mixture:
-    """Elect a mixture of the experts, or the best single one where METHOD is not best."""
+def _validation_time_share(job: FillJob, problem: GapProblem, plan: FillPlan) -> float:
+    """The share of the time budget for the validation: a network takes the same time for a hold-out and for a tile."""
+    if not FILL_METHODS[job.method].fits_networks:
+        return _VALIDATION_TIME_SHARE
+    runs = len(plan.windows) * plan.rounds
+    return runs / (runs + sum(map(len, plan.tiles(problem.scene.grid.shape))))
+
+
+def _select(job: FillJob, samples: ValidationSamples, bands: int, context: Context) -> StackedModel:
+    """Select the model and report it to ``context``."""
     rng = np.random.default_rng([job.compute.seed, 2])
-    if len(samples) < _FEWEST_SAMPLES:
+    if len(samples) < _MIN_SAMPLES:
         context.warn("Too few observed pixels to validate on: the fill is not validated.")
-        return unvalidated(samples, bands)
-    mixture = elect(samples, bands, rng, job.method == "best")
-    context.info(
-        f"Chosen on {len(samples)} hidden values: {mixture.rule.name} "
-        f"({', '.join(mixture.names[number] for number in mixture.used)})."
-    )
-    return mixture
+        return unvalidated_model(samples, bands)
+    model = select_model(samples, bands, rng, FILL_METHODS[job.method].stack)
+    context.info(f"Chosen on {len(samples)} hidden values: {model.rule.name} ({', '.join(model.used_names)}).")
+    return model
 
 
-def fill(
+def _write_outputs(
     job: FillJob,
-    known: Survey,
-    planned: Plan,
-    mixture: Mixture | None,
-    options: Options,
+    problem: GapProblem,
+    plan: FillPlan,
+    model: StackedModel | None,
+    options: ExpertOptions,
     facts: Mapping[str, object],
-    tiles: Executor,
+    executor: Executor,
 ) -> tuple[int, int]:
-    """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of pixels changed and of those left unfilled."""
-    scene, gaps = known.scene, known.gaps
-    changed_pixels = left = 0
+    """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of changed pixels and of pixels left unfilled."""
+    scene, gaps = problem.scene, problem.gaps
+    changed = left = 0
     with ExitStack() as files:
-        tags = _provenance(job, planned, mixture, facts)
+        tags = _provenance(job, plan, model, facts)
         writers = open_output_writers(files, job.outputs, scene, tags, "filled")
-        for window, layers in _blended(job, known, planned, mixture, options, tiles):
+        for window, (estimate, standardized_deviation) in _fill_tiles(job, problem, plan, model, options, executor):
             observed, target = gaps.window(window)
             pixels = scene.read(window)
-            writable = target & np.isfinite(layers[0])
+            writable = target & np.isfinite(estimate)
             left += int(np.count_nonzero((target & ~writable).any(axis=0)))
-            fresh = known.standard.undo(layers[0])
-            deviation = layers[1] * known.standard.deviation[:, None, None]
-            if known.correction is not None:
-                offset = known.correction.of(window)
-                corrected = observed & (offset != 0)
-                fresh = np.where(corrected, pixels.astype(np.float64) - offset, fresh)
-                deviation = np.where(corrected, known.correction.deviation[:, None, None], deviation)
+            values = problem.standardization.undo(estimate)
+            deviation = standardized_deviation * problem.standardization.deviation[:, None, None]
+            if problem.correction is not None:
+                offsets = problem.correction.offsets(window)
+                corrected = observed & (offsets != 0)
+                values = np.where(corrected, pixels.astype(np.float64) - offsets, values)
+                deviation = np.where(corrected, problem.correction.deviation[:, None, None], deviation)
                 writable = writable | corrected
-            fresh = to_stored_pixels(fresh, scene.dtype, known.low, known.high, known.forbidden)
-            changed_pixels += int(np.count_nonzero(writable.any(axis=0)))
-            opened = writable | observed
-            opened[list(gaps.dead_bands)] = True  # they have no say in whether a pixel is shown
-            writers["output"].write(np.where(writable, fresh, pixels), window, opened)
+            values = to_stored_pixels(values, scene.dtype, problem.low, problem.high, problem.missing_value)
+            changed += int(np.count_nonzero(writable.any(axis=0)))
+            valid = writable | observed
+            valid[list(gaps.empty_bands)] = True  # empty bands do not make a pixel transparent
+            writers["output"].write(np.where(writable, values, pixels), window, valid)
             if "uncertainty" in writers:
                 shown = np.where(writable, deviation, np.where(observed, 0.0, np.nan))
                 writers["uncertainty"].write(shown, window)
             if "filled" in writers:
                 writers["filled"].write(writable.astype(np.uint8), window)
-    return changed_pixels, left
+    return changed, left
 
 
-def _blended(
+def _fill_tiles(
     job: FillJob,
-    known: Survey,
-    planned: Plan,
-    mixture: Mixture | None,
-    options: Options,
-    tiles: Executor,
+    problem: GapProblem,
+    plan: FillPlan,
+    model: StackedModel | None,
+    options: ExpertOptions,
+    executor: Executor,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-    """Blended estimates and deviations, in bands of full-width rows from top to bottom."""
-    scene = known.scene
-    if mixture is None:
+    """Full-width windows from top to bottom, with estimates and deviations ``(2, band, row, column)``."""
+    scene = problem.scene
+    if model is None:
         for window in scene.blocks():
             yield window, np.zeros((2, scene.count, int(window.height), scene.grid.width), np.float32)
         return
-    rows = split_into_tiles(*scene.grid.shape, planned.tile_size, planned.overlap)
+    rows = plan.tiles(scene.grid.shape)
 
-    def make_task(tile: Tile, seed: int) -> TileTask:
-        return TileTask.of(known.observe(tile.window), seed)
+    def make_task(tile: Tile, seed: int) -> FillTile:
+        return FillTile.from_observation(problem.observe(tile.window), seed)
 
     workers = 1
-    if isinstance(tiles, LocalExecutor):
-        names = [mixture.names[number] for number in mixture.used]
+    if isinstance(executor, LocalExecutor):
         area = int(max(tile.window.width * tile.window.height for row in rows for tile in row))
-        workers, options = side_by_side(names, options, scene.count, area, sum(map(len, rows)))
-    recipe = Recipe(mixture, options)
+        workers, options = concurrent_windows(model.used_names, options, scene.count, area, sum(map(len, rows)))
+    recipe = FillRecipe(model, options)
     yield from restore_tiles(
-        tiles, recipe, rows, make_task, job.compute.seed, scene.count, scene.grid.width, workers=workers
+        executor, recipe, rows, make_task, job.compute.seed, scene.count, scene.grid.width, workers=workers
     )
 
 
-def _provenance(job: FillJob, planned: Plan, mixture: Mixture | None, facts: Mapping[str, object]) -> dict[str, str]:
-    on_device = mixture is not None and needs_device(planned.names)  # validation on it decides, too
-    made: dict[str, object] = {
+def _provenance(
+    job: FillJob, plan: FillPlan, model: StackedModel | None, facts: Mapping[str, object]
+) -> dict[str, str]:
+    # Every candidate counts, because the validation depends on the device too.
+    on_device = model is not None and needs_device(plan.experts)
+    choices: dict[str, object] = {
         "method": job.method,
         "seed": job.compute.seed,
         "device": str(resolve_device(job.compute.device)) if on_device else "cpu",
-        "tile_size": planned.tile_size,
-        "overlap": planned.overlap,
+        "tile_size": plan.tile_size,
+        "overlap": plan.overlap,
         "time_budget": job.compute.time_budget,
     }
-    if job.method.startswith("paper_"):
-        made["network_input"] = job.network_input
-    if mixture is not None:
-        made["rule"] = mixture.rule.name
-        made["experts"] = [mixture.names[number] for number in mixture.used]
-    return provenance(job.task, **made, **facts)
+    if FILL_METHODS[job.method].published:
+        choices["network_input"] = job.network_input
+    if model is not None:
+        choices["rule"] = model.rule.name
+        choices["experts"] = model.used_names
+    return provenance(job.task, **choices, **facts)

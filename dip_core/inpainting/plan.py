@@ -1,4 +1,4 @@
-"""Which experts are candidates for a gap-fill or stripe job, how they are validated, and the tiles."""
+"""Plans a gap-fill or stripe job: the candidates, the validation windows and rounds, and the tiles."""
 
 from __future__ import annotations
 
@@ -9,37 +9,28 @@ from typing import Protocol
 import numpy as np
 from rasterio.windows import Window
 
-from ..dip.cost import A_MINUTE, AFFORDABLE, MEMORY, cost, memory, network_tile
+from ..dip.cost import CPU_COST_PER_MINUTE, MAX_COST, MAX_FIT_BYTES, fit_cost, fit_memory, largest_network_tile
 from ..errors import InvalidJob
-from ..job import Compute, Outputs
-from ..raster.scene import Scene
+from ..job import Compute, InpaintStripesJob, Outputs
 from ..runtime.devices import check_device, resolve_device
-from ..runtime.tiling import split_into_tiles
+from ..runtime.tiling import Tile, split_into_tiles
 from . import holdout
-from .experts.registry import CLASSICAL, FILLERS, GUIDED
-from .problem import Survey
+from .experts.registry import GAP_EXPERTS
+from .gap_mask import GapMask
+from .methods import FILL_METHODS, FillMethod, ValidationScheme
 from .validation_windows import sample_windows
 
-# A scene is validated until so many of its pixels were hidden, but so many times at least and at most. For the choice
-# of one expert, some thousands of pixels are enough.
-_ROUNDS = {"fast": (3_000, 1, 3), "best": (30_000, 3, 9)}
-_ROUNDS_OF_MANY = (1, 2)  # at least and at most, where there are several windows
-# Experts that hold-outs overrate in stripes, and that are not worth their time on scenes too large for one window.
-_SMALL_GAPS_ONLY = ("plug_and_play_fine",)
-# A scene of so many pixels at most (some 470 x 470) is validated as a whole; of others, so many windows of a size are.
-# Scenes differ from place to place: many small windows tell more of them than few large ones of the same area.
-_WHOLE = 221_000
-_WINDOWS = {"fast": 8, "best": 12}
-_VALIDATION_WINDOW = 256
-CLASSICAL_TILE = 512
+DEFAULT_TILE = 512  # pixels, of methods without a network
+_DEFAULT_OVERLAP = 64
+_MIN_ROUNDS_OF_WINDOWS, _MAX_ROUNDS_OF_WINDOWS = 1, 2  # if there are several windows
 
 
 class FillJob(Protocol):
-    """What filling needs to know of a job."""
+    """What gap-fill and stripe jobs have in common."""
 
     @property
     def task(self) -> str:
-        """The job's kind."""
+        """The task's id."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -51,7 +42,7 @@ class FillJob(Protocol):
 
     @property
     def network_input(self) -> str:
-        """What the papers' networks start from."""
+        """The input of the papers' networks."""
 
     @property
     def compute(self) -> Compute:
@@ -59,66 +50,87 @@ class FillJob(Protocol):
 
     @property
     def outputs(self) -> Outputs:
-        """What to write."""
+        """The files to write."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which experts stand for election, how they are validated, and the tiles."""
+class FillPlan:
+    """``experts``: the candidates. ``skipped``: why other experts are no candidates, by name. Sizes are in pixels."""
 
-    names: tuple[str, ...]
+    experts: tuple[str, ...]
     windows: list[Window]
     rounds: int
     tile_size: int
     overlap: int
     skipped: dict[str, str]
 
+    def tiles(self, shape: tuple[int, int]) -> list[list[Tile]]:
+        """The tiles of a scene of ``shape`` rows and columns, row by row."""
+        return split_into_tiles(*shape, self.tile_size, self.overlap)
 
-def tile_count(known: Survey, planned: Plan) -> int:
-    """Number of tiles that cover the scene."""
-    return sum(len(row) for row in split_into_tiles(*known.scene.grid.shape, planned.tile_size, planned.overlap))
 
+def plan_fill(job: FillJob, gaps: GapMask, shape: tuple[int, int], has_guide: bool) -> FillPlan:
+    """The plan of a job for a scene of ``shape`` rows and columns.
 
-def plan(job: FillJob, known: Survey) -> Plan:
-    """Experts, hold-outs and tiles for a job. It depends on sizes and device only, never on the clock."""
-    scene, gaps = known.scene, known.gaps
-    rng = np.random.default_rng([job.compute.seed, 0])
-    with_network = job.method not in ("fast", "best")
-    size = job.compute.tile_size or (_tile(job.method, scene) if with_network else CLASSICAL_TILE)
-    overlap = job.compute.overlap or min(64, size // 4)
-    if not job.compute.tile_size:
-        size = max(size, 3 * overlap)  # room for an OVERLAP that was asked for
-        if with_network and memory(job.method, min(size, max(scene.grid.shape)) ** 2, scene.count) > 2 * MEMORY:
-            raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {job.method}: give less.")
-    if with_network:
-        windows = sample_windows(gaps, size, 1, rng)
-    else:
-        windows = sample_windows(gaps, _VALIDATION_WINDOW, _WINDOWS[job.method], rng, _WHOLE)
-    rounds = 1
-    if windows and not with_network:
-        pixels, fewest, limit = _ROUNDS[job.method]
-        if len(windows) > 1:
-            fewest, limit = _ROUNDS_OF_MANY
-        hidden = sum(holdout.expected(*gaps.window(window)) for window in windows)
-        rounds = min(max(math.ceil(pixels / max(1.0, hidden)), fewest), limit)
-    small_gaps = job.task == "gap_fill" and len(windows) <= 1
-    fillers = [name for name in FILLERS if small_gaps or name not in _SMALL_GAPS_ONLY]
-    names: tuple[str, ...] = (*(fillers if job.method == "best" else CLASSICAL), *(GUIDED if known.guide else ()))
-    skipped: dict[str, str] = {}
+    It depends on sizes and the device only, so it is the same on every machine. Raises InvalidJob, DeviceUnavailable,
+    OutOfMemory.
+    """
+    method = FILL_METHODS[job.method]
     check_device(job.compute.device)
-    if with_network:
-        names = (job.method,)
-    elif job.method == "best" and gaps.target_pixels:
-        # Fewer hold-outs for its sake would cost the mixture more than it brings.
-        area = sum(int(window.width * window.height) for window in windows) * rounds
-        work = cost("deep_prior", area + scene.grid.width * scene.grid.height, scene.count)
-        if work <= AFFORDABLE[resolve_device(job.compute.device).type]:
-            names = (*names, "deep_prior")
-        else:
-            minutes = work / A_MINUTE
-            skipped["deep_prior"] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"
-    return Plan(names, windows, rounds, size, overlap, skipped)
+    tile_size, overlap = _tile_size(job, method, shape, gaps.bands)
+    scheme = method.validation
+    windows = sample_windows(
+        gaps.observed_any,
+        gaps.target_any,
+        scheme.window_side or tile_size,
+        scheme.windows,
+        np.random.default_rng([job.compute.seed, 0]),
+        scheme.max_whole_pixels,
+    )
+    rounds = _rounds(scheme, gaps, windows)
+    in_stripes = job.task == InpaintStripesJob.task
+    experts = tuple(
+        record.name
+        for record in (GAP_EXPERTS[name] for name in method.experts)
+        if (has_guide or not record.needs_guide)
+        and (len(windows) <= 1 or not record.single_window_only)
+        and (record.in_stripes or not in_stripes)
+    )
+    skipped: dict[str, str] = {}
+    if gaps.target_pixels:
+        # Fewer validation rounds would make these experts affordable, but cost the stack more than they gain.
+        pixels = sum(int(window.width * window.height) for window in windows) * rounds + shape[0] * shape[1]
+        for name in method.affordable_experts:
+            operations = fit_cost(name, pixels, gaps.bands)
+            if operations <= MAX_COST[resolve_device(job.compute.device).type]:
+                experts = (*experts, name)
+            else:
+                minutes = operations / CPU_COST_PER_MINUTE
+                skipped[name] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD {name} to run it"
+    return FillPlan(experts, windows, rounds, tile_size, overlap, skipped)
 
 
-def _tile(method: str, scene: Scene) -> int:
-    return network_tile([method], scene.count, "inpaint", max(scene.grid.shape))
+def _tile_size(job: FillJob, method: FillMethod, shape: tuple[int, int], bands: int) -> tuple[int, int]:
+    """Size and overlap of the tiles, in pixels."""
+    networks = [name for name in method.experts if GAP_EXPERTS[name].network]
+    size = job.compute.tile_size
+    if not size:
+        size = largest_network_tile(networks, bands, "inpaint", max(shape)) if networks else DEFAULT_TILE
+    overlap = job.compute.overlap or min(_DEFAULT_OVERLAP, size // 4)
+    if not job.compute.tile_size:
+        size = max(size, 3 * overlap)  # for an OVERLAP that the user has set
+        pixels = min(size, max(shape)) ** 2
+        if any(fit_memory(name, pixels, bands) > 2 * MAX_FIT_BYTES for name in networks):
+            raise InvalidJob(
+                reason=f"OVERLAP {overlap} makes the tiles too large for METHOD {job.method}: choose a smaller one."
+            )
+    return size, overlap
+
+
+def _rounds(scheme: ValidationScheme, gaps: GapMask, windows: list[Window]) -> int:
+    """How often pixels are hidden in each window."""
+    low, high = scheme.min_rounds, scheme.max_rounds
+    if len(windows) > 1:
+        low, high = _MIN_ROUNDS_OF_WINDOWS, _MAX_ROUNDS_OF_WINDOWS
+    hidden = sum(holdout.max_hidden_pixels(*gaps.window(window)) for window in windows)
+    return min(max(math.ceil(scheme.hidden_pixels / max(1.0, hidden)), low), high)

@@ -1,4 +1,4 @@
-"""The *survey*: what is known of a scene before it is restored: gaps, statistics, and a guide."""
+"""The gap-filling problem of a scene: the scene, its gap mask, the statistics of its observed pixels, and a guide."""
 
 from __future__ import annotations
 
@@ -12,153 +12,149 @@ from scipy import ndimage
 
 from ..arrays import Cube, Mask
 from ..imaging.observation import Observation, Standardization, distance_to, per_mask
+from ..imaging.resampling import block_sums
 from ..raster.guide import Guide
 from ..raster.scene import Scene
 from .experts.laplace import harmonic
-from .gap_mask import FILL_VALUE, Gaps
+from .gap_mask import FILL_VALUE, GapMask
 
-BACKDROP_FACTOR = 16
-# Deeper in a gap than this, in pixels, the near surroundings that a tile holds say no more than the backdrop.
-DEEP = 96
+COARSE_FACTOR = 16
+# In pixels. Deeper inside a gap, the observed pixels of a tile say no more than the scene's coarse surface.
+MAX_DEPTH = 96
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What is to be subtracted from the stored pixels of a window ``(band, row, column)``, 0 for nothing.
+    """Offsets to subtract from the stored pixels.
 
-    ``deviation``: one standard deviation of the correction of each band, in the data's units, ``(band,)``.
+    ``offsets``: returns those of a window, ``(band, row, column)``. ``deviation``: one standard deviation of the
+    offsets of each band, ``(band,)``, in the data's units.
     """
 
-    of: Callable[[Window | None], NDArray[np.float32]]
+    offsets: Callable[[Window | None], NDArray[np.float32]]
     deviation: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Survey:
-    """An open scene with its gaps, the statistics of its observed pixels, and the guide if there is one.
+class GapProblem:
+    """An open scene with all that filling its gaps needs.
 
-    ``low``, ``high``: the lowest and highest observed value of each band, in the data's units, ``(band,)``.
-    ``backdrop``: the harmonic surface on a grid 16 times as coarse, standardised.
+    ``low``, ``high``: the lowest and highest observed value of each band, ``(band,)``, in the data's units.
+    ``coarse_surface``: the harmonic surface at a sixteenth of the resolution, standardised.
     """
 
     scene: Scene
-    gaps: Gaps
-    standard: Standardization
+    gaps: GapMask
+    standardization: Standardization
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    backdrop: Cube
+    coarse_surface: Cube
     guide: Guide | None = None
     correction: Correction | None = None
 
     @property
-    def forbidden(self) -> float | None:
-        """The value that a filled pixel must not take: it would read as missing."""
+    def missing_value(self) -> float | None:
+        """The value of missing pixels, which a filled pixel must not take."""
         return 0.0 if self.gaps.origin == FILL_VALUE else self.scene.nodata
 
     def observe(self, window: Window | None = None) -> Observation:
         """The observation in a window, or in the whole scene."""
         observed, target = self.gaps.window(window)
         guide = None if self.guide is None else self.guide.read(window)
-        values = self.standard.apply(_corrected(self.scene, window, self.correction), observed)
-        # Where the window ends within the scene, its far rim may be out of sight: it must be so large that what is
-        # assumed stands in its place.
-        ends = [size for size, whole in zip(observed.shape[1:], self.scene.grid.shape) if size < whole]
-        assumed = _deep(observed, target, min([DEEP, *(size // 4 for size in ends)]))
+        values = self.standardization.apply(_corrected_pixels(self.scene, window, self.correction), observed)
+        # Along an axis on which the window ends inside the scene, the other side of a large gap may be outside the
+        # window. A quarter of the window's size makes sure that enough assumed pixels take its place.
+        inner = [size for size, whole in zip(observed.shape[1:], self.scene.grid.shape) if size < whole]
+        assumed = _deep_pixels(observed, target, min([MAX_DEPTH, *(size // 4 for size in inner)]))
         if assumed is None:
             return Observation(values, observed, target, guide)
-        values = np.where(assumed, self._behind(window, observed.shape), values)
+        values = np.where(assumed, self._interpolate_coarse_surface(window, observed.shape), values)
         return Observation(values, observed | assumed, target, guide, assumed)
 
-    def _behind(self, window: Window | None, shape: tuple[int, ...]) -> Cube:
-        """The backdrop at a window's pixels, bilinear, ``(band, row, column)``."""
+    def _interpolate_coarse_surface(self, window: Window | None, shape: tuple[int, ...]) -> Cube:
+        """The coarse surface at the pixels of a window, bilinear, ``(band, row, column)``."""
         top, left = (0, 0) if window is None else (int(window.row_off), int(window.col_off))
-        rows = (np.arange(top, top + shape[1]) + 0.5) / BACKDROP_FACTOR - 0.5
-        columns = (np.arange(left, left + shape[2]) + 0.5) / BACKDROP_FACTOR - 0.5
+        rows = (np.arange(top, top + shape[1]) + 0.5) / COARSE_FACTOR - 0.5
+        columns = (np.arange(left, left + shape[2]) + 0.5) / COARSE_FACTOR - 0.5
         grid = np.meshgrid(rows, columns, indexing="ij")
-        return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in self.backdrop])
+        return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in self.coarse_surface])
 
 
-def survey(
+def build_problem(
     scene: Scene,
-    gaps: Gaps,
+    gaps: GapMask,
     guide: Guide | None = None,
     correction: Correction | None = None,
     *,
-    one_scale: bool = False,
-) -> Survey:
-    """Measure mean, deviation and range of every band's observed pixels; unobserved bands get 0, 1, 0, 0.
+    common_scale: bool = False,
+) -> GapProblem:
+    """Measure mean, standard deviation and range of the observed pixels of each band.
 
-    ``one_scale``: all bands share one mean and deviation, so that their levels keep their proportions, as the
-    DHP paper's scaling by the minimum and maximum of the whole cube wants it.
+    Bands without observed pixels get 0, 1, 0 and 0. ``common_scale``: all bands share one mean and deviation, which
+    keeps the ratios of their levels.
     """
     count, total, squares, shift = (np.zeros(scene.count) for _ in range(4))
     low, high = np.full(scene.count, np.inf), np.full(scene.count, -np.inf)
-    coarse = _Coarse(scene.shape)
+    coarse = _CoarseMeans(scene.shape)
     for window in scene.blocks():
         observed, _ = gaps.window(window)
-        pixels = _corrected(scene, window, correction).astype(np.float64)
-        here = observed.sum(axis=(1, 2))
-        known = np.where(observed, pixels, 0.0)
-        # Sums are taken about the first mean that is met: no cancellation where values are far from 0.
-        shift = np.where(count > 0, shift, known.sum(axis=(1, 2)) / np.maximum(here, 1))
-        coarse.add(int(window.row_off), known, observed)
-        moved = np.where(observed, known - shift[:, None, None], 0.0)
-        count += here
-        total += moved.sum(axis=(1, 2))
-        squares += np.square(moved).sum(axis=(1, 2))
+        pixels = _corrected_pixels(scene, window, correction).astype(np.float64)
+        window_count = observed.sum(axis=(1, 2))
+        values = np.where(observed, pixels, 0.0)
+        # Sums are taken about the first window's mean, because values far from 0 would cancel.
+        shift = np.where(count > 0, shift, values.sum(axis=(1, 2)) / np.maximum(window_count, 1))
+        coarse.add(int(window.row_off), values, observed)
+        centred = np.where(observed, values - shift[:, None, None], 0.0)
+        count += window_count
+        total += centred.sum(axis=(1, 2))
+        squares += np.square(centred).sum(axis=(1, 2))
         low = np.minimum(low, np.where(observed, pixels, np.inf).min(axis=(1, 2)))
         high = np.maximum(high, np.where(observed, pixels, -np.inf).max(axis=(1, 2)))
-    number = np.maximum(count, 1.0)
-    variance = np.maximum(squares / number - np.square(total / number), 0.0)
-    mean = np.where(count > 0, total / number + shift, 0.0)
-    if one_scale and count.any():
+    divisor = np.maximum(count, 1.0)
+    variance = np.maximum(squares / divisor - np.square(total / divisor), 0.0)
+    mean = np.where(count > 0, total / divisor + shift, 0.0)
+    if common_scale and count.any():
         share = count / count.sum()
-        middle = float(share @ mean)
-        variance = np.full(scene.count, float(share @ (variance + np.square(mean - middle))))
-        mean = np.full(scene.count, middle)
-    standard = Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+        common_mean = float(share @ mean)
+        variance = np.full(scene.count, float(share @ (variance + np.square(mean - common_mean))))
+        mean = np.full(scene.count, common_mean)
+    standardization = Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
-    return Survey(scene, gaps, standard, low, high, coarse.surface(standard), guide, correction)
+    return GapProblem(scene, gaps, standardization, low, high, coarse.surface(standardization), guide, correction)
 
 
-def _corrected(scene: Scene, window: Window | None, correction: Correction | None) -> NDArray:
+def _corrected_pixels(scene: Scene, window: Window | None, correction: Correction | None) -> NDArray:
     pixels = scene.read(window)
-    return pixels if correction is None else pixels - correction.of(window)
+    return pixels if correction is None else pixels - correction.offsets(window)
 
 
-class _Coarse:
-    """Block sums of observed pixels, from which the backdrop is made."""
+class _CoarseMeans:
+    """Means of the observed pixels in blocks of 16 x 16 pixels."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         bands, rows, columns = shape
-        size = (bands, -(-rows // BACKDROP_FACTOR), -(-columns // BACKDROP_FACTOR))
+        size = (bands, -(-rows // COARSE_FACTOR), -(-columns // COARSE_FACTOR))
         self._sums, self._counts = np.zeros(size), np.zeros(size)
 
-    def add(self, top: int, pixels: NDArray[np.float64], observed: Mask) -> None:
-        """Add full-width rows from row ``top`` on, a multiple of the factor."""
-        rows, columns = pixels.shape[1:]
-        pad = ((0, 0), (0, -rows % BACKDROP_FACTOR), (0, -columns % BACKDROP_FACTOR))
-        first = top // BACKDROP_FACTOR
-        for target, values in ((self._sums, pixels), (self._counts, observed.astype(np.float64))):
-            padded = np.pad(values, pad)
-            bands, height, width = padded.shape
-            blocks = padded.reshape(
-                bands, height // BACKDROP_FACTOR, BACKDROP_FACTOR, width // BACKDROP_FACTOR, BACKDROP_FACTOR
-            )
-            target[:, first : first + height // BACKDROP_FACTOR] += blocks.sum(axis=(2, 4))
+    def add(self, top: int, values: NDArray[np.float64], observed: Mask) -> None:
+        """Add full-width rows that start at row ``top``, a multiple of the factor; 0 where not observed."""
+        first = top // COARSE_FACTOR
+        for target, array in ((self._sums, values), (self._counts, observed)):
+            sums = block_sums(array, COARSE_FACTOR)
+            target[:, first : first + sums.shape[1]] += sums
 
-    def surface(self, standard: Standardization) -> Cube:
+    def surface(self, standardization: Standardization) -> Cube:
         """Block means, standardised; blocks without observed pixels get the harmonic surface."""
-        known = self._counts > 0
-        means = standard.apply(self._sums / np.maximum(self._counts, 1.0), known)
-        return harmonic(Observation(means, known, ~known))
+        observed = self._counts > 0
+        means = standardization.apply(self._sums / np.maximum(self._counts, 1.0), observed)
+        return harmonic(Observation(means, observed, ~observed))
 
 
-def _deep(observed: Mask, target: Mask, reach: int) -> Mask | None:
-    """Target pixels farther than ``reach`` from every observed pixel of their band; None where there are none."""
+def _deep_pixels(observed: Mask, target: Mask, max_depth: int) -> Mask | None:
+    """Target pixels farther than ``max_depth`` from every observed pixel of their band; None if there are none."""
     if not target.any():
         return None
     distance = per_mask(observed, distance_to)
-    unseen = ~np.any(observed, axis=(1, 2), keepdims=True)  # the window holds nothing of the band
-    deep = target & ((distance > reach) | unseen)
+    empty_band = ~np.any(observed, axis=(1, 2), keepdims=True)
+    deep = target & ((distance > max_depth) | empty_band)
     return deep if deep.any() else None

@@ -1,4 +1,4 @@
-"""Gap filling, from a job to its outputs: tell the gaps from the scene's exterior, then fill them."""
+"""Gap filling, from a job to its outputs: find the gaps inside the scene, then fill them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 from ..events import Result
 from ..inpainting import pipeline
-from ..inpainting.gap_mask import find_gaps
-from ..inpainting.problem import survey
+from ..inpainting.find_gaps import find_gap_mask
+from ..inpainting.problem import build_problem
 from ..job import GapFillJob
 from ..raster.guide import open_guide
 from ..raster.scene import Scene
@@ -15,13 +15,13 @@ from ..runtime.context import Context
 
 
 def run(job: GapFillJob, context: Context) -> Result:
-    """Fill the gaps of a scene; writes the outputs that the job wants and returns the numbers."""
-    with ExitStack() as opened:
+    """Fill the gaps of a scene; writes the requested outputs and returns the numbers."""
+    with ExitStack() as stack:
         context.progress(0.0, "Reading the scene")
-        scene = opened.enter_context(Scene(job.inputs))
-        gaps = find_gaps(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
+        scene = stack.enter_context(Scene(job.inputs))
+        gaps = find_gap_mask(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
         guide = open_guide(job.guide, job.method, scene, context)
-        known = survey(scene, gaps, opened.enter_context(guide) if guide else None)
+        problem = build_problem(scene, gaps, stack.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
             f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene (by {gaps.origin})."
@@ -32,4 +32,4 @@ def run(job: GapFillJob, context: Context) -> Result:
         if guide is not None:
             facts["guide"] = job.guide
             facts["guide_coverage"] = round(guide.coverage, 4)
-        return pipeline.run(job, known, facts, context)
+        return pipeline.run(job, problem, facts, context)

@@ -20,7 +20,7 @@ from ...imaging.observation import Observation
 from ...imaging.resampling import block_sums, enlarge_blocks
 from .interface import DEFAULT_CONTEXT, ExpertContext
 
-# Deeper inside a gap than this, in pixels, the surface is so smooth that a grid of a quarter of the resolution suffices.
+# In pixels. Deeper inside a gap the surface is so smooth that a quarter of the resolution is enough.
 _MAX_FINE_DEPTH = 24
 _COARSE_FACTOR = 4
 # Added to the diagonal. Without it the system is singular where a part of the gap touches no observed pixel.

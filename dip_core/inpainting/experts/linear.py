@@ -40,7 +40,7 @@ def linear(observation: Observation, context: ExpertContext = DEFAULT_CONTEXT) -
 def _neighbours_in_row(
     observed: Mask,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """For each pixel: columns of the nearest observed pixels on both sides, the weight of the right one, their distance.
+    """Columns of the nearest observed pixels on both sides of each pixel, the weight of the right one, their distance.
 
     All are ``(row, column)``. The distance is infinite in rows without observed pixels, and larger than any two-sided
     one where only one side is observed. Columns are always inside the row.

@@ -1,74 +1,132 @@
-"""The experts: one restorer a file, all with one signature.
+"""The gap experts, one record each.
 
-An *expert* takes an observation and returns an estimate of the same shape ``(band, row, column)``, with
-observed pixels as they are and every target pixel filled. The classical ones need no network.
-
-Those that compute with torch are imported when they are wanted: it takes longer to load than a small scene to fill.
+To add a gap expert, write a function with the signature of `interface.Expert` in a file of its own and add its record
+here. METHOD ``best`` then uses it, and ``fast`` if it computes without torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
 from ...arrays import Cube
 from ...imaging.observation import Observation
-from ...runtime.progress import SILENT, ProgressReporter
-from .guided import guided
-from .kriging import kriging
-from .laplace import biharmonic, harmonic
-from .linear import linear
-from .similar_pixels import similar
-
-if TYPE_CHECKING:
-    import torch
-
-Expert = Callable[[Observation], Cube]
-
-CLASSICAL: dict[str, Expert] = {
-    "linear": linear,
-    "harmonic": harmonic,
-    "biharmonic": biharmonic,
-    "kriging": kriging,
-}
-PLUG_AND_PLAY = ("plug_and_play", "plug_and_play_fine")  # they start from kriging
-LEAN = "deep_prior"
-FILLERS = (*CLASSICAL, *PLUG_AND_PLAY)  # all that need neither a network nor a guide
-# The experts that stand for election where there is a guide, beside the classical ones.
-GUIDED: dict[str, Expert] = {"guided": guided, "similar": similar}
-
-NUMPY = CLASSICAL | GUIDED  # they need neither a device nor a seed
+from .interface import DEFAULT_CONTEXT, Expert, ExpertContext
 
 
-def expert(
-    name: str,
-    *,
-    seed: int = 0,
-    device: torch.device | None = None,
-    network_input: str = "noise",
-    iterations: int | None = None,
-    kriged: Cube | None = None,
-    progress: ProgressReporter = SILENT,
-) -> Expert:
-    """The expert called ``name``; the keywords matter to plug and play and to those with a network only.
+@dataclass(frozen=True)
+class GapExpert:
+    """What the package knows about a gap expert.
 
-    ``kriged``: the estimate of kriging, if it has run already.
+    ``label``: its name in reports. ``load``: ``module:function`` in this package; imported when the expert runs,
+    because torch is slow to load.
+
+    What it needs: ``needs_guide``: a guide. ``needs_device``: it computes with torch. ``network``: it fits the network
+    of the preset with its name, whose cost and memory `dip.cost` estimates. ``uses_all_cores``: one window at a time
+    keeps all cores busy. ``starts_from``: the expert whose estimate it takes as its start.
+
+    Where it is a candidate: ``single_window_only``: not on scenes that are validated in several windows.
+    ``in_stripes``: in stripe inpainting too.
+
+    How it is weighted: ``published``: a paper's method. ``stacked``: False if it is only a candidate on its own.
+    ``optional_in_stack``: the weights are fitted with and without it. ``variant_share``: its usual share in the summed
+    weight of two variants of one method, to which fitted weights are shrunk.
     """
-    if name in NUMPY:
-        return NUMPY[name]
-    if name in PLUG_AND_PLAY:
-        from .plug_and_play import PATCHES, plug_and_play
 
-        return partial(plug_and_play, groups=PATCHES[name], start=kriged, device=device, progress=progress)
-    from .deep_prior import deep_prior
+    name: str
+    label: str
+    load: str
+    needs_guide: bool = False
+    needs_device: bool = False
+    network: bool = False
+    uses_all_cores: bool = False
+    starts_from: str | None = None
+    single_window_only: bool = False
+    in_stripes: bool = True
+    published: bool = False
+    stacked: bool = True
+    optional_in_stack: bool = False
+    variant_share: float | None = None
 
-    return partial(
-        deep_prior,
-        name=name,
-        seed=seed,
-        device=device,
-        network_input=network_input,
-        iterations=iterations,
-        progress=progress,
+    def function(self) -> Expert:
+        """Import the expert."""
+        module, _, name = self.load.partition(":")
+        return cast(Expert, getattr(import_module(f".{module}", __package__), name))
+
+    def estimate(self, observation: Observation, context: ExpertContext = DEFAULT_CONTEXT) -> Cube:
+        """Run the expert; ``(band, row, column)``."""
+        return self.function()(observation, context)
+
+
+def _paper(name: str, label: str) -> GapExpert:
+    return GapExpert(
+        name,
+        label,
+        f"deep_prior:{name}",
+        needs_device=True,
+        network=True,
+        uses_all_cores=True,
+        published=True,
+    )
+
+
+GAP_EXPERTS = {
+    record.name: record
+    for record in (
+        # What linear and harmonic interpolation add to a stack with kriging and biharmonic interpolation is chance.
+        GapExpert("linear", "Linear interpolation", "linear:linear", stacked=False),
+        GapExpert("harmonic", "Harmonic interpolation", "laplace:harmonic", stacked=False),
+        GapExpert("biharmonic", "Biharmonic interpolation", "laplace:biharmonic"),
+        GapExpert("kriging", "Kriging", "kriging:kriging"),
+        # Validation cannot tell which of the two variants is better, because their errors are so similar. The shares
+        # are the mean of the best ones on 48 crops.
+        GapExpert(
+            "plug_and_play",
+            "Plug and play",
+            "plug_and_play:plug_and_play",
+            needs_device=True,
+            starts_from="kriging",
+            variant_share=0.7,
+        ),
+        # Validation overestimates small patches in stripes, and they are slow on large scenes.
+        GapExpert(
+            "plug_and_play_fine",
+            "Plug and play (small patches)",
+            "plug_and_play:plug_and_play_fine",
+            needs_device=True,
+            starts_from="kriging",
+            single_window_only=True,
+            in_stripes=False,
+            variant_share=0.3,
+        ),
+        GapExpert(
+            "guided",
+            "Local regression on the guide",
+            "guided:guided",
+            needs_guide=True,
+        ),
+        GapExpert("similar", "Similar pixels of the guide", "similar_pixels:similar", needs_guide=True),
+        GapExpert(
+            "deep_prior",
+            "Deep prior",
+            "deep_prior:deep_prior",
+            needs_device=True,
+            network=True,
+            optional_in_stack=True,
+        ),
+        _paper("paper_composite", "Deep image prior, composite (GAP paper)"),
+        _paper("paper_per_band", "Deep image prior, band by band (GAP paper)"),
+        _paper("paper_2d", "Deep hyperspectral prior, 2-D (DHP paper)"),
+        _paper("paper_3d", "Deep hyperspectral prior, 3-D (DHP paper)"),
+    )
+}
+
+
+def gap_expert_names(**properties: bool) -> tuple[str, ...]:
+    """Names of the experts whose fields have these values, e.g. ``gap_expert_names(network=False)``, in order."""
+    return tuple(
+        record.name
+        for record in GAP_EXPERTS.values()
+        if all(getattr(record, name) == value for name, value in properties.items())
     )

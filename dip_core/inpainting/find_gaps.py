@@ -1,0 +1,113 @@
+"""Finds the gap mask of a scene: the rules by which missing pixels are gaps.
+
+Missing pixels outside the footprint (the scene's exterior) are not filled unless the user asks for it. If gap mask
+files are given, only the pixels that they mark are filled; other missing pixels, such as masked clouds, stay missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from ..arrays import Mask
+from ..errors import NothingObserved
+from ..raster.scene import Scene
+from ..runtime.context import Context
+from .footprint import footprint
+from .gap_mask import FILL_VALUE, GapMask
+from .mask_files import read_gap_masks
+
+
+def find_gap_mask(
+    scene: Scene,
+    masks: Sequence[str] = (),
+    polarity: str = "auto",
+    fill_exterior: bool = False,
+    context: Context | None = None,
+) -> GapMask:
+    """The gap mask of a scene.
+
+    Without gap mask files, missing pixels are marked by the scene's nodata value, masks, alpha band and NaN, or by the
+    fill value 0 if it has none of these. ``masks``, ``polarity``: see `read_gap_masks`. Raises NothingObserved,
+    GridMismatch, BandCountMismatch, UnreadableRaster.
+    """
+    context = context or Context()
+    if _alpha_holds_data(scene):
+        context.warn(
+            f"The alpha band of '{scene.paths[0]}' seems to hold data, but it is read as transparency and not filled. "
+            "If it is a data band, set its colour interpretation to 'undefined' first."
+        )
+    valid = valid_pixels(scene)
+    for text in scene.notes:
+        context.warn(text)
+    if masks:
+        candidates, meaning = read_gap_masks(scene, masks, polarity, valid)
+        origin = f"gap mask ({meaning})"
+        observed = valid & ~candidates
+    elif not scene.zero_is_fill():
+        observed, origin = valid, "nodata and masks"
+        candidates = ~valid
+    else:
+        zeros = _fill_value_pixels(scene)
+        observed = valid & ~zeros
+        candidates, origin = ~observed, FILL_VALUE
+        if zeros.any():
+            context.warn("No nodata value and no gap mask: connected pixels of value 0 are taken as gaps.")
+    del valid
+    empty = tuple(int(number) for number in np.flatnonzero(~observed.any(axis=(1, 2))))
+    if len(empty) == scene.count:
+        raise NothingObserved(path=scene.paths[0], reason=f"all pixels are missing according to its {origin}")
+    for number in empty:
+        context.warn(f"{scene.names[number]} has no observed pixel and is copied unchanged.")
+    exterior = 0
+    if fill_exterior:
+        target = candidates.copy()
+    else:
+        inside = footprint(np.any(observed, axis=0))
+        target = candidates & inside
+        exterior = int(np.count_nonzero(~inside))
+    target[list(empty)] = False
+    if _all_bands_equal(observed) and _all_bands_equal(target):
+        observed, target = observed[:1], target[:1]
+    return GapMask(observed, target, scene.count, origin, exterior, empty)
+
+
+def valid_pixels(scene: Scene) -> Mask:
+    """The valid pixels of the whole scene, ``(band, row, column)``."""
+    valid = np.empty(scene.shape, bool)
+    for window in scene.blocks():
+        valid[:, window.toslices()[0]] = scene.valid(window)
+    return valid
+
+
+def _alpha_holds_data(scene: Scene) -> bool:
+    """Whether most alpha values are neither transparent nor opaque; a fourth data band is easily tagged as alpha."""
+    if not scene.has_alpha():
+        return False
+    intermediate = 0
+    for window in scene.blocks():
+        alpha = scene.read_alpha(window)
+        if alpha is not None and alpha.dtype.kind != "f":
+            intermediate += int(np.count_nonzero((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)))
+    return intermediate > scene.grid.width * scene.grid.height / 2
+
+
+def _fill_value_pixels(scene: Scene) -> Mask:
+    """Zero pixels connected to a pixel that is 0 in every band; other zeros are dark pixels."""
+    zeros = np.concatenate([scene.read(window) == 0 for window in scene.blocks()], axis=1)
+    seeds = zeros.all(axis=0)
+    if not seeds.any():
+        return np.zeros_like(zeros)
+    for number in range(scene.count):
+        labels, _ = ndimage.label(zeros[number], structure=np.ones((3, 3)))
+        kept = np.zeros(labels.max() + 1, bool)
+        kept[np.unique(labels[seeds])] = True
+        kept[0] = False
+        zeros[number] = kept[labels]
+    return zeros
+
+
+def _all_bands_equal(masks: Mask) -> bool:
+    return all(np.array_equal(masks[0], masks[number]) for number in range(1, len(masks)))
