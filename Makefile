@@ -23,7 +23,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
-.PHONY: help setup system demo test test-core test-qgis check format docs \
+.PHONY: help setup system demo test test-all test-core test-qgis check format docs \
     bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty bench-papers $(PAPERS) install package \
     clean distclean
 
@@ -56,8 +56,11 @@ $(DOCS): tools/requirements-docs.txt | system
 demo: system $(ENGINE) ## fill the gaps of a small scene with qgis_process; results in demo-results/
 	tools/demo.sh demo-results
 
-test: system $(ENGINE) $(HOST) ## run all tests: core tests without QGIS, QGIS tests without torch
+test: system $(ENGINE) $(HOST) ## run all tests that are not slow: core tests without QGIS, QGIS tests without torch
 	tools/run-tests core qgis -- $(PYTEST_ARGS)
+
+test-all: system $(ENGINE) $(HOST) ## run all tests, including slow ones
+	tools/run-tests --all core qgis -- $(PYTEST_ARGS)
 
 test-core: system $(ENGINE) ## run the core tests only
 	tools/run-tests core -- $(PYTEST_ARGS)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dip_core.dip import build
 from dip_core.dip.architecture import Architecture
-from dip_core.dip.data_fidelity import DownsamplingEnergy, Energy, MaskEnergy, ReconstructionEnergy
+from dip_core.dip.data_fidelity import DataFidelity, DownsamplingFidelity, FullFidelity, MaskedFidelity
 from dip_core.dip.fitting import fit, jumped, moving_average
 from dip_core.dip.presets import Preset
 from dip_core.imaging import degradation
@@ -55,7 +55,7 @@ class Look:
 class Tracer:
     """An energy that looks at the images it is handed, at the iterations ``at``, and keeps their average."""
 
-    def __init__(self, energy: Energy, at: Collection[int], look: Callable[[Look], None]) -> None:
+    def __init__(self, energy: DataFidelity, at: Collection[int], look: Callable[[Look], None]) -> None:
         self.predict = energy.predict
         self._energy, self._at, self._look = energy, frozenset(at), look
         self._losses: list[float] = []
@@ -111,25 +111,25 @@ def trace(
     perturbing = torch.Generator(device).manual_seed(seed)
 
     def tensor(array: NDArray) -> Tensor:
-        return build.layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
+        return build.to_network_layout(chosen, torch.from_numpy(array.astype(np.float32))).to(device)
 
     shape = (problem.clean.shape[0], problem.clean.shape[1], problem.clean.shape[2])
-    drawn = build.network_input(chosen, shape, network_input, generator)
-    network, noise = build.placed(lambda: build.network(chosen, shape[0], drawn.shape[1]), drawn, seed, device)
+    drawn = build.draw_network_input(chosen, shape, network_input, generator)
+    network, noise = build.place_network(lambda: build.build_network(chosen, shape[0], drawn.shape[1]), drawn, seed, device)
     given = tensor(problem.given)
     tracer = Tracer(energy_of(problem, given, tensor), at, look)
     fit(network, noise, given, tracer, chosen.schedule, generator=perturbing)
     return sum(parameter.numel() for parameter in network.parameters()), tracer
 
 
-def energy_of(problem: Problem, given: Tensor, tensor: Callable[[NDArray], Tensor]) -> Energy:
+def energy_of(problem: Problem, given: Tensor, tensor: Callable[[NDArray], Tensor]) -> DataFidelity:
     """The energy of equation 4, 5 or 6 for the problem; the authors degrade by Lanczos2, whatever the data's optics."""
     if problem.factor > 1:
         rows, columns = problem.clean.shape[1:]
-        return DownsamplingEnergy(degradation.lanczos_decimation((rows, columns), problem.factor), given)
+        return DownsamplingFidelity(degradation.lanczos_decimation((rows, columns), problem.factor), given)
     if problem.hidden is not None:
-        return MaskEnergy(tensor(problem.observed))
-    return ReconstructionEnergy()
+        return MaskedFidelity(tensor(problem.observed))
+    return FullFidelity()
 
 
 def _cube(image: Tensor) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Cube, Mask
-from ..dip.cost import MEMORY, memory, network_tile
+from ..dip.cost import MAX_FIT_BYTES, fit_memory, largest_network_tile
 from ..errors import InvalidJob
 from ..job import Compute, DenoiseJob
 from ..raster.band_selection import SelectedScene
@@ -44,12 +44,12 @@ def plan_tiles(method: str, compute: Compute, bands: int, shape: tuple[int, int]
     max_size, overlap = METHODS[method].max_tile, compute.overlap or _OVERLAP
     limited_by_network = max_size is None
     if max_size is None:
-        max_size = network_tile([method], bands, "denoise", max(shape))
+        max_size = largest_network_tile([method], bands, "denoise", max(shape))
         overlap = compute.overlap or min(_OVERLAP, max_size // 4)
     fitting = int(np.sqrt(_MAX_TILE_VALUES / bands)) // _TILE_STEP * _TILE_STEP
     size = compute.tile_size or max(min(fitting, max_size), 3 * overlap)
     enlarged_for_overlap = size > max_size and not compute.tile_size
-    if limited_by_network and enlarged_for_overlap and memory(method, size**2, bands, "denoise") > 2 * MEMORY:
+    if limited_by_network and enlarged_for_overlap and fit_memory(method, size**2, bands, "denoise") > 2 * MAX_FIT_BYTES:
         raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {method}: give less.")
     return size, min(overlap, (size - 1) // 2)
 

@@ -1,4 +1,4 @@
-"""The *architecture* of an hourglass: its sizes and choices, without the network."""
+"""Architecture of an hourglass network: sizes and options, without torch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ JOINS = ("concatenate", "add")
 
 @dataclass(frozen=True)
 class Architecture:
-    """Channels of each level (first is the finest) and the choices that the papers vary.
+    """Channels of each level, the finest first, and the options that differ between the papers.
 
-    ``skip``: channels of the skip branch, 0 for none. Kernels of the down and up convolutions are one size
-    for all levels or one a level. ``upsample``: nearest, or bilinear in 2-D and trilinear in 3-D;
-    ``downsample``: by the convolution's stride, or by the average of 2 x 2 pixels behind it; ``padding``: what
-    the convolutions find beyond the rim. ``join``: the skip branch and the enlarged one are concatenated and
-    normalised, or added, which halves what the next convolution sees. ``pointwise_after_up``: a further 1 x 1
-    convolution at the end of each level. ``sigmoid``: the image lies in 0..1. ``slope``: of the leaky ReLU below 0.
+    ``skip``: channels of the skip branch, 0 for none. ``kernel_down``, ``kernel_up``: one kernel size for all levels or
+    one per level. ``upsample``: nearest, or bilinear in 2-D and trilinear in 3-D. ``downsample``: by the stride of the
+    convolution, or by an average of 2 x 2 pixels after it. ``padding``: of the convolutions. ``join``: the skip branch
+    and the upsampled branch are concatenated and normalised, or added, which halves the input of the next convolution.
+    ``pointwise_after_up``: a further 1 x 1 convolution at the end of each level. ``sigmoid``: the output lies in 0..1.
+    ``slope``: slope of the leaky ReLU below 0.
     """
 
     down: tuple[int, ...] = (128,) * 5
@@ -40,15 +40,15 @@ class Architecture:
         kernels = (*self.kernels_down, *self.kernels_up, self.kernel_skip)
         depths = {len(self.up), len(self.skip), len(self.kernels_down), len(self.kernels_up)}
         if depths != {self.depth} or not self.depth:
-            raise ValueError("down, up, skip and kernels by level need one entry a level.")
+            raise ValueError("down, up, skip and kernels by level need one entry per level.")
         if any(kernel % 2 == 0 for kernel in kernels):
             raise ValueError("Kernels need an odd size.")
-        chosen = (self.upsample, self.downsample, self.padding, self.join)
-        for value, known in zip(chosen, (UPSAMPLINGS, DOWNSAMPLINGS, PADDINGS, JOINS)):
+        options = (self.upsample, self.downsample, self.padding, self.join)
+        for value, known in zip(options, (UPSAMPLINGS, DOWNSAMPLINGS, PADDINGS, JOINS)):
             if value not in known:
                 raise ValueError(f"'{value}' is unknown: use one of {', '.join(known)}.")
-        if self.join == "add" and any(skip not in (0, low) for skip, low in zip(self.skip, self.enlarged)):
-            raise ValueError("Branches that are added need as many channels in the skip branch as in the enlarged one.")
+        if self.join == "add" and any(skip not in (0, low) for skip, low in zip(self.skip, self.upsampled)):
+            raise ValueError("To add the branches, the skip branch needs as many channels as the upsampled branch.")
 
     @property
     def depth(self) -> int:
@@ -56,16 +56,16 @@ class Architecture:
         return len(self.down)
 
     @property
-    def enlarged(self) -> tuple[int, ...]:
-        """The channels of each level's enlarged branch."""
+    def upsampled(self) -> tuple[int, ...]:
+        """Channels of the upsampled branch of each level."""
         return (*self.up[1:], self.down[-1])
 
     @property
     def kernels_down(self) -> tuple[int, ...]:
-        """The kernel size of each level's way down."""
+        """Kernel size of the downward convolutions of each level."""
         return self.kernel_down if isinstance(self.kernel_down, tuple) else (self.kernel_down,) * self.depth
 
     @property
     def kernels_up(self) -> tuple[int, ...]:
-        """The kernel size of each level's way up."""
+        """Kernel size of the upward convolutions of each level."""
         return self.kernel_up if isinstance(self.kernel_up, tuple) else (self.kernel_up,) * self.depth

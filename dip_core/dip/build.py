@@ -1,11 +1,12 @@
-"""An untrained network with its input, and the data's scaling, as a preset describes them.
+"""Builds an untrained network with its input and scales the data, as a preset describes.
 
-Words: the *volume* of a 3-D network is the cube as one channel, ``(1, 1, band, row, column)``; a 2-D network
-takes the bands as channels, ``(1, band, row, column)``.
+A 2-D network takes the bands as channels, ``(1, band, row, column)``; a 3-D network takes the cube as one channel,
+``(1, 1, band, row, column)``.
 """
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,45 +17,49 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..arrays import Mask
-from .hourglass import Hourglass, Hourglass3d
 from .presets import Preset
 
-_drawing = threading.Lock()
+_generator_lock = threading.Lock()
 
 
 @contextmanager
-def weights_of(seed: int) -> Iterator[None]:
-    """Networks made inside take their first weights from ``seed``, whatever other threads do meanwhile.
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Networks created in this block draw their initial weights from ``seed``, whatever other threads do.
 
-    Torch's own generator on the CPU, which layers draw from, is the process's; it is left as it was.
+    Layers draw from torch's CPU generator, which belongs to the whole process; it is restored afterwards.
     """
-    with _drawing, torch.random.fork_rng(devices=[]):
+    with _generator_lock, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
-def placed(make: Callable[[], nn.Module], noise: Tensor, seed: int, device: torch.device) -> tuple[nn.Module, Tensor]:
-    """The network that ``make`` builds, with weights from ``seed``, and its input: where and as the fit is fastest."""
-    with weights_of(seed):
+def place_network(
+    make: Callable[[], nn.Module], network_input: Tensor, seed: int, device: torch.device
+) -> tuple[nn.Module, Tensor]:
+    """Create a network with weights from ``seed``; returns it and its input on the device, in the fastest layout."""
+    with seeded_weights(seed):
         network = make()
-    network, noise = network.to(device), noise.to(device)
-    if device.type == "cpu" and noise.dim() == 4:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
-        noise = noise.contiguous(memory_format=torch.channels_last)
-    return network, noise
+    network, network_input = network.to(device), network_input.to(device)
+    if device.type == "cpu" and network_input.dim() == 4:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+        network_input = network_input.contiguous(memory_format=torch.channels_last)
+    return network, network_input
 
 
-def margins(rows: int, columns: int, depth: int) -> list[tuple[int, int]]:
-    """Padding that leaves at least 2 x 2 pixels at the deepest level, where batch statistics are taken."""
-    least = 2 ** (depth + 1)
-    return [((max(0, least - size)) // 2, (max(0, least - size) + 1) // 2) for size in (rows, columns)]
+def padding_for(rows: int, columns: int, depth: int) -> list[tuple[int, int]]:
+    """Padding (before, after) of rows and columns that leaves at least 2 x 2 pixels at the deepest level.
+
+    Batch statistics need more than one pixel.
+    """
+    min_size = 2 ** (depth + 1)
+    return [((max(0, min_size - size)) // 2, (max(0, min_size - size) + 1) // 2) for size in (rows, columns)]
 
 
-def network_input(preset: Preset, shape: tuple[int, int, int], kind: str, generator: torch.Generator) -> Tensor:
-    """What the network starts from, for a cube of ``(band, row, column)``.
+def draw_network_input(preset: Preset, shape: tuple[int, int, int], kind: str, generator: torch.Generator) -> Tensor:
+    """The input of the network for a cube of ``(band, row, column)`` pixels.
 
-    ``kind``: ``noise``, uniform in 0..0.1, or ``meshgrid``, the coordinates of each pixel in 0..1 (two channels,
-    or three with the band's).
+    ``kind``: ``noise``, uniform in 0..0.1, or ``meshgrid``, the coordinates of each pixel in 0..1 (rows and columns; in
+    3-D also bands).
     """
     bands, rows, columns = shape
     sizes = (rows, columns) if preset.dimensions == 2 else shape
@@ -64,27 +69,29 @@ def network_input(preset: Preset, shape: tuple[int, int, int], kind: str, genera
     return torch.rand((1, channels, *sizes), generator=generator) / 10
 
 
-def network(preset: Preset, bands: int, inputs: int) -> nn.Module:
-    """The untrained network for a number of bands and of input channels, with weights from torch's own generator."""
-    if preset.dimensions == 3:
-        return Hourglass3d(inputs, 1, preset.architecture)
-    return Hourglass(inputs, bands, preset.architecture)
+def build_network(preset: Preset, bands: int, input_channels: int) -> nn.Module:
+    """The untrained network for a number of bands and input channels; weights come from torch's own generator."""
+    module, name = preset.network_type.load.split(":")
+    network_class = getattr(importlib.import_module(f".{module}", __package__), name)
+    outputs = bands if preset.dimensions == 2 else 1
+    network: nn.Module = network_class(input_channels, outputs, preset.architecture)
+    return network
 
 
-def layout(preset: Preset, cube: Tensor) -> Tensor:
-    """A cube ``(band, row, column)`` as the network gives it."""
+def to_network_layout(preset: Preset, cube: Tensor) -> Tensor:
+    """A cube ``(band, row, column)`` in the layout of the network's output."""
     return cube[None] if preset.dimensions == 2 else cube[None, None]
 
 
-def scaling(values: NDArray, observed: Mask, how: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What to subtract and what to divide by, ``(band, 1, 1)``, so that observed values lie in 0..1.
+def scaling_of(values: NDArray, observed: Mask, scaling: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Offset and divisor ``(band, 1, 1)`` that scale the observed values to 0..1.
 
-    ``how``: by ``band``, ``global`` (one minimum and maximum for all bands), or ``none``.
+    ``scaling``: ``band`` (each band by itself), ``global`` (one minimum and maximum for all bands) or ``none``.
     """
     bands = len(values)
-    if how == "none":
+    if scaling == "none":
         return np.zeros((bands, 1, 1), np.float32), np.ones((bands, 1, 1), np.float32)
-    axes = (1, 2) if how == "band" else (0, 1, 2)
+    axes = (1, 2) if scaling == "band" else (0, 1, 2)
     low = np.where(observed, values, np.inf).min(axis=axes, keepdims=True)
     high = np.where(observed, values, -np.inf).max(axis=axes, keepdims=True)
     low = np.where(np.isfinite(low), low, 0.0)

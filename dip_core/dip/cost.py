@@ -1,4 +1,8 @@
-"""What one fit of an untrained network demands, from the sizes in its preset: no network is made for it."""
+"""Cost of fitting an untrained network: operations, memory and the largest tile, from the sizes in its preset.
+
+All figures are estimates within a factor of two. They depend on the network and the number of bands only, so that the
+tiles of a job do not depend on the machine.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,18 @@ from ..errors import InvalidJob, OutOfMemory
 from ..runtime.memory import available_memory
 from .presets import preset
 
-# Multiply-adds that the deep prior may cost within METHOD best, with all hold-outs, before it is left out: about a
-# minute on two cores, and on a GPU; and how many two cores do in a minute (6.5e12 of them, for 140 x 140 pixels with 9
-# hold-outs, took 83 s where the machine was quick, and twice that is not rare).
-AFFORDABLE = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
-A_MINUTE = 3e12
+# Multiply-adds up to which METHOD best includes the deep prior, validation included: about one minute per device type.
+MAX_COST = {"cpu": 3e12, "cuda": 3e15, "mps": 3e14}
+CPU_COST_PER_MINUTE = 3e12  # multiply-adds in a minute on two cores
+MAX_FIT_BYTES = 4e9  # before tiles are made smaller
+MIN_NETWORK_TILE = 64
+_TILE_SIZES = (256, 192, 128, 96, MIN_NETWORK_TILE)
+_MIN_BANDS_3D = 2
+_MAX_MEMORY_SHARE = 0.7  # of the available memory
 
 
-def cost(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
-    """Multiply-adds of one full fit, for planning; an estimate within a factor of two."""
+def fit_cost(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
+    """Multiply-adds of one full fit of the preset ``name`` of a task."""
     chosen = preset(task, name)
     a, axes = chosen.architecture, chosen.dimensions
     taps, halved = 3**axes, 0.5**axes
@@ -29,8 +36,8 @@ def cost(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     return 3.0 * work * pixels * chosen.schedule.iterations * runs
 
 
-def memory(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
-    """Bytes that one fit keeps for its backward pass, for planning; an estimate within a factor of two."""
+def fit_memory(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
+    """Bytes that one fit of the preset ``name`` of a task keeps for the backward pass."""
     chosen = preset(task, name)
     a, axes = chosen.architecture, chosen.dimensions
     halved = 0.5**axes
@@ -38,7 +45,7 @@ def memory(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     def joined(skip: int, down: int) -> int:
         return down if a.join == "add" else skip + down
 
-    # Of each convolution its padded input, its output and the normalised one are kept; gradients come on top.
+    # Each convolution keeps its padded input, its output and the normalised output; gradients are added.
     maps = sum(
         4 * (skip + 2 * down * halved + joined(skip, down) + up * (1 + a.pointwise_after_up)) * halved**level
         for level, (down, up, skip) in enumerate(zip(a.down, a.up, a.skip))
@@ -47,30 +54,24 @@ def memory(name: str, pixels: int, bands: int, task: str = "inpaint") -> float:
     return 4.0 * (maps * volume + 4.0 * pixels * (1 if chosen.per_band else bands))
 
 
-MEMORY = 4e9  # bytes that a fit may keep before tiles are made smaller
-SMALLEST_TILE = 64
-_SIZES = (256, 192, 128, 96, SMALLEST_TILE)
-_FEWEST_BANDS_3D = 2
+def largest_network_tile(names: Sequence[str], bands: int, task: str, longest: float = math.inf) -> int:
+    """Side in pixels of the largest tile, at most 256, whose fit needs no more than ``MAX_FIT_BYTES``.
 
-
-def network_tile(names: Sequence[str], bands: int, task: str, longest: float = math.inf) -> int:
-    """The side of the largest tile, at most 256 pixels, whose fit keeps to the memory budget.
-
-    ``names``: the presets of ``task`` that run one after another. ``longest``: the longer side of the scene. Raises
-    InvalidJob where a network cannot take so few bands, OutOfMemory where even the smallest tile is too large.
+    ``names``: the presets of ``task`` that run one after another. ``longest``: the longer side of the scene in pixels.
+    Raises InvalidJob if a network needs more bands, OutOfMemory if even the smallest tile is too large.
     """
     for name in names:
-        if preset(task, name).dimensions == 3 and bands < _FEWEST_BANDS_3D:
+        if preset(task, name).dimensions == 3 and bands < _MIN_BANDS_3D:
             raise InvalidJob(
-                reason=f"METHOD {name} convolves along the bands and needs at least {_FEWEST_BANDS_3D} of them; "
-                f"this raster has {bands}. Choose another METHOD."
+                reason=f"METHOD {name} convolves along the bands and needs at least {_MIN_BANDS_3D} of them, but this "
+                f"raster has {bands}. Choose another METHOD."
             )
-    wanted = 0.0
-    for size in _SIZES:
+    needed = 0.0
+    for size in _TILE_SIZES:
         pixels = int(min(size, longest)) ** 2
-        wanted = max(memory(name, pixels, bands, task) for name in names)
-        if wanted <= MEMORY:
+        needed = max(fit_memory(name, pixels, bands, task) for name in names)
+        if needed <= MAX_FIT_BYTES:
             return size
-    if wanted > 0.7 * available_memory():
-        raise OutOfMemory(reason=f"METHOD {names[0]} needs about {wanted / 1e9:.0f} GB for {bands} bands")
-    return SMALLEST_TILE
+    if needed > _MAX_MEMORY_SHARE * available_memory():
+        raise OutOfMemory(reason=f"METHOD {names[0]} needs about {needed / 1e9:.0f} GB for {bands} bands")
+    return MIN_NETWORK_TILE

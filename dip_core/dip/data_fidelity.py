@@ -1,9 +1,8 @@
-"""The *energies*: how far an image is from what was observed, equations 4 to 6 of the DHP paper.
+"""Data fidelity terms: how far an image is from the observation (equations 4 to 6 of the DHP paper).
 
-All are one observation model, ``y = M d(x) + n``: an energy *predicts* what the sensor would have seen of an
-image and takes the mean square of prediction less observation over the observed values. Denoising has neither
-mask nor degradation, inpainting has the mask ``M``, super-resolution the degradation ``d``. The papers write
-the sum; the mean has the same minimum and the same scale for every size of image.
+All follow one observation model, ``y = M d(x) + n``. The loss is the mean squared difference between the predicted and
+the actual observation over the observed values. Denoising has neither mask ``M`` nor degradation ``d``, inpainting has
+the mask, super-resolution the degradation. The papers write the sum instead of the mean, which has the same minimum.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from torch import Tensor
 from ..imaging.degradation import SeparableOperator
 
 
-class Energy(Protocol):
-    """What a network is fitted to. Images and observations are ``(1, [1,] band, row, column)``."""
+class DataFidelity(Protocol):
+    """The term that a fit minimises. Images and observations are ``(1, [1,] band, row, column)``."""
 
     def predict(self, image: Tensor) -> Tensor:
-        """What would have been observed of the image."""
+        """The observation that the image would give."""
 
     def loss(self, image: Tensor, observation: Tensor) -> Tensor:
-        """The energy of the image, a scalar that knows its gradient."""
+        """The value of the term for the image, a scalar with gradient."""
 
 
 @dataclass(frozen=True)
-class ReconstructionEnergy:
-    """Equation 4, ``|| x - y ||^2``: everything was observed, with noise."""
+class FullFidelity:
+    """Equation 4, ``|| x - y ||^2``: every value was observed, with noise."""
 
     def predict(self, image: Tensor) -> Tensor:
         """The image itself."""
@@ -39,11 +38,11 @@ class ReconstructionEnergy:
         return (image - observation).square().mean()
 
 
-class MaskEnergy:
-    """Equation 5, ``|| M (x - y) ||^2``: a part was observed.
+class MaskedFidelity:
+    """Equation 5, ``|| M (x - y) ||^2``: some values were observed.
 
-    The paper prints ``|| x - y M ||``, but its code masks both. ``weights`` has the observation's shape: 1
-    observed, 0 missing.
+    The paper prints ``|| x - y M ||``, but its code masks both. ``weights`` has the observation's shape: 1 observed,
+    0 missing.
     """
 
     def __init__(self, weights: Tensor) -> None:
@@ -59,17 +58,17 @@ class MaskEnergy:
         return (self.weights * (image - observation)).square().sum() / self.count
 
 
-class DownsamplingEnergy:
-    """Equation 6, ``|| M (d(x) - y) ||^2``: a coarse image was observed.
+class DownsamplingFidelity:
+    """Equation 6, ``|| M (d(x) - y) ||^2``: a downsampled image was observed.
 
-    ``like`` gives device and precision. ``weights``, of the coarse observation's shape, leaves missing values
-    out: 1 observed, 0 missing; None where all were observed.
+    ``like`` gives device and precision. ``weights``, of the observation's shape: 1 observed, 0 missing; None if every
+    value was observed.
     """
 
     def __init__(self, degradation: SeparableOperator, like: Tensor, weights: Tensor | None = None) -> None:
         self.predict = degradation.as_torch(like)
-        self.coarse: Energy = ReconstructionEnergy() if weights is None else MaskEnergy(weights)
+        self.downsampled: DataFidelity = FullFidelity() if weights is None else MaskedFidelity(weights)
 
     def loss(self, image: Tensor, observation: Tensor) -> Tensor:
-        """Mean square over the observed values of the coarse image."""
-        return self.coarse.loss(self.predict(image), observation)
+        """Mean square over the observed values of the downsampled image."""
+        return self.downsampled.loss(self.predict(image), observation)

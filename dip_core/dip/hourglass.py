@@ -1,11 +1,11 @@
-"""The *hourglass* (encoder-decoder) with skip connections: the network of the deep image prior.
+"""Hourglass network (encoder-decoder) with skip connections, in 2-D and 3-D: the network of the deep image prior.
 
-Each level halves the image (strided convolution), convolves, descends, and enlarges again; a *skip*
-branch of 1 x 1 convolutions carries detail across. Sizes that are not multiples of ``2 ** depth`` are
-cropped to the smaller partner where branches meet, as in the original.
+Each level halves the image with a strided convolution, convolves, processes the level below, and upsamples the result;
+a skip branch of 1 x 1 convolutions bypasses the level below. Where branches of different size meet, the larger one is
+cropped, as in the original.
 
-Source: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior (CVPR 2018), supplementary figure 21; the GAP paper's
-appendix A.1 and the DHP paper use it with 128 channels and depth 5.
+Sources: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior (CVPR 2018), supplementary figure 21; GAP paper, appendix A.1,
+and DHP paper, both with 128 channels and depth 5.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Hourglass(nn.Module):
         self.body = _Level(inputs, architecture, 0, self.axes)
         self.head = _CONVOLUTION[self.axes](architecture.up[0], outputs, 1)
         self.sigmoid = architecture.sigmoid
-        # Fewer rows or columns would leave a single pixel at the deepest level, which has no batch statistics.
-        self.least = 2**architecture.depth + 1
+        # With fewer rows or columns the deepest level has a single pixel and no batch statistics.
+        self.min_size = 2**architecture.depth + 1
 
     def forward(self, noise: Tensor) -> Tensor:
-        """The image that the network holds for an input."""
+        """The image for an input."""
         rows, columns = noise.shape[-2:]
-        missing_rows, missing_columns = max(0, self.least - rows), max(0, self.least - columns)
+        missing_rows, missing_columns = max(0, self.min_size - rows), max(0, self.min_size - columns)
         if missing_rows or missing_columns:
             margins = (*_halves(missing_columns), *_halves(missing_rows), *(0, 0) * (self.axes - 2))
             noise = functional.pad(noise, margins, mode="replicate")
@@ -47,7 +47,7 @@ class Hourglass(nn.Module):
 
 
 class _Level(nn.Module):
-    """One level: down, the levels below, up, joined with the skip branch."""
+    """One level: downsampling, the levels below, upsampling, joined with the skip branch."""
 
     def __init__(self, inputs: int, architecture: Architecture, level: int, axes: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class _Level(nn.Module):
         )
         self.below = None if level == a.depth - 1 else _Level(down, a, level + 1, axes)
         self.add = a.join == "add"
-        joined = a.enlarged[level] + (0 if self.add else skip)
+        joined = a.upsampled[level] + (0 if self.add else skip)
         layers: list[nn.Module] = [] if self.add else [_NORMALISATION[axes](joined)]
         layers.extend(_block(joined, up, kernel_up, a, axes))
         if a.pointwise_after_up:
@@ -84,7 +84,7 @@ class _Level(nn.Module):
 def _block(
     inputs: int, outputs: int, kernel: int, architecture: Architecture, axes: int, halve: bool = False
 ) -> nn.Sequential:
-    """Convolution, normalisation and activation; ``halve``: at half the size."""
+    """Convolution, normalisation and activation; ``halve``: downsample by 2."""
     reach = (kernel - 1) // 2
     zero = architecture.padding == "zero"
     stride = 2 if halve and architecture.downsample == "stride" else 1
@@ -99,7 +99,7 @@ def _block(
 
 
 class _Pad(nn.Module):
-    """Reflection, or repetition of the rim where that is asked for or the image is too small to reflect."""
+    """Padding by reflection, or by replication if requested or if the image is too small to reflect."""
 
     def __init__(self, reach: int, axes: int, padding: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class _Pad(nn.Module):
 
 
 class _Average(nn.Module):
-    """Means of 2 pixels along each axis; an odd last one counts alone, so that doubling never ends short."""
+    """Average over 2 pixels along each axis; an odd last pixel is kept, so that upsampling is never too short."""
 
     def __init__(self, axes: int) -> None:
         super().__init__()
@@ -125,12 +125,12 @@ class _Average(nn.Module):
 
 
 def _crop(image: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
-    """The centre of an image ``(batch, channel, ...)``."""
+    """The centre of an image ``(batch, channel, ...)``, of the given size."""
     margins = []
     for there, wanted in zip(reversed(image.shape[2:]), reversed(size)):
         first = (there - wanted) // 2
         margins += [-first, first + wanted - there]
-    # Unlike slices, padding by less than nothing hands the gradient back in the memory format that it came in.
+    # Negative padding instead of slices keeps the memory format of the gradient.
     return functional.pad(image, margins) if any(margins) else image
 
 
@@ -144,6 +144,11 @@ _AVERAGE: dict[int, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d,
 
 
 class Hourglass3d(Hourglass):
-    """``(batch, inputs, band, row, column)`` to ``(batch, outputs, band, row, column)`` of the same size."""
+    """``(batch, inputs, band, row, column)`` to ``(batch, outputs, band, row, column)`` of the same size.
+
+    It halves and upsamples the spectral axis too, so the number of weights does not depend on the number of bands.
+    Source: DHP paper, section 3.1 and figure 1. The paper's code calls the padding of the 3-D networks reflection but
+    replicates the border; use ``padding="replication"``.
+    """
 
     axes = 3

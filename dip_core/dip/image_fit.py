@@ -5,6 +5,8 @@ The inpainting, denoising and super-resolution methods differ in the preset and 
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from ..arrays import Mask
 from ..imaging.degradation import SeparableOperator
 from ..runtime.progress import SILENT, ProgressReporter
 from . import build
-from .data_fidelity import DownsamplingEnergy, Energy, MaskEnergy
+from .data_fidelity import DataFidelity, DownsamplingFidelity, MaskedFidelity
 from .fitting import fit
 from .presets import Preset
 
@@ -41,28 +43,29 @@ def fit_image(
     device = device or torch.device("cpu")
     bands = len(observed_image)
     rows, columns = shape or observed_image.shape[1:]
-    margins = [(0, 0), (0, 0)] if degradation else build.margins(rows, columns, preset.architecture.depth)
+    padding = [(0, 0), (0, 0)] if degradation else build.padding_for(rows, columns, preset.architecture.depth)
 
     def tensor(array: NDArray) -> torch.Tensor:
-        padded = np.pad(array.astype(np.float32), ((0, 0), *margins))
-        return build.layout(preset, torch.from_numpy(padded)).to(device)
+        padded = np.pad(array.astype(np.float32), ((0, 0), *padding))
+        return build.to_network_layout(preset, torch.from_numpy(padded)).to(device)
 
     generator = torch.Generator().manual_seed(seed)
     values = tensor(observed_image)
-    padded_shape = (bands, rows + sum(margins[0]), columns + sum(margins[1]))
-    drawn = build.network_input(preset, padded_shape, network_input, generator)
-    network, noise = build.placed(lambda: build.network(preset, bands, drawn.shape[1]), drawn, seed, device)
+    padded_shape = (bands, rows + sum(padding[0]), columns + sum(padding[1]))
+    drawn = build.draw_network_input(preset, padded_shape, network_input, generator)
+    make = partial(build.build_network, preset, bands, drawn.shape[1])
+    network, placed_input = build.place_network(make, drawn, seed, device)
     weight_tensor = None if weights is None else tensor(weights)
-    fidelity: Energy
+    fidelity: DataFidelity
     if degradation is not None:
-        fidelity = DownsamplingEnergy(degradation, values, weight_tensor)
+        fidelity = DownsamplingFidelity(degradation, values, weight_tensor)
     else:
         if weight_tensor is None:
             raise ValueError("weights are needed where the image is observed directly.")
-        fidelity = MaskEnergy(weight_tensor)
+        fidelity = MaskedFidelity(weight_tensor)
     fitted = fit(
         network,
-        noise,
+        placed_input,
         values,
         fidelity,
         preset.schedule,
@@ -70,8 +73,8 @@ def fit_image(
         check=None if check is None or not check.any() else tensor(check),
         progress=progress,
     )
-    top, left = margins[0][0], margins[1][0]
-    return fitted.estimate[:, top : top + rows, left : left + columns]
+    top, left = padding[0][0], padding[1][0]
+    return fitted.image[:, top : top + rows, left : left + columns]
 
 
 def fit_observed_image(
@@ -90,7 +93,7 @@ def fit_observed_image(
     Values are scaled as the preset says. ``check``: observed pixels that are left out of the loss and decide when to
     stop.
     """
-    low, span = build.scaling(values, observed, preset.scaling)
+    low, span = build.scaling_of(values, observed, preset.scaling)
     scaled = np.where(observed, (values - low) / span, 0.0).astype(np.float32)
     image = fit_image(
         preset,

@@ -1,16 +1,15 @@
-"""The papers' settings by task and method, and our own lean ones.
+"""Settings of the untrained networks, by task and METHOD: those of the papers and our own.
 
-The task ``inpaint`` fills gaps and stripes alike.
+The task ``inpaint`` is used for gaps and for stripes.
 
-GAP (``paper_composite``, ``paper_per_band``): the paper's appendix A.1: input of 4 channels of uniform noise in
-0 to 1/10 or a mesh grid, 128 channels and skips of 128 at five levels, 3 x 3 convolutions (1 x 1 in the skips),
-nearest upsampling, input perturbation 1/10, Adam with learning rate 0.01, 1500 iterations, the last output.
+GAP paper (``paper_composite``, ``paper_per_band``), appendix A.1: input of 4 channels of uniform noise in 0 to 1/10 or
+a mesh grid, 128 channels and skips of 128 at five levels, 3 x 3 convolutions (1 x 1 in the skips), nearest upsampling,
+input perturbation 1/10, Adam with learning rate 0.01, 1500 iterations, the last output.
 
-DHP (``paper_2d``, ``paper_3d``): from the paper (section 3.1) are the input, uniform noise in 0 to 1/10 of the
-image's own shape, the leaky ReLU, downsampling by stride, upsampling nearest or (tri)linear, and Adam. "For the
-exact description" the paper refers to its code, whose notebooks give the rest: the channels, learning rate 0.01,
-3 x 3 (x 3) convolutions (1 x 1 in the skips), padding by reflection (in 3-D: repetition), and what stands at each
-preset below.
+DHP paper (``paper_2d``, ``paper_3d``), section 3.1: input of uniform noise in 0 to 1/10 with the image's own shape,
+leaky ReLU, downsampling by stride, nearest or (tri)linear upsampling, and Adam. For the exact description the paper
+refers to its code. The notebooks there give the channels, learning rate 0.01, 3 x 3 (x 3) convolutions (1 x 1 in the
+skips), padding by reflection (in 3-D: replication), and what is stated at each preset below.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .architecture import Architecture
+from .networks import NETWORKS, NetworkType
 
 OPTIMISERS = ("adam", "lbfgs")
+SCALINGS = ("band", "global", "none")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how to fit.
+    """How a network is fitted.
 
-    ``perturbation``: standard deviation of the noise added to the input (the papers' sigma_p). ``redraw``: draw it anew
-    for every iteration, as published; otherwise it is cut from numbers that were drawn once, each time at another
-    place, which on a CPU saves up to a tenth of a lean network's time.
-    ``average``: decay of the moving average of outputs, None for the last output as it is.
-    ``patience``: iterations without a better check score before the loop stops, None for never.
-    ``reduced_precision``: bfloat16 convolutions where the device is fast at them.
-    ``optimiser``: adam, or lbfgs (with a line search; give it a learning rate of 1).
-    ``optimise_input``: fit the input together with the weights.
+    ``perturbation``: standard deviation of the noise added to the input (sigma_p of the papers). ``redraw``: draw this
+    noise anew in each iteration, as published; False cuts it at a random position from numbers drawn once, which is
+    faster on a CPU. ``average``: decay of the moving average of outputs, None to use the last output. ``patience``:
+    iterations without a better check score before the fit stops, None for never. ``reduced_precision``: bfloat16
+    convolutions on devices where they are fast. ``optimiser``: adam, or lbfgs (with a line search; use a learning rate
+    of 1). ``optimise_input``: fit the input together with the weights.
     """
 
     iterations: int
@@ -51,32 +50,40 @@ class Schedule:
             raise ValueError(f"The optimiser '{self.optimiser}' is unknown: use one of {', '.join(OPTIMISERS)}.")
 
 
-SCALINGS = ("band", "global", "none")
-
-
 @dataclass(frozen=True)
 class Preset:
     """A network, how it is fitted, and how bands and input are arranged.
 
-    ``inputs``: channels of uniform noise in 0..0.1, None for the image's own shape. ``dimensions``: 2, or 3 for
-    convolutions along the bands too. ``per_band``: one network a band. ``scaling``: the data are scaled to 0..1
-    by band or all together (global), or stay standardised (none). ``meet_rim``: what the network leaves over at
-    the observed pixels is carried into the gaps, so that a fill meets the rim without a step.
+    ``inputs``: channels of uniform noise in 0..0.1, None for the image's own shape. ``network``: a name in
+    `networks.NETWORKS`. ``per_band``: one network per band. ``scaling``: values are scaled to 0..1 per band (``band``)
+    or all together (``global``), or stay standardised (``none``). ``add_residual``: the difference between data and
+    network at the observed pixels is interpolated into the gaps and added, so that the fill is continuous at the gap's
+    edge.
     """
 
     architecture: Architecture
     schedule: Schedule
     inputs: int | None = None
-    dimensions: int = 2
+    network: str = "hourglass"
     per_band: bool = False
     scaling: str = "band"
-    meet_rim: bool = False
+    add_residual: bool = False
 
     def __post_init__(self) -> None:
         if self.scaling not in SCALINGS:
             raise ValueError(f"The scaling '{self.scaling}' is unknown: use one of {', '.join(SCALINGS)}.")
         if self.dimensions == 3 and (self.per_band or self.inputs not in (None, 1)):
             raise ValueError("A 3-D network takes all bands as one volume.")
+
+    @property
+    def network_type(self) -> NetworkType:
+        """The network's record in the registry."""
+        return NETWORKS[self.network]
+
+    @property
+    def dimensions(self) -> int:
+        """2, or 3 for convolutions along the bands too."""
+        return self.network_type.axes
 
     def with_iterations(self, iterations: int | None) -> Preset:
         """The preset with another number of iterations; None keeps the preset's own."""
@@ -86,7 +93,7 @@ class Preset:
 _GAP = Architecture()
 _GAP_SCHEDULE = Schedule(iterations=1500)
 
-# Thin skips, bilinear, no 1 x 1 after upsampling, no sigmoid: denoising and super-resolution share it.
+# Thin skips, bilinear, no 1 x 1 after upsampling, no sigmoid; used for denoising and super-resolution.
 _DHP_THIN = Architecture(skip=(4,) * 5, upsample="bilinear", pointwise_after_up=False, sigmoid=False)
 _DHP_VOLUME = Architecture(
     (128,) * 5, (128,) * 5, (4,) * 5, upsample="trilinear", padding="replication", pointwise_after_up=False
@@ -96,10 +103,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "inpaint": {
         "paper_composite": Preset(_GAP, _GAP_SCHEDULE, inputs=4),
         "paper_per_band": Preset(_GAP, _GAP_SCHEDULE, inputs=4, per_band=True),
-        # Skips as wide as the GAP paper's, nearest, sigmoid, perturbation 0.1, 10,001 iterations, the last output.
-        # The data are scaled by the minimum and maximum of the whole cube.
+        # Skips as wide as in the GAP paper, nearest, sigmoid, perturbation 0.1, 10,001 iterations, the last output;
+        # scaled by the minimum and maximum of the whole cube.
         "paper_2d": Preset(Architecture(), Schedule(iterations=10001, perturbation=0.1), scaling="global"),
-        # The notebook's network "skip_depth6": nearest, no skips, no perturbation, 10,001 iterations.
+        # Network "skip_depth6" of the notebook: nearest, no skips, no perturbation, 10,001 iterations.
         "paper_3d": Preset(
             Architecture(
                 down=(16, 32, 64, 128, 128, 128),
@@ -110,10 +117,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 sigmoid=False,
             ),
             Schedule(iterations=10001, perturbation=0.0),
-            dimensions=3,
+            network="hourglass3d",
             scaling="global",
         ),
-        # At the finest level, branches are joined by 1 x 1 convolutions, which saves a third of the time.
+        # Our own. 1 x 1 convolutions at the finest level save a third of the time.
         "deep_prior": Preset(
             Architecture(
                 down=(32,) * 4,
@@ -127,7 +134,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
             Schedule(600, perturbation=0.03, redraw=False, average=0.98, patience=150, reduced_precision=True),
             inputs=16,
             scaling="none",
-            meet_rim=True,
+            add_residual=True,
         ),
     },
     "denoise": {
@@ -138,10 +145,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
             inputs=32,
             scaling="none",
         ),
-        # 1800 iterations, average of the outputs with 0.99; the data are scaled by band. The perturbation of 0.03 and
-        # the missing sigmoid are those of a public port of the notebook.
+        # 1800 iterations, average of the outputs with 0.99, scaled per band. The perturbation of 0.03 and the missing
+        # sigmoid come from a public port of the notebook.
         "paper_2d": Preset(_DHP_THIN, Schedule(iterations=1800, perturbation=0.03, average=0.99)),
-        # Narrow levels with two thin skips at the bottom, trilinear, perturbation 0.01, 3000 iterations.
+        # Narrow levels with two thin skips at the deepest levels, trilinear, perturbation 0.01, 3000 iterations.
         "paper_3d": Preset(
             Architecture(
                 down=(8, 16, 32, 64, 128),
@@ -152,16 +159,18 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 sigmoid=False,
             ),
             Schedule(iterations=3000, perturbation=0.01, average=0.99),
-            dimensions=3,
+            network="hourglass3d",
         ),
     },
     "superresolve": {
-        # Taken from a public port of the authors' 2-D notebook, which was not at hand itself: Lanczos2 as the
-        # degradation, perturbation 0.01, 12,001 iterations, the last output.
+        # From a public port of the authors' 2-D notebook: Lanczos2 as the degradation, perturbation 0.01, 12,001
+        # iterations, the last output.
         "paper_2d": Preset(_DHP_THIN, Schedule(iterations=12001, perturbation=0.01), scaling="global"),
         # Lanczos2 as the degradation, wide levels, trilinear, sigmoid, perturbation 0.05, 10,001 iterations.
-        "paper_3d": Preset(_DHP_VOLUME, Schedule(iterations=10001, perturbation=0.05), dimensions=3, scaling="global"),
-        # Our own: narrow, for what bicubic interpolation leaves over.
+        "paper_3d": Preset(
+            _DHP_VOLUME, Schedule(iterations=10001, perturbation=0.05), network="hourglass3d", scaling="global"
+        ),
+        # Our own, for the residual of bicubic interpolation.
         "deep_prior": Preset(
             Architecture(
                 down=(32,) * 4,
@@ -180,5 +189,5 @@ PRESETS: dict[str, dict[str, Preset]] = {
 
 
 def preset(task: str, method: str) -> Preset:
-    """The settings of a METHOD for a task; KeyError where the task has no such preset."""
+    """The settings of a METHOD for a task. Raises KeyError if the task has no such preset."""
     return PRESETS[task][method]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from rasterio.windows import Window
 
-from ..dip.cost import AFFORDABLE, SMALLEST_TILE, cost, network_tile
+from ..dip.cost import MAX_COST, MIN_NETWORK_TILE, fit_cost, largest_network_tile
 from ..job import SuperResolveJob
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
@@ -49,9 +49,9 @@ def plan(job: SuperResolveJob, known: SelectedScene, guide: Guide | None = None)
     names, skipped = _experts(job, rows * columns * factor**2, bands)
     names = (*names, GUIDED) if guide else names
     untrained = [name for name in names if name in ("deep_prior", "paper_2d", "paper_3d")]
-    room = max(SMALLEST_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
+    room = max(MIN_NETWORK_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
     if untrained:
-        room = min(room, max(network_tile(untrained, bands, "superresolve") // factor, 16))
+        room = min(room, max(largest_network_tile(untrained, bands, "superresolve") // factor, 16))
     elif job.method == "paper_cascade":
         room = min(room, _CASCADE_TILE // factor)
     else:
@@ -73,8 +73,8 @@ def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[
         return EXPERTS, {}
     if job.method != "best":
         return (job.method,), {}
-    wanted = 2 * cost("deep_prior", fine_pixels, bands, "superresolve")
-    if wanted <= AFFORDABLE[resolve_device(job.compute.device).type]:
+    wanted = 2 * fit_cost("deep_prior", fine_pixels, bands, "superresolve")
+    if wanted <= MAX_COST[resolve_device(job.compute.device).type]:
         return (*EXPERTS, "deep_prior"), {}
-    minutes = wanted / AFFORDABLE["cpu"]
+    minutes = wanted / MAX_COST["cpu"]
     return EXPERTS, {"deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"}

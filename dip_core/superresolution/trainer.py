@@ -94,7 +94,7 @@ class Trainer:
     def __init__(self, training: Pairs, validation: Pairs, settings: Settings, seed: int, device: torch.device) -> None:
         self.training, self.validation = training, validation
         self.settings, self.seed, self.device = settings, seed, device
-        with build.weights_of(seed):
+        with build.seeded_weights(seed):
             self.network = Cascade(training.fine.shape[1])
             self.network.adapt(torch.from_numpy(training.enlarged))
         self.network.to(device)

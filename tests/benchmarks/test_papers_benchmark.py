@@ -14,7 +14,7 @@ from benchmarks.papers.protocols import Problem
 from benchmarks.papers.tables import Table
 from dip_core.dip import build
 from dip_core.dip.architecture import Architecture
-from dip_core.dip.data_fidelity import MaskEnergy
+from dip_core.dip.data_fidelity import MaskedFidelity
 from dip_core.dip.fitting import fit
 from dip_core.dip.presets import PRESETS, Preset, Schedule
 from dip_core.superresolution.trainer import Settings, Trainer
@@ -102,10 +102,10 @@ def test_hidden_pixels_are_scored_alone_and_zeros_have_no_angle(problem):
 def fitted(problem: Problem, chosen: Preset, energy_of):
     generator = torch.Generator().manual_seed(1)
     torch.manual_seed(1)
-    noise = build.network_input(chosen, SHAPE, "noise", generator)
-    network = build.network(chosen, SHAPE[0], noise.shape[1])
+    noise = build.draw_network_input(chosen, SHAPE, "noise", generator)
+    network = build.build_network(chosen, SHAPE[0], noise.shape[1])
     values = torch.from_numpy(problem.given)[None]
-    energy = energy_of(MaskEnergy(torch.from_numpy(problem.observed.astype(np.float32))[None]))
+    energy = energy_of(MaskedFidelity(torch.from_numpy(problem.observed.astype(np.float32))[None]))
     return fit(network, noise, values, energy, chosen.schedule, generator=generator)
 
 

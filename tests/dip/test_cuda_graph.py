@@ -1,4 +1,4 @@
-"""The gradient of a fit: replayed it is what it is op by op, and what was recorded wrongly is not used.
+"""CUDA graphs: a replayed fit equals an eager fit, and a wrong recording is not used.
 
 There may be no GPU here, so a stand-in for its graphs records: it computes nothing while it records, and a replay does
 the same work again from the same places into the same places, as a graph's does.
@@ -17,8 +17,8 @@ import torch
 from dip_core.dip import build, fitting
 from dip_core.dip import cuda_graph as module
 from dip_core.dip.architecture import Architecture
-from dip_core.dip.cuda_graph import Replayed, gradient, objective, record
-from dip_core.dip.data_fidelity import MaskEnergy
+from dip_core.dip.cuda_graph import ReplayedGradient, forward_and_loss, make_gradient, record
+from dip_core.dip.data_fidelity import MaskedFidelity
 from dip_core.dip.fitting import fit
 from dip_core.dip.hourglass import Hourglass
 from dip_core.dip.presets import Schedule, preset
@@ -31,32 +31,32 @@ SCHEDULE = Schedule(iterations=60, learning_rate=0.02, perturbation=0.03)
 class Graphs:
     """The stand-in. ``spoil`` makes what a replay finds, image, loss and gradients, wrong."""
 
-    def __init__(self, spoil=lambda found: None) -> None:
+    def __init__(self, spoil=lambda tensors: None) -> None:
         self.spoil = spoil
         self.replays = 0
-        self.made: list[Replayed] = []
+        self.made: list[ReplayedGradient] = []
 
-    def gradient(self, network, noise, values, energy, fitted, iterations, low_precision=False):
-        by_op = gradient(network, noise, values, energy, fitted, iterations, low_precision)
-        self.made.append(Replayed(by_op, torch.zeros_like(noise), fitted, self.record, None))
+    def make_gradient(self, network, noise, values, energy, fitted, iterations, low_precision=False):
+        eager = make_gradient(network, noise, values, energy, fitted, iterations, low_precision)
+        self.made.append(ReplayedGradient(eager, torch.zeros_like(noise), fitted, self.record, None))
         return self.made[-1]
 
     def record(self, work, stream):
         replayed = self.made[-1]
         work()
-        found, kept = replayed._found, [tensor.grad for tensor in replayed._fitted]
+        found, kept = replayed.result, [tensor.grad for tensor in replayed.fitted]
         for place in (*found, *kept):
             place.fill_(float("nan"))
 
         def replay():
             self.replays += 1
             work()
-            fresh = [*replayed._found, *(tensor.grad for tensor in replayed._fitted)]
+            fresh = [*replayed.result, *(tensor.grad for tensor in replayed.fitted)]
             self.spoil(fresh)
             for place, value in zip((*found, *kept), fresh):
                 place.copy_(value)
-            replayed._found = found
-            for tensor, place in zip(replayed._fitted, kept):
+            replayed.result = found
+            for tensor, place in zip(replayed.fitted, kept):
                 tensor.grad = place
 
         return replay
@@ -71,7 +71,7 @@ def run(schedule=SCHEDULE, network=None, **options):
     torch.manual_seed(0)
     network = network or Hourglass(4, 2, SMALL)
     noise = torch.rand((1, 4, 20, 24), generator=generator) / 10
-    return fit(network, noise, values * weights, MaskEnergy(weights), schedule, generator=generator, **options)
+    return fit(network, noise, values * weights, MaskedFidelity(weights), schedule, generator=generator, **options)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def run(schedule=SCHEDULE, network=None, **options):
         {"optimiser": "lbfgs", "learning_rate": 1.0, "iterations": 8},
     ],
 )
-def test_replayed_it_is_what_it_is_op_by_op(monkeypatch, changes):
+def test_a_replayed_fit_equals_an_eager_fit(monkeypatch, changes):
     schedule = dataclasses.replace(SCHEDULE, **changes)
     plain = run(schedule)
     graphs = Graphs()
-    monkeypatch.setattr(fitting, "gradient", graphs.gradient)
+    monkeypatch.setattr(fitting, "make_gradient", graphs.make_gradient)
     replayed = run(schedule)
     assert graphs.made[0].recorded and graphs.replays > schedule.iterations - 5
     np.testing.assert_array_equal(replayed.losses, plain.losses)
-    np.testing.assert_array_equal(replayed.estimate, plain.estimate)
+    np.testing.assert_array_equal(replayed.image, plain.image)
 
 
-def test_a_jump_is_undone_in_a_replay_too(monkeypatch):
+def test_a_jump_of_the_loss_is_undone_in_a_replay(monkeypatch):
     """The places that a bad last iteration has written are not the result."""
 
     class Spiking(torch.nn.Module):
@@ -114,9 +114,9 @@ def test_a_jump_is_undone_in_a_replay_too(monkeypatch):
         network.bad = round(done * SCHEDULE.iterations) == SCHEDULE.iterations - 1
         return True
 
-    monkeypatch.setattr(fitting, "gradient", Graphs().gradient)
+    monkeypatch.setattr(fitting, "make_gradient", Graphs().make_gradient)
     fitted = run(network=network, progress=ProgressReporter(spike_in_the_last))
-    assert fitted.losses[-1] > 1e4 and np.abs(fitted.estimate).max() < 5
+    assert fitted.losses[-1] > 1e4 and np.abs(fitted.image).max() < 5
 
 
 def of_the_loss(found):
@@ -134,15 +134,15 @@ def of_everything(found):
 
 
 @pytest.mark.parametrize("spoil", [of_the_loss, of_one_weight, of_everything])
-def test_what_was_recorded_wrongly_is_not_used(monkeypatch, spoil):
+def test_a_wrong_recording_is_not_used(monkeypatch, spoil):
     plain = run()
     graphs = Graphs(spoil)
-    monkeypatch.setattr(fitting, "gradient", graphs.gradient)
+    monkeypatch.setattr(fitting, "make_gradient", graphs.make_gradient)
     assert run().losses == plain.losses
     assert graphs.replays == 1 and not graphs.made[0].recorded
 
 
-def test_where_recording_fails_it_goes_on_op_by_op(monkeypatch):
+def test_a_fit_stays_eager_if_recording_fails(monkeypatch):
     class Failing(Graphs):
         def record(self, work, stream):
             work()
@@ -150,15 +150,17 @@ def test_where_recording_fails_it_goes_on_op_by_op(monkeypatch):
 
     plain = run()
     graphs = Failing()
-    monkeypatch.setattr(fitting, "gradient", graphs.gradient)
+    monkeypatch.setattr(fitting, "make_gradient", graphs.make_gradient)
     assert run().losses == plain.losses and not graphs.made[0].recorded
 
 
 def test_a_processor_needs_no_recording():
     values = torch.zeros(1, 2, 20, 24)
     network = Hourglass(4, 2, SMALL)
-    found = gradient(network, torch.zeros(1, 4, 20, 24), values, MaskEnergy(values + 1), [*network.parameters()], 500)
-    assert not isinstance(found, Replayed)
+    found = make_gradient(
+        network, torch.zeros(1, 4, 20, 24), values, MaskedFidelity(values + 1), [*network.parameters()], 500
+    )
+    assert not isinstance(found, ReplayedGradient)
 
 
 def test_a_recording_that_was_cut_short_leaves_no_trace_and_is_the_last(monkeypatch):
@@ -204,10 +206,10 @@ def test_nothing_that_is_recorded_waits_for_the_processor(name, monkeypatch):
     channels = chosen.inputs or (bands if chosen.dimensions == 2 else 1)
     sizes = shape if chosen.dimensions == 2 else (bands, *shape)
     with torch.device("meta"):
-        network = build.network(chosen, bands, channels)
+        network = build.build_network(chosen, bands, channels)
         noise = torch.zeros((1, channels, *sizes), requires_grad=chosen.schedule.optimise_input)
         values = torch.zeros((1, *((bands,) if chosen.dimensions == 2 else (1, bands)), *shape))
-        found = gradient(network, noise, values, MaskEnergy(values + 1), [*network.parameters()], 500)
+        found = make_gradient(network, noise, values, MaskedFidelity(values + 1), [*network.parameters()], 500)
         image, loss = found(torch.zeros_like(noise))
     assert image.shape == values.shape and loss.device.type == "meta"
     assert all(tensor.grad is not None and tensor.grad.device.type == "meta" for tensor in network.parameters())
@@ -221,14 +223,14 @@ def test_on_a_gpu_every_replay_agrees(low_precision):
     torch.manual_seed(0)
     network = Hourglass(4, 2, SMALL).to(device)
     noise, values = torch.rand(1, 4, 40, 48).to(device), torch.rand(1, 2, 40, 48).to(device)
-    energy = MaskEnergy(torch.ones_like(values))
-    found = gradient(network, noise, values, energy, [*network.parameters()], 200, low_precision)
+    energy = MaskedFidelity(torch.ones_like(values))
+    found = make_gradient(network, noise, values, energy, [*network.parameters()], 200, low_precision)
     optimiser = torch.optim.Adam(network.parameters(), 0.01, fused=True)
     share = 0.1 if low_precision else 1e-3
     for _ in range(20):
         shift = torch.randn_like(noise)
         twin = copy.deepcopy(network)
-        image, loss = objective(twin, noise, shift, values, energy, low_precision)
+        image, loss = forward_and_loss(twin, noise, shift, values, energy, low_precision)
         twin.zero_grad()
         loss.backward()
         given, own = found(shift)

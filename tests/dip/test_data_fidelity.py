@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from dip_core.dip.architecture import Architecture
-from dip_core.dip.cuda_graph import objective
-from dip_core.dip.data_fidelity import DownsamplingEnergy, MaskEnergy, ReconstructionEnergy
+from dip_core.dip.cuda_graph import forward_and_loss
+from dip_core.dip.data_fidelity import DownsamplingFidelity, FullFidelity, MaskedFidelity
 from dip_core.dip.fitting import fit
 from dip_core.dip.hourglass import Hourglass, Hourglass3d
 from dip_core.dip.presets import Schedule
@@ -35,17 +35,17 @@ def problem(name: str, dimensions: int, dtype: torch.dtype = torch.float32):
     image = truth().to(dtype)
     image = image[None] if dimensions == 2 else image[None, None]
     if name == "reconstruction":
-        return image, ReconstructionEnergy()
+        return image, FullFidelity()
     generator = torch.Generator().manual_seed(1)
     if name == "mask":
         weights = (torch.rand(image.shape, generator=generator) < 0.7).to(dtype)
-        return image * weights, MaskEnergy(weights)
+        return image * weights, MaskedFidelity(weights)
     operator = degradation.bicubic_decimation((ROWS, COLUMNS), 2)
     coarse = operator.as_torch(image)(image)
     if name == "downsampling":
-        return coarse, DownsamplingEnergy(operator, coarse)
+        return coarse, DownsamplingFidelity(operator, coarse)
     weights = (torch.rand(coarse.shape, generator=generator) < 0.7).to(dtype)
-    return coarse * weights, DownsamplingEnergy(operator, coarse, weights)
+    return coarse * weights, DownsamplingFidelity(operator, coarse, weights)
 
 
 def network_and_noise(dimensions: int, dtype: torch.dtype = torch.float32, seed: int = 0):
@@ -64,25 +64,27 @@ def run(name: str, dimensions: int, schedule: Schedule, seed: int = 0):
 def test_reconstruction_is_equation_4():
     """(1 + 4 + 0 + 9) / 4."""
     image, observation = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[0.0, 4.0], [3.0, 1.0]]]])
-    assert float(ReconstructionEnergy().loss(image, observation)) == 3.5
+    assert float(FullFidelity().loss(image, observation)) == 3.5
 
 
 def test_mask_is_equation_5():
     """(1 + 9) / 2 at the observed values; what stands at the missing ones has no say."""
     image, observation = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[0.0, 400.0], [-300.0, 1.0]]]])
-    energy = MaskEnergy(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))
+    energy = MaskedFidelity(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))
     assert float(energy.loss(image, observation)) == 5
-    assert float(MaskEnergy(torch.zeros(1, 1, 2, 2)).loss(image, observation)) == 0  # nothing seen: no energy
+    assert float(MaskedFidelity(torch.zeros(1, 1, 2, 2)).loss(image, observation)) == 0  # nothing seen: no energy
 
 
 def test_downsampling_is_equation_6():
     """A thin Gaussian at factor 2 is the mean of four pixels: 2.5 here, observed as 1."""
     image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     operator = degradation.gaussian_decimation((2, 2), 2, 0.1)
-    energy = DownsamplingEnergy(operator, image)
+    energy = DownsamplingFidelity(operator, image)
     assert float(energy.predict(image)) == 2.5
     assert float(energy.loss(image, torch.ones(1, 1, 1, 1))) == pytest.approx(2.25)
-    assert float(DownsamplingEnergy(operator, image, torch.zeros(1, 1, 1, 1)).loss(image, torch.ones(1, 1, 1, 1))) == 0
+    assert (
+        float(DownsamplingFidelity(operator, image, torch.zeros(1, 1, 1, 1)).loss(image, torch.ones(1, 1, 1, 1))) == 0
+    )
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -105,7 +107,7 @@ def test_gradient_of_the_loop_agrees_with_finite_differences(name, dimensions):
     noise.requires_grad_()
 
     def loss() -> torch.Tensor:
-        return objective(network, noise, shift, values, energy)[1]
+        return forward_and_loss(network, noise, shift, values, energy)[1]
 
     loss().backward()
     rng = np.random.default_rng(0)
@@ -129,11 +131,11 @@ def test_gradient_of_the_loop_agrees_with_finite_differences(name, dimensions):
 def test_adam_lowers_the_energy_and_repeats_itself(name, dimensions):
     schedule = Schedule(iterations=40, learning_rate=0.02, perturbation=0.02)
     fitted = run(name, dimensions, schedule)
-    assert fitted.estimate.shape == (BANDS, ROWS, COLUMNS) and fitted.estimate.dtype == np.float32
+    assert fitted.image.shape == (BANDS, ROWS, COLUMNS) and fitted.image.dtype == np.float32
     assert fitted.losses[-1] < fitted.losses[0] / 3
-    assert np.mean((fitted.estimate - truth().numpy()) ** 2) < truth().var()
-    assert run(name, dimensions, schedule).estimate.tobytes() == fitted.estimate.tobytes()
-    assert run(name, dimensions, schedule, seed=1).estimate.tobytes() != fitted.estimate.tobytes()
+    assert np.mean((fitted.image - truth().numpy()) ** 2) < truth().var()
+    assert run(name, dimensions, schedule).image.tobytes() == fitted.image.tobytes()
+    assert run(name, dimensions, schedule, seed=1).image.tobytes() != fitted.image.tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,7 +145,7 @@ def test_lbfgs_lowers_the_energy_in_every_step(name):
     fitted = run(name, 2, schedule)
     assert all(after <= before for before, after in zip(fitted.losses, fitted.losses[1:]))
     assert fitted.losses[-1] < fitted.losses[0] / 3
-    assert run(name, 2, schedule).estimate.tobytes() == fitted.estimate.tobytes()
+    assert run(name, 2, schedule).image.tobytes() == fitted.image.tobytes()
 
 
 def test_lbfgs_also_fits_with_a_shaken_input():
@@ -183,7 +185,7 @@ def test_a_fitted_input_is_restored_with_the_weights():
     fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator())
     assert not torch.equal(seen[9], noise)  # it had moved
     assert torch.equal(seen[10], noise)  # and is back at the last snapshot, the start
-    assert np.isfinite(fitted.losses[10:]).all() and np.isfinite(fitted.estimate).all()
+    assert np.isfinite(fitted.losses[10:]).all() and np.isfinite(fitted.image).all()
 
 
 def test_no_good_iteration_still_gives_an_image():
@@ -199,7 +201,7 @@ def test_no_good_iteration_still_gives_an_image():
 
     network.register_forward_hook(spike)
     fitted = fit(network, noise, values, energy, Schedule(1, perturbation=0.0), generator=torch.Generator())
-    assert fitted.estimate.shape == (BANDS, ROWS, COLUMNS) and np.isfinite(fitted.estimate).all()
+    assert fitted.image.shape == (BANDS, ROWS, COLUMNS) and np.isfinite(fitted.image).all()
 
 
 def test_check_pixels_of_a_coarse_observation():
@@ -208,13 +210,13 @@ def test_check_pixels_of_a_coarse_observation():
     operator = degradation.bicubic_decimation((ROWS + 1, COLUMNS + 1), 2)
     values = torch.randn(1, BANDS, 9, 12)
     check = (torch.rand(values.shape) < 0.2).float()
-    energy = DownsamplingEnergy(operator, values, 1 - check)
+    energy = DownsamplingFidelity(operator, values, 1 - check)
     network = Hourglass(BANDS, BANDS, TINY[2])
     noise = torch.rand(1, BANDS, ROWS + 1, COLUMNS + 1) / 10
     schedule = Schedule(400, learning_rate=0.03, perturbation=0.0, patience=30)
     fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator(), check=check)
     assert len(fitted.losses) < 400 and len(fitted.losses) - fitted.iteration == 30
-    assert fitted.estimate.shape == (BANDS, ROWS + 1, COLUMNS + 1)
+    assert fitted.image.shape == (BANDS, ROWS + 1, COLUMNS + 1)
 
 
 def test_unknown_optimiser_is_refused():

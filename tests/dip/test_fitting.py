@@ -10,7 +10,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from dip_core.dip.architecture import Architecture
-from dip_core.dip.data_fidelity import MaskEnergy
+from dip_core.dip.data_fidelity import MaskedFidelity
 from dip_core.dip.fitting import fit
 from dip_core.dip.hourglass import Hourglass
 from dip_core.dip.presets import Schedule
@@ -36,7 +36,7 @@ def run(scene, schedule=QUICK, seed=0, network=None, **options):
     torch.manual_seed(seed)
     network = network or Hourglass(4, 2, SMALL)
     noise = torch.rand((1, 4, *values.shape[-2:]), generator=generator) / 10
-    return fit(network, noise, values, MaskEnergy(weights), schedule, generator=generator, **options)
+    return fit(network, noise, values, MaskedFidelity(weights), schedule, generator=generator, **options)
 
 
 class Spiking(torch.nn.Module):
@@ -57,7 +57,7 @@ def test_fits_what_is_observed(scene):
     _, weights, truth = scene
     fitted = run(scene)
     observed = weights[0].bool().numpy()
-    error = fitted.estimate - truth[0].numpy()
+    error = fitted.image - truth[0].numpy()
     # The observed values have a variance of about 0.5; a fit explains nearly all of it.
     assert np.mean(error[observed] ** 2) < 0.02
     assert len(fitted.losses) == fitted.iteration == QUICK.iterations
@@ -70,13 +70,13 @@ def test_missing_values_have_no_say(scene):
     poisoned = torch.where(weights > 0, values, torch.tensor(1e6))
     schedule = dataclasses.replace(QUICK, iterations=15)
     np.testing.assert_array_equal(
-        run((values, weights, truth), schedule).estimate, run((poisoned, weights, truth), schedule).estimate
+        run((values, weights, truth), schedule).image, run((poisoned, weights, truth), schedule).image
     )
 
 
 def test_seed_decides(scene):
     schedule = dataclasses.replace(QUICK, iterations=15)
-    first, again, other = (run(scene, schedule, seed).estimate for seed in (1, 1, 2))
+    first, again, other = (run(scene, schedule, seed).image for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -118,7 +118,7 @@ def test_the_average_is_the_exponential_moving_average():
 
     def estimate(average, iterations):
         schedule = Schedule(iterations, perturbation=0.0, average=average)
-        return run(scene, schedule, network=Counting()).estimate[0, 0, 0]
+        return run(scene, schedule, network=Counting()).image[0, 0, 0]
 
     assert estimate(None, 40) == 40
     # Mean of n, n - 1, n - 2... with weights that halve: n - 1.
@@ -132,7 +132,7 @@ def test_progress_ends_the_loop(scene):
     fitted = run(scene, progress=ProgressReporter(lambda done: seen.append(done) or len(seen) < 7))
     assert len(seen) == 7 and np.allclose(np.diff(seen), seen[0])
     assert len(fitted.losses) == fitted.iteration == 7
-    assert np.isfinite(fitted.estimate).all()
+    assert np.isfinite(fitted.image).all()
 
 
 def test_early_stopping_keeps_the_best_iterate(scene):
@@ -151,7 +151,7 @@ def test_early_stopping_keeps_the_best_iterate(scene):
     def score(image):
         return float((check[0].numpy() * (image - values[0].numpy()) ** 2).sum())
 
-    assert score(fitted.estimate) < score(longer.estimate)
+    assert score(fitted.image) < score(longer.image)
 
 
 @pytest.mark.parametrize("bad", [1e4, float("nan"), float("inf")])
@@ -162,15 +162,15 @@ def test_a_jump_of_the_loss_is_undone(scene, bad, average):
     calm = run(scene, schedule, network=Spiking({}))
     shaken = run(scene, schedule, network=Spiking({70: bad}))
     assert len(shaken.losses) == schedule.iterations
-    assert np.isfinite(shaken.estimate).all()
+    assert np.isfinite(shaken.image).all()
     # Back to the weights of iteration 50 and a fresh optimiser: somewhat behind, but the same order of loss.
     assert shaken.losses[-1] < 5 * calm.losses[-1]
-    assert np.abs(shaken.estimate - calm.estimate).max() < 1.0  # the data's range is about 4
+    assert np.abs(shaken.image - calm.image).max() < 1.0  # the data's range is about 4
 
 
 def test_a_jump_in_the_last_iteration_is_not_the_result(scene):
     fitted = run(scene, network=Spiking({QUICK.iterations: 1e4}))
-    assert np.abs(fitted.estimate).max() < 5
+    assert np.abs(fitted.image).max() < 5
 
 
 def test_a_bad_step_after_the_snapshot_is_undone(scene):
@@ -196,5 +196,5 @@ def test_a_bad_step_after_the_snapshot_is_undone(scene):
 def test_reduced_precision_gives_nearly_the_same(scene):
     """Where the device is fast at bfloat16 it is used; elsewhere the switch has no effect. Either way it fits."""
     exact, reduced = (run(scene, dataclasses.replace(QUICK, reduced_precision=on)) for on in (False, True))
-    assert reduced.estimate.dtype == np.float32
+    assert reduced.image.dtype == np.float32
     assert reduced.losses[-1] < 3 * exact.losses[-1] + 0.01

@@ -95,8 +95,8 @@ def test_sigmoid_bounds_the_image():
 )
 def test_parameter_counts_of_the_dhp_presets(task, method, bands, count):
     chosen = preset(task, method)
-    noise = build.network_input(chosen, (bands, 2, 3), "noise", torch.Generator())
-    assert parameters(build.network(chosen, bands, noise.shape[1])) == count
+    noise = build.draw_network_input(chosen, (bands, 2, 3), "noise", torch.Generator())
+    assert parameters(build.build_network(chosen, bands, noise.shape[1])) == count
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_dhp_presets_are_its_code(task, method, iterations, perturbation, averag
     network, schedule = chosen.architecture, chosen.schedule
     assert (schedule.iterations, schedule.perturbation, schedule.average) == (iterations, perturbation, average)
     assert (schedule.learning_rate, schedule.optimiser, schedule.optimise_input) == (0.01, "adam", False)
-    assert schedule.patience is None and not schedule.reduced_precision and not chosen.meet_rim
+    assert schedule.patience is None and not schedule.reduced_precision and not chosen.add_residual
     assert (chosen.scaling, network.sigmoid, network.upsample, network.downsample) == (
         scaling,
         sigmoid,
@@ -133,22 +133,22 @@ def test_every_preset_makes_a_network_that_gives_the_image():
             chosen = preset(task, method)
             bands = 1 if chosen.per_band else 5
             for kind in ("noise", "meshgrid"):
-                noise = build.network_input(chosen, (bands, 17, 23), kind, torch.Generator().manual_seed(0))
-                image = build.layout(chosen, torch.zeros(bands, 17, 23))
-                network = build.network(chosen, bands, noise.shape[1]).eval()
+                noise = build.draw_network_input(chosen, (bands, 17, 23), kind, torch.Generator().manual_seed(0))
+                image = build.to_network_layout(chosen, torch.zeros(bands, 17, 23))
+                network = build.build_network(chosen, bands, noise.shape[1]).eval()
                 with torch.no_grad():
                     assert network(noise).shape == image.shape, (task, method, kind)
 
 
 def test_network_input_is_the_papers():
     chosen = preset("denoise", "paper_2d")
-    noise = build.network_input(chosen, (7, 40, 50), "noise", torch.Generator().manual_seed(1))
+    noise = build.draw_network_input(chosen, (7, 40, 50), "noise", torch.Generator().manual_seed(1))
     assert noise.shape == (1, 7, 40, 50)  # the shape of the image
     assert 0 <= noise.min() < 0.001 and 0.099 < noise.max() <= 0.1  # uniform in 0..0.1
     assert noise.mean() == pytest.approx(0.05, abs=0.001)  # 14,000 draws with a deviation of 0.029
-    volume = build.network_input(preset("denoise", "paper_3d"), (7, 40, 50), "noise", torch.Generator())
+    volume = build.draw_network_input(preset("denoise", "paper_3d"), (7, 40, 50), "noise", torch.Generator())
     assert volume.shape == (1, 1, 7, 40, 50)
-    grid = build.network_input(chosen, (7, 3, 5), "meshgrid", torch.Generator())
+    grid = build.draw_network_input(chosen, (7, 3, 5), "meshgrid", torch.Generator())
     assert grid.shape == (1, 2, 3, 5)
     assert grid[0, 0, :, 0].tolist() == [0, 0.5, 1] and grid[0, 1, 0].tolist() == [0, 0.25, 0.5, 0.75, 1]
 
@@ -156,17 +156,17 @@ def test_network_input_is_the_papers():
 def test_scaling_brings_observed_values_to_0_1():
     values = np.array([[[1.0, 3.0, 99.0]], [[5.0, 7.0, -99.0]], [[4.0, 4.0, 4.0]]], np.float32)
     observed = np.broadcast_to([True, True, False], values.shape)
-    low, span = build.scaling(values, observed, "band")
+    low, span = build.scaling_of(values, observed, "band")
     assert low.ravel().tolist() == [1, 5, 4] and span.ravel().tolist() == [2, 2, 1]  # a flat band is only shifted
-    low, span = build.scaling(values, observed, "global")
+    low, span = build.scaling_of(values, observed, "global")
     assert low.ravel().tolist() == [1, 1, 1] and span.ravel().tolist() == [6, 6, 6]
-    low, span = build.scaling(values, observed, "none")
+    low, span = build.scaling_of(values, observed, "none")
     assert not low.any() and (span == 1).all()
 
 
 def test_impossible_presets_are_refused():
     with pytest.raises(ValueError, match="one volume"):
-        Preset(Architecture(), preset("denoise", "paper_3d").schedule, dimensions=3, per_band=True)
+        Preset(Architecture(), preset("denoise", "paper_3d").schedule, network="hourglass3d", per_band=True)
     with pytest.raises(ValueError, match="scaling 'bands'"):
         Preset(Architecture(), preset("denoise", "paper_2d").schedule, scaling="bands")
 

@@ -165,7 +165,7 @@ def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, mo
     scene[:, slanted_gaps(150, 170)] = 0
     path = write(tmp_path / "s.tif", scene, nodata=0)
     options = {"seed": 3, "device": "cpu", "tile_size": 64, "overlap": 16}
-    monkeypatch.setattr("dip_core.inpainting.plan.AFFORDABLE", {"cpu": 1.0, "cuda": 1.0, "mps": 1.0})  # no network
+    monkeypatch.setattr("dip_core.inpainting.plan.MAX_COST", {"cpu": 1.0, "cuda": 1.0, "mps": 1.0})  # no network
     _, one, _ = fill(tmp_path / "one", path, "best", threads=1, **options)
     monkeypatch.setattr("dip_core.inpainting.tile.usable_threads", lambda wanted: 3)
     _, some, _ = fill(tmp_path / "some", path, "best", threads=3, **options)

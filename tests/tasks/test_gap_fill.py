@@ -13,7 +13,7 @@ from core_scenes import ROOT, TRANSFORM, copy, data, fill, landscape, read, slan
 from rasterio.enums import ColorInterp
 
 from dip_core.dip import presets
-from dip_core.dip.cost import cost
+from dip_core.dip.cost import fit_cost
 from dip_core.errors import DeviceUnavailable, GridMismatch, NothingObserved, SchedulerUnavailable
 from dip_core.events import Progress
 from dip_core.inpainting import plan
@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_files(tmp_path, scene, method, few_iterati
 
 def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene, few_iterations, monkeypatch):
     """The deep prior stands for election on a small scene; where it costs too much, the report says why it does not."""
-    monkeypatch.setattr(plan, "AFFORDABLE", dict.fromkeys(plan.AFFORDABLE, 1.0))
+    monkeypatch.setattr(plan, "MAX_COST", dict.fromkeys(plan.MAX_COST, 1.0))
     _, paths, _ = fill(tmp_path / "dear", scene, "best", **FAST_NETWORK)
     assert "deep_prior" not in record_of(paths["report"])["data"]["scores"]
     with open(paths["report"], encoding="utf-8") as page:
@@ -146,7 +146,7 @@ def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene
 )
 def test_scenes_are_validated_until_enough_is_hidden(tmp_path, monkeypatch, method, side, period, rounds):
     """Small ones up to nine times, ones that are validated in several windows up to twice."""
-    monkeypatch.setattr(plan, "AFFORDABLE", {"cpu": 1.0})
+    monkeypatch.setattr(plan, "MAX_COST", {"cpu": 1.0})
     observed = np.ones((1, side, side), bool)
     observed[:, :, ::period] = False
     job = GapFillJob(
@@ -163,10 +163,10 @@ def test_the_deep_prior_stands_for_election_where_every_hold_out_can_have_it(sce
     job = GapFillJob((scene,), outputs=Outputs("o.tif"), compute=Compute(device="cpu"))
     with Scene(job.inputs) as opened:
         known = survey(opened, find_gaps(opened))
-        enough = cost("deep_prior", 90 * 110 * (plan.plan(job, known).rounds + 1), 3)
+        enough = fit_cost("deep_prior", 90 * 110 * (plan.plan(job, known).rounds + 1), 3)
         plans = []
         for limit in (enough, 0.99 * enough):
-            monkeypatch.setattr(plan, "AFFORDABLE", {"cpu": limit})
+            monkeypatch.setattr(plan, "MAX_COST", {"cpu": limit})
             plans.append(plan.plan(job, known))
     assert ["deep_prior" in planned.names for planned in plans] == [True, False]
     assert plans[0].rounds == plans[1].rounds > 3 and plans[0].names[:-1] == plans[1].names

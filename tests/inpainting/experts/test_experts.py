@@ -441,7 +441,7 @@ def test_the_lean_prior_learns_and_meets_the_rim():
 def test_the_lean_prior_fits_principal_images_of_many_bands_with_one_mask(monkeypatch, bands, alike, images):
     """24 bands of three materials are three images; bands with masks of their own, and few bands, stay as they are."""
     made = []
-    network = build.network
+    network = build.build_network
     monkeypatch.setattr(
         build, "network", lambda preset, count, inputs: made.append(count) or network(preset, count, inputs)
     )
