@@ -1,6 +1,6 @@
 #!/bin/bash
-# The main job by the real qgis_process: cut SLC-off gaps into a scene, fill them, compare with the truth.
-# Usage: demo.sh FOLDER. Fails where a step fails or an output is missing.
+# The main job with the real qgis_process: cut SLC-off gaps into a scene, fill them, compare with the original.
+# Usage: demo.sh FOLDER. Fails if a step fails or an output is missing.
 set -euo pipefail
 tools=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 folder=$1
@@ -10,7 +10,7 @@ results=(scene.tif scene_with_gaps.tif gap_mask.tif filled.tif uncertainty.tif f
     metrics.csv assessment.html assessment.csv)
 log=$folder/demo.log
 mkdir -p -- "$folder"
-# Results of an earlier run must not pass for those of this one.
+# Results of an earlier run must not be taken for those of this one.
 rm -f -- "$log" "${results[@]/#/$folder/}"
 
 step() { # step ALGORITHM PARAMETER=VALUE...
@@ -55,14 +55,14 @@ cat <<END
 
 == Done
 Pixels filled: $(number PIXELS_CHANGED); left: $(number PIXELS_LEFT)
-RMSE on pixels hidden on purpose: $(rounded HELDOUT_RMSE); of GDAL's fill-nodata on the same pixels: $(rounded BASELINE_RMSE)
-RMSE of the filled pixels against the true scene: $(rounded RMSE)
+RMSE on hidden pixels: $(rounded HELDOUT_RMSE) (GDAL's Fill nodata on the same pixels: $(rounded BASELINE_RMSE))
+RMSE of the filled pixels, compared with the original: $(rounded RMSE)
 
 Open in QGIS (bands 4, 3, 2 as red, green, blue show fields well):
-    $folder/scene_with_gaps.tif   the damaged scene
+    $folder/scene_with_gaps.tif   the scene with gaps
     $folder/filled.tif            the result
-    $folder/uncertainty.tif       one standard deviation, band by band
+    $folder/uncertainty.tif       one standard deviation per band
 Open in a browser:
-    $folder/report.html           how good the filling is, by pixels hidden on purpose
-    $folder/assessment.html       how good it is against the true scene
+    $folder/report.html           validation on hidden pixels
+    $folder/assessment.html       comparison with the original
 END
