@@ -1,233 +1,72 @@
-"""The metrics equal hand-computed values, scikit-image and the identities they must satisfy."""
+"""The registry of metrics: names, scopes, and what a good value is, and that a new entry shows up in all tables."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import astuple
 
 import numpy as np
 import pytest
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from dip_core import metrics
+from dip_core import comparison, metrics
+from dip_core.comparison import compare
+from dip_core.metrics import METRICS, Metric, Sums
+from dip_core.reporting import assessment
 
 
 @pytest.fixture
-def pair() -> tuple[np.ndarray, np.ndarray]:
-    """A reference of 3 bands with unlike levels, and a noisy, biased restoration."""
+def images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A reference, a good and a bad restoration of two bands."""
     generator = np.random.default_rng(0)
-    row, column = np.mgrid[0:48, 0:60] / 48.0
-    smooth = np.stack([0.2 + 0.3 * row, 0.5 + 0.2 * np.sin(9 * column), 0.9 * row * column])
-    reference = np.clip(smooth + generator.normal(0, 0.02, smooth.shape), 0, 1).astype(np.float32)
-    restored = reference + 0.01 + generator.normal(0, 0.03, smooth.shape).astype(np.float32)
-    return restored.astype(np.float32), reference
+    row, column = np.mgrid[0:40, 0:50] / 40.0
+    reference = np.stack([0.3 + 0.4 * row, 0.5 + 0.3 * np.sin(8 * column)])
+    noise = generator.normal(0.05, 0.1, reference.shape)
+    return reference, reference + 0.1 * noise, reference + noise
 
 
-def test_hand_computed_values():
-    """x = 1 2 3 4 and y = 2 2 3 5: e = 1 0 0 1, sum e^2 = 2, sum (x - 2.5)^2 = 5."""
-    x = np.array([[[1.0, 2.0], [3.0, 4.0]]])
-    y = np.array([[[2.0, 2.0], [3.0, 5.0]]])
-    scores = metrics.compare(y, x)
-    assert scores.rmse == pytest.approx(math.sqrt(0.5))
-    assert scores.bias == pytest.approx(0.5)
-    assert scores.r2 == pytest.approx(1 - 2 / 5)
-    # sum (x - 2.5)(y - 3) = 1.5 + .5 + 0 + 3 = 5, sum (y - 3)^2 = 6
-    assert scores.pearson_r2 == pytest.approx(25 / (5 * 6))
-    assert scores.psnr == pytest.approx(10 * math.log10(16 / 0.5))
-    assert scores.ergas == pytest.approx(100 * math.sqrt(0.5) / 2.5)
-    assert scores.peak == 4.0
-    assert math.isnan(scores.sam) and math.isnan(scores.mssim)  # one band; under 11 pixels
+def test_names_are_unique_and_every_metric_is_defined_somewhere():
+    names = [metric.name for metric in METRICS]
+    assert len(set(names)) == len(names) and len({metric.label for metric in METRICS}) == len(names)
+    assert all(metric.of_band or metric.of_scene for metric in METRICS)
+    assert all(metric.note for metric in METRICS)
 
 
-def test_spectral_angle_in_degrees():
-    """The spectra (1, 0) and (1, 1) stand at 45 degrees, (0, 2) and (3, 0) at 90; a dark pixel is skipped."""
-    x = np.array([[[1.0, 0.0, 0.0]], [[0.0, 2.0, 0.0]]])
-    y = np.array([[[1.0, 3.0, 5.0]], [[1.0, 0.0, 5.0]]])
-    assert metrics.compare(y, x).sam == pytest.approx((45 + 90) / 2)
+def test_names_of_columns_and_numbers_are_stable():
+    """METRICS columns and output numbers are part of the public interface."""
+    of_band = [metric.name for metric in METRICS if metric.of_band]
+    of_scene = [metric.name for metric in METRICS if metric.of_scene]
+    assert of_band == ["rmse", "bias", "r2", "pearson_r2", "psnr", "ssim"]
+    assert of_scene == ["rmse", "bias", "r2", "pearson_r2", "psnr", "mpsnr", "mssim", "sam", "ergas"]
 
 
-def test_psnr_and_ssim_equal_scikit_image(pair):
-    restored, reference = (values.astype(np.float64) for values in pair)
-    scores = metrics.compare(*pair, peak=1.0)
-    assert scores.psnr == pytest.approx(peak_signal_noise_ratio(reference, restored, data_range=1.0))
-    for band in range(3):
-        assert scores.bands[band].psnr == pytest.approx(
-            peak_signal_noise_ratio(reference[band], restored[band], data_range=1.0)
-        )
-        assert scores.bands[band].ssim == pytest.approx(
-            structural_similarity(
-                reference[band],
-                restored[band],
-                data_range=1.0,
-                gaussian_weights=True,
-                sigma=1.5,
-                use_sample_covariance=False,
-            )
-        )
-    assert scores.mssim == pytest.approx(np.mean([band.ssim for band in scores.bands]))
-    assert scores.mpsnr == pytest.approx(np.mean([band.psnr for band in scores.bands]))
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_better_restoration_has_the_better_score(images, metric):
+    reference, good, bad = images
+    scores = [compare(image, reference) for image in (good, bad)]
+    better, worse = (each[metric.name] if metric.of_scene else each.bands[0][metric.name] for each in scores)
+    if metric.better == "higher":
+        assert better > worse
+    else:
+        assert abs(better) < abs(worse)
 
 
-def test_pearson_equals_numpy_and_determination_its_definition(pair):
-    restored, reference = (values.astype(np.float64) for values in pair)
-    for band, scores in enumerate(metrics.compare(*pair).bands):
-        x, y = reference[band].ravel(), restored[band].ravel()
-        assert scores.pearson_r2 == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-        assert scores.r2 == pytest.approx(1 - ((y - x) ** 2).sum() / ((x - x.mean()) ** 2).sum())
+def test_a_new_metric_needs_one_entry(images, monkeypatch):
+    """Its function and its record are enough to have it in scores and tables."""
+    reference, good, _ = images
+
+    def mse(sums: Sums) -> float:
+        return sums.squared_errors / sums.pixels
+
+    extended = (*METRICS, Metric("mse", "MSE", "lower", "0 is perfect", mse, mse))
+    for module in (comparison, assessment):
+        monkeypatch.setattr(module, "METRICS", extended)
+    scores = compare(good, reference)
+    assert scores["mse"] == pytest.approx(scores["rmse"] ** 2)
+    table = assessment.band_table({"everywhere": scores}, ["red", "green"])
+    assert table.records()[0]["mse"] == pytest.approx(scores.bands[0]["rmse"] ** 2)
+    assert "MSE \u2193" in table.for_page().columns
 
 
-def test_perfect_restoration(pair):
-    _, reference = pair
-    scores = metrics.compare(reference, reference)
-    assert (scores.rmse, scores.bias, scores.ergas) == (0.0, 0.0, 0.0)
-    assert (scores.r2, scores.pearson_r2, scores.mssim) == pytest.approx((1.0, 1.0, 1.0))
-    assert scores.psnr == scores.mpsnr == math.inf
-    assert scores.sam == pytest.approx(0.0, abs=1e-5)  # arccos near 1 keeps half the digits
-
-
-def test_identities(pair):
-    """Cube PSNR <= MPSNR for one peak (Jensen); R2 <= Pearson r2; RMSE^2 >= bias^2; SAM ignores brightness."""
-    restored, reference = pair
-    scores = metrics.compare(restored, reference, peak=1.0)
-    assert scores.psnr <= scores.mpsnr
-    assert scores.r2 <= scores.pearson_r2
-    assert scores.rmse > abs(scores.bias)
-    assert metrics.compare(3 * restored, reference).sam == pytest.approx(scores.sam, rel=1e-4)
-    assert metrics.compare(restored, reference, ratio=0.5).ergas == pytest.approx(scores.ergas / 2)
-
-
-def test_a_constant_bias_lowers_r2_but_not_pearson(pair):
-    _, reference = pair
-    scores = metrics.compare(reference + np.float32(0.3), reference)
-    assert scores.pearson_r2 == pytest.approx(1.0, abs=1e-6)
-    assert scores.r2 < 0.5
-    assert scores.bias == pytest.approx(0.3, abs=1e-6)
-
-
-def test_levels_of_the_bands_are_no_skill():
-    """Noise around two unlike levels: pooled over bands without their means, r2 would be near 1."""
-    generator = np.random.default_rng(1)
-    levels = np.array([0.0, 100.0])[:, None, None]
-    x, y = (levels + generator.normal(size=(2, 50, 50)) for _ in range(2))
-    scores = metrics.compare(y, x)
-    assert scores.pearson_r2 < 0.01
-    assert scores.r2 == pytest.approx(-1.0, abs=0.1)  # two unit variances against one
-
-
-def test_mask_counts_only_its_pixels(pair):
-    restored, reference = pair
-    mask = np.zeros(reference.shape[1:], bool)
-    mask[20:30, 10:40] = True
-    spoilt = np.where(mask, restored, 1e6).astype(np.float32)
-    scores = metrics.compare(spoilt, reference, mask)
-    inside = metrics.compare(restored[:, 20:30, 10:40], reference[:, 20:30, 10:40])
-    assert scores.pixels == 3 * 300
-    assert (scores.rmse, scores.bias, scores.r2, scores.pearson_r2, scores.sam, scores.ergas) == pytest.approx(
-        (inside.rmse, inside.bias, inside.r2, inside.pearson_r2, inside.sam, inside.ergas)
-    )
-    assert scores.peak == pytest.approx(reference.max())  # the whole band's, so that regions can be compared
-
-
-def test_mask_a_band():
-    x = np.zeros((2, 3, 3)) + np.arange(9.0).reshape(3, 3) + 1
-    y = x.copy()
-    y[0, 0, 0] += 3.0
-    y[1] += 7.0
-    mask = np.zeros((2, 3, 3), bool)
-    mask[0] = True
-    scores = metrics.compare(y, x, mask)
-    assert scores.pixels == 9
-    assert scores.rmse == pytest.approx(1.0)
-    assert math.isnan(scores.bands[1].rmse)
-    assert scores.ergas == pytest.approx(100 / 5)  # the band without counted pixels is left out
-
-
-def test_pixels_that_are_not_finite_are_not_counted(pair):
-    restored, reference = (values.copy() for values in pair)
-    keep = np.ones(reference.shape, bool)
-    keep[0, 3, 4] = keep[1, 5, 6] = keep[2, 7, 8] = False
-    expected = metrics.compare(restored, reference, keep)
-    restored[0, 3, 4], restored[1, 5, 6], reference[2, 7, 8] = np.nan, np.inf, np.nan
-    scores = metrics.compare(restored, reference)
-    assert scores.pixels == reference.size - 3
-    assert scores.rmse == pytest.approx(expected.rmse)
-    assert scores.bands[0].ssim == pytest.approx(expected.bands[0].ssim, abs=0.01)
-    assert math.isfinite(scores.mssim) and math.isfinite(scores.sam)
-
-
-def test_similarity_skips_windows_with_a_hole(pair):
-    restored, reference = (values.copy() for values in pair)
-    restored[0, 20, 20] = np.nan
-    similarity = metrics.similarity_map(restored, reference, [1.0] * 3)
-    assert np.isnan(similarity[0, 15:26, 15:26]).all()
-    assert np.isfinite(similarity[0, 14, 20]) and np.isfinite(similarity[1, 20, 20])
-    assert np.isnan(similarity[1, :5]).all() and np.isfinite(similarity[1, 5, 5])
-
-
-def test_nothing_counted_gives_nan_everywhere(pair):
-    scores = metrics.compare(*pair, mask=np.zeros((48, 60), bool))
-    assert scores.pixels == 0
-    for value in (scores.rmse, scores.bias, scores.r2, scores.pearson_r2, scores.psnr, scores.mpsnr, scores.mssim):
-        assert math.isnan(value)
-    assert math.isnan(scores.sam) and math.isnan(scores.ergas)
-
-
-def test_constant_reference_has_no_r2():
-    """0.1 is no binary fraction: the rounding of its mean must not pass for variation."""
-    x = np.full((2, 20, 20), 0.1)
-    y = x + np.random.default_rng(0).normal(0, 0.01, x.shape)
-    scores = metrics.compare(y, x)
-    assert math.isnan(scores.r2) and math.isnan(scores.pearson_r2)
-    assert scores.rmse == pytest.approx(0.01, rel=0.1)
-
-
-def test_black_reference_is_undefined_not_an_error():
-    scores = metrics.compare(np.ones((2, 20, 20)), np.zeros((2, 20, 20)))
-    assert scores.rmse == 1.0
-    assert all(math.isnan(value) for value in (scores.psnr, scores.mpsnr, scores.mssim, scores.sam, scores.ergas))
-
-
-def test_peak_of_negative_data_is_its_range():
-    """Radar backscatter in dB has no positive maximum."""
-    x = np.linspace(-25.0, -5.0, 400).reshape(1, 20, 20)
-    assert metrics.compare(x + 1.0, x).peak == pytest.approx(20.0)
-
-
-def test_windows_give_the_same_scores_as_the_whole(pair):
-    restored, reference = (np.tile(values, (1, 25, 1)) for values in pair)  # 1200 rows: three strips
-    whole = metrics.compare(restored, reference, peak=1.0)
-    similarity = metrics.similarity_map(restored, reference, [1.0] * 3)
-    comparison = metrics.Comparison([1.0] * 3)
-    comparison.add(restored, reference, None, similarity)
-    at_once = comparison.scores()
-    assert astuple(whole)[:-1] == pytest.approx(astuple(at_once)[:-1], rel=1e-9)
-
-
-def test_shapes_must_fit(pair):
-    restored, reference = pair
-    with pytest.raises(ValueError, match="Cannot compare"):
-        metrics.compare(restored[:2], reference)
-    with pytest.raises(ValueError, match="does not fit"):
-        metrics.compare(restored, reference, mask=np.ones((5, 5), bool))
-
-
-def test_error_by_distance_from_the_gap_edge():
-    """30 pixels at 1, 20 at 2 and 19 at 3; the error is the distance, with either sign."""
-    distances = np.repeat([1.0, 2.2, 3.0], [30, 20, 20])
-    errors = np.rint(distances) * np.tile([1.0, -1.0], 35)
-    errors[-1] = np.nan
-    found, rmse = metrics.rmse_by_distance(errors, distances)
-    assert found == [1, 2]
-    assert rmse == pytest.approx([1, 2])
-    assert metrics.rmse_by_distance(errors, distances, fewest=5)[0] == [1, 2, 3]
-    assert metrics.rmse_by_distance(np.zeros(0), np.zeros(0)) == ([], [])
-
-
-def test_coverage_of_normal_errors_is_nominal():
-    """20000 normal errors of unlike spread: the share inside has a standard error of 0.35 points."""
-    generator = np.random.default_rng(0)
-    deviation = generator.uniform(0.5, 2.0, 20_000)
-    errors = generator.normal(0, deviation)
-    assert metrics.coverage(errors, deviation, [0.5, 0.68, 0.95]) == pytest.approx([0.5, 0.68, 0.95], abs=0.012)
-    assert metrics.coverage(errors, deviation / 2, [0.68])[0] < 0.45
-    assert math.isnan(metrics.coverage(np.zeros(0), np.zeros(0), [0.5])[0])
+def test_without_counted_pixels_all_metrics_are_undefined():
+    sums = metrics.SceneSums(math.nan, bands=[Sums(1.0), Sums(1.0)])
+    assert all(math.isnan(metric.of_scene(sums)) for metric in METRICS if metric.of_scene)
+    assert all(math.isnan(metric.of_band(Sums(1.0))) for metric in METRICS if metric.of_band)
