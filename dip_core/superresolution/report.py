@@ -1,230 +1,195 @@
-"""What a super-resolution run tells of itself: the output numbers, the METRICS table and the REPORT page."""
+"""Output numbers, METRICS table and REPORT page of super-resolution."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
-from scipy import ndimage
 
-from .. import __version__
 from ..imaging.psf import Psf
-from ..imaging.resampling import fill_nearest
 from ..job import SuperResolveJob
-from ..raster import atomic, metadata
+from ..raster import atomic
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
-from ..reporting import html as report
+from ..reporting.before_after import View, before_after, central_window, composite_of
+from ..reporting.formatting import format_count
+from ..reporting.page import KeyNumber, Part, Section
+from ..reporting.pictures import stretch_of
+from ..reporting.restoration import (
+    RestorationReport,
+    ValidationSummary,
+    score_figure,
+    skipped_notes,
+    weight_table,
+)
+from ..reporting.tables import Column, DataTable
 from ..runtime.context import Context
+from .plan import Plan
 from .self_supervised import GUIDED
 from .validation import BandScore, Trial
 
-if TYPE_CHECKING:
-    from .plan import Plan
-
-_DETAIL = 120  # coarse rows and columns of the close-up
-_BLOCK = 64  # coarse rows that are compared at a time
+_CLOSE_UP = 120  # rows and columns of the input
 _LABELS = {
-    "back_projection": "Bicubic and back-projection",
+    "back_projection": "Bicubic interpolation and back-projection",
     "vectorial_tv": "Vectorial total variation",
-    "steered_ridge": "Steered ridge (self-taught)",
+    "steered_ridge": "Steered ridge (self-supervised)",
     "guided": "Fusion with the guide",
-    "deep_prior": "Deep prior (lean)",
+    "deep_prior": "Deep prior",
     "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
     "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",
     "paper_cascade": "Residual cascade (CASCADE paper)",
-    "mixture": "Mixture",
+    "mixture": "Weighted mean",
     "bicubic": "Bicubic interpolation (baseline)",
 }
+_COLUMNS = (
+    Column("band", "Band"),
+    Column("name", "Name"),
+    Column("compared", "Compared pixels"),
+    Column("rmse", "RMSE"),
+    Column("r2", "R\u00b2"),
+    Column("baseline_rmse", "Bicubic RMSE"),
+    Column("within_1sd", "\u2264 1 sd", percent=True),
+    Column("within_2sd", "\u2264 2 sd", percent=True),
+)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """All that a finished run knows. ``accord``: see `accord`."""
+class EnlargeResult:
+    """A finished run. ``consistency``: see `consistency_rmse`."""
 
     job: SuperResolveJob
-    known: SelectedScene
+    selected: SelectedScene
     plan: Plan
-    trial: Trial
-    accord: float
+    validation: Trial
+    consistency: float
     changed: int
     left: int
     guide: Guide | None = None
 
 
-def accord(known: SelectedScene, written: str, optics: Psf) -> float:
-    """RMSE between the input and the written result made coarse again, in the data's units.
-
-    Pixels near missing ones do not count, since what the optics saw of those is not known; NaN where none counts.
-    """
-    rows, columns = known.scene.grid.shape
-    f, reach, total, count = optics.factor, optics.radius, 0.0, 0
-    with rasterio.open(written) as file:
-        for start in range(0, rows, _BLOCK):
-            end = min(start + _BLOCK, rows)
-            top, bottom = max(start - reach, 0), min(end + reach, rows)
-            values, observed = known.read(Window(0, top, columns, bottom - top))
-            fine_window = Window(0, top * f, columns * f, (bottom - top) * f)
-            fine = file.read([band + 1 for band in known.bands], window=fine_window).astype(np.float64)
-            seen = np.repeat(np.repeat(observed, f, axis=1), f, axis=2)
-            again = optics.operator((fine.shape[1], fine.shape[2])).apply(fill_nearest(fine, seen))
-            near = np.ones((1, 2 * reach + 1, 2 * reach + 1), bool)
-            counted = ~ndimage.binary_dilation(~observed, near)
-            counted[:, : start - top] = False
-            counted[:, end - top :] = False
-            total += float(np.square(again - values)[counted].sum())
-            count += int(np.count_nonzero(counted))
-    return float(np.sqrt(total / count)) if count else float("nan")
+def numbers(result: EnlargeResult) -> dict[str, float | None]:
+    """The output numbers of the interface; those of the validation are None if there was none."""
+    return EnlargeReport(result).numbers()
 
 
-def numbers(outcome: Outcome) -> dict[str, float | None]:
-    """The output numbers of the interface; those of the validation are None where there was none."""
-    trial = outcome.trial
-    validated = bool(trial.bands)
-    return {
-        "HELDOUT_RMSE": trial.rmse if validated else None,
-        "HELDOUT_R2": trial.r2 if validated else None,
-        "BASELINE_RMSE": trial.baseline_rmse if validated else None,
-        "PIXELS_CHANGED": float(outcome.changed),
-        "PIXELS_LEFT": float(outcome.left),
-    }
+def write(result: EnlargeResult, context: Context) -> None:
+    """Write METRICS and REPORT if the job asks for them."""
+    EnlargeReport(result).write(context)
 
 
-def write(outcome: Outcome, context: Context) -> None:
-    """Write METRICS and REPORT where the job wants them."""
-    report.write_wanted(
-        outcome.job.outputs, lambda: _band_table(outcome, machine=True), lambda: compose(outcome, context)
-    )
+class EnlargeReport(RestorationReport):
+    """The report of an `EnlargeResult`."""
 
+    title = "Super-resolve"
 
-def compose(outcome: Outcome, context: Context) -> report.Report:
-    """The report page."""
-    trial, job = outcome.trial, outcome.job
-    keys = [
-        report.KeyNumber("Pixels restored", outcome.changed, "on the fine grid"),
-        report.KeyNumber("Accord", outcome.accord, "RMSE of the result made coarse again against the input"),
-    ]
-    if outcome.guide:
-        share = f"{100 * trial.shares.get(GUIDED, 0.0):.0f} %"
-        keys.append(report.KeyNumber("Guide's share", share, "of the mixture, chosen by the validation"))
-    sections = []
-    summary = f"{len(outcome.known.bands)} bands were enlarged {job.factor} times."
-    if trial.bands:
-        gain = 100 * (trial.rmse / trial.baseline_rmse - 1) if trial.baseline_rmse else float("nan")
-        keys.append(report.KeyNumber("Held-out RMSE", trial.rmse, f"{gain:+.1f} % against bicubic interpolation"))
-        keys.append(report.KeyNumber("Held-out R\u00b2", trial.r2, "mean over bands"))
-        summary += (
-            f" On the image's own coarser copy, the error (RMSE) is {report.format_number(trial.rmse)}; bicubic "
-            f"interpolation makes {report.format_number(trial.baseline_rmse)} on the very same pixels."
-        )
-        sections.append(_validation(outcome))
-    sections.append(_pictures(outcome))
-    return report.Report(
-        title="Super-resolve",
-        summary=summary,
-        key_numbers=keys,
-        warnings=context.warnings,
-        sections=sections,
-        settings=_settings(outcome, context),
-        data={"numbers": numbers(outcome), "scores": trial.scores or {}, "shares": trial.shares},
-    )
+    def __init__(self, result: EnlargeResult) -> None:
+        super().__init__(result.job, result.selected.scene, result.changed, result.left)
+        self.result = result
+        self.found = result.validation
+        self.bands = result.selected.bands
+        self.factor = result.job.factor
 
+    def validation(self) -> ValidationSummary | None:
+        """The errors on a downsampled copy of the image."""
+        found = self.found
+        if not found.bands:
+            return None
+        where = "On a downsampled copy of the image"
+        return ValidationSummary(where, found.rmse, found.r2, "bicubic interpolation", found.baseline_rmse)
 
-def _validation(outcome: Outcome) -> report.Section:
-    from ..reporting import plots  # matplotlib is slow to load, and not every run wants a report
+    def summary(self) -> str:
+        """How many bands were enlarged."""
+        were = "was" if len(self.bands) == 1 else "were"
+        return f"{format_count(len(self.bands), 'band')} {were} enlarged {self.factor} times."
 
-    trial = outcome.trial
-    scores = {_LABELS[name]: value for name, value in (trial.scores or {}).items()}
-    used = _LABELS["mixture" if len(trial.shares) > 1 else next(iter(trial.shares))]
-    parts: list[str | report.Table | report.Figure | report.Gallery] = [
-        "The input was made coarse once more by the same optics, enlarged again, and compared with the input itself. "
-        "Detail one scale up is an indication of, not a proof for, detail at the new scale.",
-        report.Figure(
-            plots.score_bars(dict(sorted(scores.items(), key=lambda item: item[1])), used, "RMSE in band deviations"),
-            "Error of each method; shorter is better.",
-        ),
-        _band_table(outcome),
-    ]
-    if len(trial.shares) > 1:
-        rows = [(_LABELS[name], f"{100 * share:.0f} %") for name, share in trial.shares.items()]
-        parts.append(report.Table(("Method", "Share"), rows, "What the validation chose."))
-    for name, reason in outcome.plan.skipped.items():
-        parts.append(f"{_LABELS[name]} did not stand for election: {reason}.")
-    parts.append(
-        "The uncertainty layer is the error that was found for pixels of the same band and the same local roughness."
-    )
-    return report.Section("How good is it?", parts)
-
-
-def _band_table(outcome: Outcome, machine: bool = False) -> report.Table:
-    known, trial = outcome.known, outcome.trial
-    columns = (
-        ("band", "name", "compared", "rmse", "r2", "baseline_rmse", "within_1sd", "within_2sd")
-        if machine
-        else ("Band", "Name", "Compared", "RMSE", "R\u00b2", "Bicubic RMSE", "\u2264 1 sd", "\u2264 2 sd")
-    )
-    nan = float("nan")
-    scores = dict(zip(known.bands, trial.bands))
-    rows = []
-    for number, name in enumerate(known.scene.names):
-        item = scores.get(number, BandScore(0, nan, nan, nan, nan, nan))
-        within = (item.within_one, item.within_two)
-        shares = within if machine else tuple(f"{100 * v:.1f} %" if np.isfinite(v) else "" for v in within)
-        rows.append((number + 1, name, item.pixels, item.rmse, item.r2, item.baseline_rmse, *shares))
-    return report.Table(columns, rows, "Errors on the coarser copy, in the data's units.")
-
-
-def _pictures(outcome: Outcome) -> report.Section:
-    from ..reporting import plots  # matplotlib is slow to load, and not every run wants a report
-
-    known, f = outcome.known, outcome.job.factor
-    waves = [metadata.read_spectral_info(known.scene)[number].wavelength for number in known.bands]
-    nanometres = [1000.0 * value for value in waves if value is not None]
-    chosen = plots.composite_bands(len(known.bands), nanometres if len(nanometres) == len(known.bands) else None)
-    bands = [known.bands[place] for place in chosen]
-    rows, columns = known.scene.grid.shape
-    tall, wide = min(_DETAIL, rows), min(_DETAIL, columns)
-    window = Window((columns - wide) // 2, (rows - tall) // 2, wide, tall)
-    before = np.repeat(np.repeat(known.scene.read(window, bands).astype(np.float32), f, axis=1), f, axis=2)
-    seen = np.repeat(np.repeat(known.scene.valid(window, bands), f, axis=1), f, axis=2)
-    with rasterio.open(atomic.temporary_path(outcome.job.outputs.output or "")) as file:
-        fine = Window(window.col_off * f, window.row_off * f, wide * f, tall * f)
-        after: NDArray = file.read([number + 1 for number in bands], window=fine).astype(np.float32)
-    stretch = plots.stretch_of(before, seen)
-    outside = ~np.asarray(seen.any(axis=0))
-    gallery = report.Gallery(
-        [
-            report.Figure(plots.picture(before, stretch, exterior=outside), "Before: a close-up of the middle."),
-            report.Figure(plots.picture(after, stretch, exterior=outside), "After: the same."),
+    def key_numbers(self) -> list[KeyNumber]:
+        """Pixels, consistency, and the weight of the guide."""
+        note = "RMSE of the result, downsampled, against the input"
+        keys = [
+            KeyNumber("Pixels restored", self.changed, "of the output"),
+            KeyNumber("Consistency", self.result.consistency, note),
         ]
-    )
-    return report.Section("Before and after", [gallery])
+        if self.result.guide:
+            weight = f"{100 * self.found.shares.get(GUIDED, 0.0):.0f} %"
+            keys.append(KeyNumber("Weight of the guide", weight, "selected by validation"))
+        return keys
+
+    def band_table(self) -> DataTable:
+        """Errors on the downsampled copy, one row per band."""
+        nan = float("nan")
+        scores = dict(zip(self.bands, self.found.bands))
+        rows = []
+        for band, name in enumerate(self.scene.names):
+            item = scores.get(band, BandScore(0, nan, nan, nan, nan, nan))
+            errors = (item.rmse, item.r2, item.baseline_rmse, item.within_one, item.within_two)
+            rows.append((band + 1, name, item.pixels, *errors))
+        return DataTable(_COLUMNS, rows)
+
+    def sections(self) -> list[Section]:
+        """Validation and pictures."""
+        return [*([self._validation()] if self.found.bands else []), self._pictures()]
+
+    def settings(self) -> Mapping[str, object]:
+        """Factor, point spread function, guide or model, bands and tiles."""
+        job, plan, guide = self.result.job, self.result.plan, self.result.guide
+        settings: dict[str, object] = {"Factor": job.factor, "Point spread function": job.psf}
+        if job.psf == "gaussian":
+            settings["Sigma"] = f"{Psf(job.factor, job.psf, job.psf_sigma).gaussian_sigma:g} output pixels"
+        if guide:
+            settings["Guide"] = f"{guide.path}, which covers {100 * guide.coverage:.0f} % of the raster"
+        if job.method == "paper_cascade":
+            settings["Model"] = job.model
+        settings["Bands"] = f"{len(self.bands)} restored, {len(self.result.selected.skipped)} enlarged by repetition"
+        settings["Tiles"] = f"{plan.tile_size} input pixels, overlap {plan.overlap}, margin {plan.margin}"
+        return settings
+
+    def data(self) -> Mapping[str, object]:
+        """The error and the weight of each candidate."""
+        return {"scores": self.found.scores or {}, "shares": self.found.shares}
+
+    def _validation(self) -> Section:
+        scores = {_label(name): value for name, value in (self.found.scores or {}).items()}
+        weights = self.found.shares
+        used = _label("mixture" if len(weights) > 1 else next(iter(weights)))
+        parts: list[Part] = [
+            "The input was downsampled with the same point spread function, enlarged again, and compared with the "
+            "original input. Good detail at that coarser scale indicates, but does not prove, good detail at the "
+            "scale of the result.",
+            score_figure(scores, used, "RMSE, in standard deviations of the band"),
+            self.band_table().for_page("Errors on the downsampled copy, in the data's units."),
+        ]
+        if len(weights) > 1:
+            parts.append(weight_table(weights, _label, "Weights of the methods, selected by validation."))
+        parts += skipped_notes(self.result.plan.skipped, _label)
+        parts.append(
+            "The uncertainty layer is the error that validation found for pixels of the same band and similar texture."
+        )
+        return Section("How good is the result?", parts)
+
+    def _pictures(self) -> Section:
+        scene, f = self.scene, self.factor
+        bands = composite_of(scene, self.bands)
+        centre = central_window(*scene.grid.shape, _CLOSE_UP)
+        fine = Window(centre.col_off * f, centre.row_off * f, centre.width * f, centre.height * f)
+        before = _repeated(scene.read(centre, bands).astype(np.float32), f)
+        observed = _repeated(scene.valid(centre, bands), f)
+        with rasterio.open(atomic.temporary_path(self.job.outputs.output or "")) as file:
+            after: NDArray = file.read([band + 1 for band in bands], window=fine).astype(np.float32)
+        view = View(before, after, observed)
+        return Section(
+            "Before and after", [before_after(view, stretch_of(before, observed), "a close-up of the centre")]
+        )
 
 
-def _settings(outcome: Outcome, context: Context) -> dict[str, object]:
-    job, scene, known, planned = outcome.job, outcome.known.scene, outcome.known, outcome.plan
-    settings: dict[str, object] = {
-        "Input": job.input,
-        "Size": f"{scene.grid.width} x {scene.grid.height} pixels, {scene.count} bands, {scene.dtype}",
-        "Bands": f"{len(known.bands)} restored, {len(known.skipped)} enlarged by repeating their pixels",
-        "Factor": job.factor,
-        "Point spread function": job.psf,
-        "Method": job.method,
-        "Device": job.compute.device,
-        "Seed": job.compute.seed,
-        "Time budget": f"{job.compute.time_budget:g} s" if job.compute.time_budget else "none",
-        "Tiles": f"{planned.tile_size} pixels of the input, overlap {planned.overlap}, margin {planned.margin}",
-        "Time": f"{context.seconds_spent:.0f} s",
-        "Version": f"Deep Prior {__version__}, numpy {np.__version__}, rasterio {rasterio.__version__}",
-    }
-    if job.psf == "gaussian":
-        settings["Sigma"] = f"{Psf(job.factor, job.psf, job.psf_sigma).gaussian_sigma:g} output pixels"
-    if outcome.guide:
-        settings["Guide"] = f"{outcome.guide.path}, which covers {100 * outcome.guide.coverage:.0f} % of the raster"
-    if job.method == "paper_cascade":
-        settings["Model"] = job.model
-    return settings
+def _label(name: str) -> str:
+    """The name of a method for people."""
+    return _LABELS.get(name, name)
+
+
+def _repeated(image: NDArray, factor: int) -> NDArray:
+    """``(band, row, column)`` with each pixel repeated in both directions."""
+    return np.repeat(np.repeat(image, factor, axis=1), factor, axis=2)

@@ -16,14 +16,16 @@ from ..arrays import Mask
 from ..errors import BandCountMismatch, GridMismatch, NothingObserved
 from ..events import Result
 from ..inpainting import pipeline
-from ..inpainting.gap_mask import Gaps, footprint
-from ..inpainting.problem import Correction, survey
+from ..inpainting.footprint import footprint
+from ..inpainting.gap_mask import GapMask
+from ..inpainting.methods import FILL_METHODS
+from ..inpainting.problem import Correction, build_problem
 from ..job import InpaintStripesJob
 from ..raster import metadata
 from ..raster.grid import grid_of
 from ..raster.scene import Scene
 from ..raster.source import open_raster
-from ..reporting.html import Section, Table
+from ..reporting.page import Section, Table
 from ..runtime.context import Context
 from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, Stripes, check_memory, find_stripes
 
@@ -50,9 +52,11 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
             raise NothingObserved(path=job.input, reason="every pixel is nodata")
         found = find(job, scene, valid, context)
         target = found.dead & _usable(scene, valid)[:, None, None]
-        gaps = Gaps(valid & ~target, target, scene.count, found.origin, int(np.count_nonzero(~valid.any(axis=0))))
+        gaps = GapMask(valid & ~target, target, scene.count, found.origin, int(np.count_nonzero(~valid.any(axis=0))))
         correction = _correction(found) if found.corrected.any() else None
-        known = survey(scene, gaps, correction=correction, one_scale=job.method.startswith("paper_"))
+        problem = build_problem(
+            scene, gaps, correction=correction, common_scale=FILL_METHODS[job.method].common_scale
+        )
         dead_bands = int(np.count_nonzero(target.any(axis=(1, 2))))
         corrected_bands = int(np.count_nonzero(found.corrected.any(axis=(1, 2))))
         context.info(
@@ -62,7 +66,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
         if not target.any() and correction is None:
             context.warn("No stripes were found: the output is a copy of the input.")
         facts = {"stripes": found.origin, "correct_offsets": job.correct_offsets}
-        return pipeline.run(job, known, facts, context, [_section(scene, found.stripes)])
+        return pipeline.run(job, problem, facts, context, [_section(scene, found.stripes)])
 
 
 def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) -> Found:

@@ -35,6 +35,7 @@ from ..runtime.threads import set_torch_threads
 from ..runtime.tiling import Tile, split_into_tiles
 from ..superresolution import model_file
 from ..superresolution import report as superresolve_report
+from ..superresolution.consistency import consistency_rmse
 from ..superresolution.experts import Setting, Trained, estimates, mixed
 from ..superresolution.plan import HALO, Plan, plan
 from ..superresolution.self_supervised import EXPERTS, GUIDED, learn
@@ -114,18 +115,18 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         with context.section(0.4, 0.95):
             changed, left = _write(job, known, planned, Recipe(trial, setting), context, guide)
         context.progress(0.96, "Writing the report")
-        accord = superresolve_report.accord(known, atomic.temporary_path(job.outputs.output or ""), optics)
+        consistency = consistency_rmse(known, atomic.temporary_path(job.outputs.output or ""), optics)
         context.info(
-            f"Made coarse again, the result differs from the input by {accord:.3g} (RMSE, in the data's units)."
+            f"Consistency: the downsampled result differs from the input by {consistency:.3g} (RMSE, in the data's units)."
         )
-        if accord > _WRONG_OPTICS * float((known.high - known.low).mean()):
+        if consistency > _WRONG_OPTICS * float((known.high - known.low).mean()):
             context.warn(
                 f"PSF {job.psf} does not fit this raster, whose detail is finer than such optics let pass: the result "
                 "cannot agree with it. Give a smaller PSF_SIGMA or another PSF."
             )
-        outcome = superresolve_report.Outcome(job, known, planned, trial, accord, changed, left, guide)
+        outcome = superresolve_report.EnlargeResult(job, known, planned, trial, consistency, changed, left, guide)
         superresolve_report.write(outcome, context)
-        return Result(job.outputs.wanted(), superresolve_report.numbers(outcome))
+        return Result(job.outputs.requested(), superresolve_report.numbers(outcome))
 
 
 def _guide(job: SuperResolveJob, scene: Scene, context: Context) -> Guide | None:

@@ -24,7 +24,7 @@ from ..events import Result
 from ..job import TrainJob
 from ..raster import atomic
 from ..raster.scene import Scene
-from ..reporting.html import format_number
+from ..reporting.formatting import format_number
 from ..runtime.context import Context
 from ..runtime.devices import device_name, resolve_device
 from ..runtime.threads import set_torch_threads
@@ -82,7 +82,7 @@ def run(job: TrainJob, context: Context, settings: Settings | None = None, most:
         f"{trainer.epoch} whole epochs on {device_name(device)}: {best.psnr:.2f} dB on the validation patches, "
         f"bicubic interpolation {baseline.psnr:.2f} dB."
     )
-    return Result(job.outputs.wanted(), _numbers(best, baseline))
+    return Result(job.outputs.requested(), _numbers(best, baseline))
 
 
 def _train(trainer: Trainer, checkpoint: _Checkpoint, context: Context) -> None:
