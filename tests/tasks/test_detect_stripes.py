@@ -1,4 +1,4 @@
-"""The job detect_stripes: a mask on the scene's grid, a row for each band, a page, and numbers that agree."""
+"""Stripe detection: a mask on the scene's grid, one table row per band, a page, and numbers that agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dip_core.tasks import detect_stripes
 
 @pytest.fixture
 def scene() -> np.ndarray:
-    """Eight alike bands of 80 x 100 pixels, uint16, with a noise of 2."""
+    """Eight similar bands of 80 x 100 pixels, uint16, with a noise of 2."""
     rng = np.random.default_rng(0)
     maps = np.stack([ndimage.gaussian_filter(rng.normal(size=(80, 100)), width) for width in (1, 2, 4)])
     maps /= maps.std(axis=(1, 2), keepdims=True)
@@ -43,25 +43,25 @@ def detected(tmp_path, source, **names):
     """Run the job with all outputs; the result, their paths and all events."""
     names = names or {"output": "mask.tif", "metrics": "m.csv", "report": "r.html"}
     outputs = Outputs(**{name: str(tmp_path / file) for name, file in names.items()})
-    told: list = []
+    events: list = []
     try:
-        result = detect_stripes.run(DetectStripesJob(source, outputs), Context(told.append))
+        result = detect_stripes.run(DetectStripesJob(source, outputs), Context(events.append))
     except BaseException:
         atomic.discard()
         raise
     atomic.commit()
-    return result, outputs, told
+    return result, outputs, events
 
 
 def test_mask_table_report_and_numbers_agree(tmp_path, striped):
     source = write(tmp_path / "in.tif", striped, nodata=65535)
-    result, outputs, told = detected(tmp_path, source)
+    result, outputs, events = detected(tmp_path, source)
     expected = np.zeros(striped.shape, np.uint8)
     expected[2, :, 40] = 2
     expected[5, 20] = 1
     np.testing.assert_array_equal(read(outputs.output), expected)
     assert result.numbers == {"STRIPED_BANDS": 2.0, "DEAD_LINES": 1.0, "OFFSET_LINES": 1.0}
-    assert result.outputs == outputs.wanted() and warnings_of(told) == []
+    assert result.outputs == outputs.requested() and warnings_of(events) == []
     rows = table(outputs.metrics)
     assert [row["band"] for row in rows] == [str(number) for number in range(1, 9)]
     assert [row["status"] for row in rows] == [
@@ -78,7 +78,7 @@ def test_mask_table_report_and_numbers_agree(tmp_path, striped):
     assert float(rows[2]["largest_offset"]) == pytest.approx(15, abs=1.5)
     assert (rows[5]["orientation"], rows[5]["offset_lines"], rows[5]["dead_lines"]) == ("rows", "0", "1")
     page = Path(outputs.report).read_text(encoding="utf-8")
-    assert "Stripes were found in 2 bands: 1 dead lines and 1 lines with an offset." in page
+    assert "Stripes were found in 2 bands: 1 dead line and 1 line with an offset." in page
     assert page.count('<img alt="') == 4  # both bands and their masks
 
 
@@ -98,13 +98,13 @@ def test_mask_keeps_grid_names_and_says_how_it_was_made(tmp_path, striped):
 
 
 def test_clean_scene(tmp_path, scene):
-    result, outputs, told = detected(tmp_path, write(tmp_path / "in.tif", scene))
+    result, outputs, events = detected(tmp_path, write(tmp_path / "in.tif", scene))
     assert set(result.numbers.values()) == {0.0}
-    assert not read(outputs.output).any() and warnings_of(told) == []
+    assert not read(outputs.output).any() and warnings_of(events) == []
     assert "No stripes and no dead lines were found." in Path(outputs.report).read_text(encoding="utf-8")
 
 
-def test_bad_and_empty_bands_are_not_judged(tmp_path, striped):
+def test_bad_and_empty_bands_are_not_examined(tmp_path, striped):
     striped[7] = 65535
     source = write(tmp_path / "in.tif", striped, nodata=65535)
     with rasterio.open(source, "r+") as file:
@@ -115,7 +115,7 @@ def test_bad_and_empty_bands_are_not_judged(tmp_path, striped):
     assert result.numbers["OFFSET_LINES"] == 0 and result.numbers["DEAD_LINES"] == 1
 
 
-def test_exterior_is_no_dead_line_but_empty_lines_inside_are(tmp_path, scene):
+def test_empty_lines_are_dead_inside_the_scene_only(tmp_path, scene):
     """Without a nodata value, 0 is both the exterior's value and that of lines which failed in all bands."""
     scene[:, :, :30] = 0
     scene[:, :, 60:64] = 0
@@ -131,18 +131,18 @@ def test_nodata_lines_are_gaps_not_stripes(tmp_path, scene):
     assert not read(outputs.output).any() and result.numbers["STRIPED_BANDS"] == 0
 
 
-def test_few_bands_are_warned_of(tmp_path, striped):
-    _, _, told = detected(tmp_path, write(tmp_path / "in.tif", striped[:3]))
-    assert any("less than 5 bands" in text for text in warnings_of(told))
+def test_few_bands_cause_a_warning(tmp_path, striped):
+    _, _, events = detected(tmp_path, write(tmp_path / "in.tif", striped[:3]))
+    assert any("fewer than 5 bands" in text for text in warnings_of(events))
 
 
-def test_only_what_is_wanted_is_written(tmp_path, striped):
+def test_only_requested_outputs_are_written(tmp_path, striped):
     result, outputs, _ = detected(tmp_path, write(tmp_path / "in.tif", striped), metrics="m.csv")
     assert result.outputs == {"METRICS": outputs.metrics}
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.tif", "m.csv"]
 
 
-def test_refusals(tmp_path, scene):
+def test_errors_leave_no_files(tmp_path, scene):
     with pytest.raises(UnreadableRaster):
         detected(tmp_path, str(tmp_path / "gone.tif"))
     with pytest.raises(NothingObserved):
@@ -155,9 +155,9 @@ def test_refusals(tmp_path, scene):
 
 
 def test_job_travels_as_json_and_runs_in_the_worker(tmp_path, striped):
-    asked = DetectStripesJob(write(tmp_path / "in.tif", striped), Outputs(output=str(tmp_path / "mask.tif")))
-    assert job.from_json(job.to_json(asked)) == asked
-    (tmp_path / "job.json").write_text(job.to_json(asked), encoding="utf-8")
+    request = DetectStripesJob(write(tmp_path / "in.tif", striped), Outputs(output=str(tmp_path / "mask.tif")))
+    assert job.from_json(job.to_json(request)) == request
+    (tmp_path / "job.json").write_text(job.to_json(request), encoding="utf-8")
     command = [sys.executable, "-m", "dip_core", str(tmp_path / "job.json")]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=True)
