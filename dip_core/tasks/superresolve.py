@@ -117,7 +117,8 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         context.progress(0.96, "Writing the report")
         consistency = consistency_rmse(known, atomic.temporary_path(job.outputs.output or ""), optics)
         context.info(
-            f"Consistency: the downsampled result differs from the input by {consistency:.3g} (RMSE, in the data's units)."
+            f"Consistency: the downsampled result differs from the input by {consistency:.3g} "
+            "(RMSE, in the data's units)."
         )
         if consistency > _WRONG_OPTICS * float((known.high - known.low).mean()):
             context.warn(
