@@ -24,7 +24,7 @@ from .samples import ValidationSamples
 from .uncertainty import UncertaintyModel
 from .weight_rules import STACKS, WeightRule, cross_validate, fit_weights, single_expert, stacked_experts
 
-_MAX_SAMPLES = 400_000
+MAX_SAMPLES = 400_000
 _MIN_WEIGHT = 1e-6  # smaller weights are rounding errors
 
 
@@ -79,13 +79,19 @@ class StackedModel:
         return observation.keep_observed(combined), deviation
 
 
-def select_model(samples: ValidationSamples, bands: int, rng: np.random.Generator, stack: bool = True) -> StackedModel:
+def select_model(
+    samples: ValidationSamples,
+    bands: int,
+    rng: np.random.Generator,
+    stack: bool = True,
+    max_samples: int = MAX_SAMPLES,
+) -> StackedModel:
     """Select the candidate with the lowest cross-validated error, and calibrate its uncertainty.
 
-    ``stack`` False: the candidates are single experts only.
+    ``stack`` False: the candidates are single experts only. ``max_samples``: more samples are thinned at random.
     """
-    if len(samples) > _MAX_SAMPLES:
-        samples = samples.subset(np.sort(rng.choice(len(samples), _MAX_SAMPLES, replace=False)))
+    if len(samples) > max_samples:
+        samples = samples.subset(np.sort(rng.choice(len(samples), max_samples, replace=False)))
     errors = samples.errors()
     rules = {name: single_expert(name, number, len(samples.names)) for number, name in enumerate(samples.names)}
     estimates: dict[str, NDArray[np.float64]] = {

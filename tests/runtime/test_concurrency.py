@@ -9,15 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from core_scenes import fill, landscape, read, slanted_gaps, write
+from core_scenes import landscape
 
 from dip_core.denoising import deep_prior
 from dip_core.dip import image_fit
 from dip_core.events import Progress
-from dip_core.imaging.observation import Observation
-from dip_core.inpainting import tile as restore
-from dip_core.inpainting.experts.registry import PLUG_AND_PLAY
-from dip_core.inpainting.tile import Options, run_experts, side_by_side
 from dip_core.runtime.concurrency import SharedProgress, map_in_order, run_all
 from dip_core.runtime.context import Context
 from dip_core.runtime.executors import LocalExecutor, budgeted_progress
@@ -139,55 +135,6 @@ def test_tiles_side_by_side_share_the_time_that_is_left():
     assert not progress.update(0.5)
 
 
-def test_how_many_run_side_by_side(monkeypatch):
-    monkeypatch.setattr("dip_core.inpainting.tile.usable_threads", lambda wanted: wanted or 8)
-    cpu = Options("cpu")
-    monkeypatch.setattr("dip_core.inpainting.tile.available_memory", lambda: 8e9)
-    small = (3, 100 * 100)
-    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 20)
-    assert workers == 8 and each.threads == 1
-    workers, each = side_by_side(("kriging", "plug_and_play"), cpu, *small, 3)
-    assert workers == 3 and each.threads == 2  # the cores that are over go to them
-    assert side_by_side(("linear",), Options("cpu", threads=2), *small, 20)[0] == 2
-    assert side_by_side(("kriging", "deep_prior"), cpu, *small, 20)[0] == 8
-    assert side_by_side(("paper_2d",), cpu, *small, 20) == (1, cpu)  # wide enough for all cores
-    # As much as memory allows; a network's layers count.
-    assert side_by_side(("kriging",), cpu, 200, 512 * 512, 20)[0] == 1
-    assert side_by_side(("kriging",), cpu, 3, 512 * 512, 20)[0] == 8
-    assert side_by_side(("kriging", "deep_prior"), cpu, 3, 512 * 512, 20)[0] == 2
-    monkeypatch.setattr("dip_core.inpainting.tile.resolve_device", lambda name: torch.device("cuda:0"))
-    for names in (("kriging", "plug_and_play"), ("kriging", "deep_prior")):
-        assert side_by_side(names, Options("auto"), *small, 20)[0] == 1
-
-
-def test_the_result_does_not_depend_on_how_many_tiles_run_at_a_time(tmp_path, monkeypatch):
-    scene = landscape(3, 150, 170).astype(np.uint8)
-    scene[:, slanted_gaps(150, 170)] = 0
-    path = write(tmp_path / "s.tif", scene, nodata=0)
-    options = {"seed": 3, "device": "cpu", "tile_size": 64, "overlap": 16}
-    monkeypatch.setattr("dip_core.inpainting.plan.MAX_COST", {"cpu": 1.0, "cuda": 1.0, "mps": 1.0})  # no network
-    _, one, _ = fill(tmp_path / "one", path, "best", threads=1, **options)
-    monkeypatch.setattr("dip_core.inpainting.tile.usable_threads", lambda wanted: 3)
-    _, some, _ = fill(tmp_path / "some", path, "best", threads=3, **options)
-    for name in ("output", "uncertainty"):
-        assert np.array_equal(read(one[name]), read(some[name]), equal_nan=True)
-
-
-def test_networks_side_by_side_are_what_they_are_alone():
-    """First weights come from torch's own generator, which all threads share."""
-    values = landscape(3, 40, 44).astype(np.float32)
-    values = (values - values.mean()) / values.std()
-    observed = np.broadcast_to(~slanted_gaps(40, 44), values.shape).copy()
-    held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
-    alone = Options("cpu", iterations=4, threads=1)
-
-    def fit(seed):
-        return run_experts(["deep_prior"], held, alone, seed)[0]
-
-    for one, again in zip(map(fit, range(4)), map_in_order(fit, range(4), 4)):
-        np.testing.assert_array_equal(one, again)
-
-
 def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
     images = landscape(3, 40, 44).astype(np.float32)
     seen = np.ones((40, 44), bool)
@@ -234,46 +181,6 @@ def test_a_network_that_is_stopped_stops_its_neighbour():
         progress=ProgressReporter(lambda done: told.append(done) or len(told) < 6),
     )
     assert len(told) <= 10 and np.isfinite(stopped).all()
-
-
-def test_experts_of_one_observation_run_beside_kriging(monkeypatch):
-    """Kriging and what starts from it on one core, the others on the other; the estimates are the same."""
-    values = landscape(2, 48, 50).astype(np.float32)
-    values = (values - values.mean()) / values.std()
-    observed = np.broadcast_to(~slanted_gaps(48, 50), values.shape).copy()
-    held = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
-    names = ("linear", "harmonic", "kriging", *PLUG_AND_PLAY, "deep_prior")
-    for module in ("runtime.threads", "inpainting.tile"):
-        monkeypatch.setattr(f"dip_core.{module}.usable_threads", lambda wanted: wanted)
-    results, threads_of, told = [], {}, []
-    whole = restore.expert
-
-    def watched(name, **options):
-        run = whole(name, **options)
-
-        def noted(observation):
-            threads_of[name] = threading.get_ident()
-            return run(observation)
-
-        return noted
-
-    monkeypatch.setattr(restore, "expert", watched)
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 2):
-            told.clear()
-            results.append(
-                run_experts(
-                    names, held, Options("cpu", iterations=3, threads=threads), 5, lambda f: told.append(f) or True
-                )
-            )
-            assert told == sorted(told) and 0.8 < told[-1] < 1.0  # what is done asks no leave to go on
-            assert len(set(threads_of.values())) == threads
-    finally:
-        torch.set_num_threads(before)
-    assert len({threads_of[name] for name in ("kriging", *PLUG_AND_PLAY)}) == 1
-    for one, other in zip(*results):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_all_jobs_are_done_and_the_first_error_is_told():
