@@ -13,7 +13,7 @@ from ..raster import atomic
 from ..reporting import plots
 from ..reporting.before_after import before_after, composite_of, read_view
 from ..reporting.curves import coverage, rmse_by_distance
-from ..reporting.formatting import format_percent
+from ..reporting.formatting import format_count, format_percent
 from ..reporting.page import Figure, KeyNumber, Part, Section, Table
 from ..reporting.pictures import Stretch, step_for, stretch_of
 from ..reporting.restoration import RestorationReport, ValidationSummary, score_figure, skipped_notes
@@ -148,9 +148,9 @@ class FillReport(RestorationReport):
         gaps, plan, job = self.result.problem.gaps, self.result.plan, self.result.job
         network = {"Network input": job.network_input} if FILL_METHODS[job.method].published else {}
         return {
-            "Pixels": f"{gaps.target_pixels} to fill, {gaps.exterior_pixels} outside the scene ({gaps.origin})",
+            "Pixels": f"{gaps.target_pixels:,} to fill, {gaps.exterior_pixels:,} outside the scene",
             "Tiles": f"{plan.tile_size} pixels, overlap {plan.overlap}",
-            "Validation": f"{len(plan.windows)} windows, {plan.rounds} rounds",
+            "Validation": f"{format_count(len(plan.windows), 'window')}, {format_count(plan.rounds, 'round')}",
             **{name.replace("_", " ").capitalize(): value for name, value in self.result.facts.items()},
             **network,
         }
@@ -240,7 +240,7 @@ class FillReport(RestorationReport):
 
 def _method_used(model: StackedModel) -> str:
     """The method of the result, for the summary."""
-    names = [rule_label(model.names[number]) for number in model.used]
+    names = [rule_label(name) for name in model.used_names]
     *others, last = [name[0].lower() + name[1:] for name in names]
     return f"a weighted mean of {', '.join(others)} and {last}" if others else last
 
@@ -253,9 +253,9 @@ def _weight_table(model: StackedModel) -> Table:
     for texture, by_distance in zip(textures, by_texture):
         same = (by_distance == by_distance[0]).all()
         for distance, weights in zip(("any",) if same else _DISTANCE_CLASSES, by_distance):
-            rows.append((distance, texture, *(f"{100 * weight:.0f} %" for weight in weights)))
-    heads = ("Distance from the gap edge", "Texture", *(rule_label(name) for name in model.names))
-    return Table(heads, rows, "Weights of the methods.")
+            rows.append((distance, texture, *(f"{100 * weights[number]:.0f} %" for number in model.used)))
+    heads = ("Distance from the gap edge", "Texture", *(rule_label(name) for name in model.used_names))
+    return Table(heads, rows, "Weights of the methods; other methods have no weight.")
 
 
 def _close_up(gaps: GapMask) -> Window:

@@ -111,7 +111,7 @@ def score_bars(scores: Mapping[str, float], used: str, label: str) -> bytes:
         axes.bar_label(bars, fmt="%.4g", padding=4, fontsize=9.5)
         axes.invert_yaxis()
         axes.margins(x=0.12)
-        axes.set_xlabel(label)
+        axes.set_xlabel(label, loc="right")  # long names of methods leave little room below the bars
         axes.tick_params(axis="y", length=0, labelcolor=_INK)
         axes.spines["left"].set_visible(False)
         if any(value < 0 for value in values):
