@@ -1,9 +1,9 @@
-"""What a band shows that the other bands do not: the *band residual*, in which stripes stand alone.
+"""The *band residual*: the part of each band that the other bands do not predict, in which stripes stand out.
 
-Each band is predicted linearly from all others. With the precision matrix P (the inverse covariance of
-the bands), the residual of band b is (P y)_b / P_bb, so one inverse serves all bands. A stripe in band k
-leaks into the residual of band b by P_bk / P_bb, which is known, and can be undone. Bands that are known
-to be striped alike would predict each other's stripes: they are *suspects*, predicted from the others only.
+Linear regression predicts each band from all others. With the precision matrix P (the inverse covariance of the bands)
+the residual of band b is ``(P y)_b / P_bb``, so that one inverse serves all bands. A stripe in band k appears in the
+residual of band b with the known factor ``P_bk / P_bb`` (*leakage*), which can be removed. Bands with common stripes
+would predict each other's stripes; they can be excluded as predictors.
 """
 
 from __future__ import annotations
@@ -17,76 +17,78 @@ from scipy import ndimage
 
 from ..arrays import Cube, Mask
 
-MIN_BANDS = 5  # with less, a stripe and its leak cannot be told apart
-PIXELS_A_BAND = 8  # that the covariance needs
+MIN_BANDS = 5  # with fewer bands a stripe and its leakage cannot be separated
+MIN_PIXELS_PER_BAND = 8  # that the covariance needs
 _RIDGE = 1e-6
-_MOST_SAMPLES = 100_000  # enough for any number of bands
+_MAX_SAMPLES = 100_000
+_MIN_OBSERVED_SHARE = 0.8  # of the bands, at a pixel that is used
 
 
 @dataclass(frozen=True)
-class Residual:
-    """Residuals ``(band, row, column)`` in the data's units, NaN where a pixel was not used.
+class BandResidual:
+    """Residuals ``(band, row, column)`` in the data's units, NaN for unused pixels.
 
-    ``leak[b, k]``: how much of an offset in band k appears in the residual of band b; the unit matrix where
-    bands are taken alone (``spectral`` is False).
+    ``leakage[b, k]``: the factor with which an offset in band k appears in the residual of band b. ``is_predicted``
+    False: there are too few bands or pixels, so the residuals are the bands themselves and ``leakage`` is the identity.
     """
 
     values: Cube
-    leak: NDArray[np.float64]
-    spectral: bool
+    leakage: NDArray[np.float64]
+    is_predicted: bool
 
     def add(self, band: int, change: NDArray, rows: slice = slice(None), columns: slice = slice(None)) -> None:
-        """Account for a change of band ``band`` by ``change`` (row, column) within a window."""
-        weight = self.leak[:, band].astype(np.float32)
+        """Update all residuals for a ``change`` (row, column) of band ``band`` within a window."""
+        weight = self.leakage[:, band].astype(np.float32)
         for number in np.flatnonzero(weight):
             self.values[number, rows, columns] += weight[number] * change
 
 
-def residual(values: Cube, used: Mask, suspects: Sequence[int] = (), model: Cube | None = None) -> Residual:
-    """Predict each band of a cube ``(band, row, column)`` from the others and subtract the prediction.
+def compute_band_residual(
+    values: Cube, used: Mask, excluded: Sequence[int] = (), training: Cube | None = None
+) -> BandResidual:
+    """Predict each band of ``values`` ``(band, row, column)`` from the others and subtract the prediction.
 
-    ``used`` (same shape): pixels to learn from and to give a residual; elsewhere ``values`` must be finite.
-    ``suspects``: bands that predict no other, if enough others are left. ``model``: a cube to learn from instead,
-    such as ``values`` less known stripes. With few bands, or few pixels, each band is taken as it is.
+    ``used`` (same shape): pixels to fit to and to return; elsewhere ``values`` must be finite. ``excluded``: bands that
+    predict no other band, if enough others are left. ``training``: a cube to fit to instead of ``values``, such as
+    ``values`` without known stripes.
     """
     count = len(values)
-    everywhere = used.mean(axis=0) >= 0.8
-    number = np.count_nonzero(everywhere)
-    if count < MIN_BANDS or number < PIXELS_A_BAND * count:
-        return Residual(np.where(used, values, np.float32(np.nan)), np.eye(count), False)
-    spectra = (values if model is None else model)[:, everywhere][:, :: max(1, number // _MOST_SAMPLES)].astype(
-        np.float64
-    )
+    complete = used.mean(axis=0) >= _MIN_OBSERVED_SHARE
+    number = np.count_nonzero(complete)
+    if count < MIN_BANDS or number < MIN_PIXELS_PER_BAND * count:
+        return BandResidual(np.where(used, values, np.float32(np.nan)), np.eye(count), False)
+    sample = (values if training is None else training)[:, complete][:, :: max(1, number // _MAX_SAMPLES)]
+    spectra = sample.astype(np.float64)
     spectra -= spectra.mean(axis=1, keepdims=True)
     scale = np.maximum(spectra.std(axis=1), np.finfo(np.float32).tiny)
     spectra /= scale[:, None]
     covariance = spectra @ spectra.T / spectra.shape[1] + _RIDGE * np.eye(count)
-    good = np.setdiff1d(np.arange(count), np.asarray(suspects, int))
-    if len(good) < MIN_BANDS:
-        good = np.arange(count)
-    precision = np.linalg.inv(covariance[np.ix_(good, good)])
-    leak = np.eye(count)
-    leak[:, good] -= covariance[:, good] @ precision
-    leak[np.ix_(good, good)] = precision / np.diag(precision)[:, None]
-    leak *= scale[:, None] / scale
-    level = np.array([float(np.median(band[seen])) if seen.any() else 0.0 for band, seen in zip(values, used)])
+    predictors = np.setdiff1d(np.arange(count), np.asarray(excluded, int))
+    if len(predictors) < MIN_BANDS:
+        predictors = np.arange(count)
+    precision = np.linalg.inv(covariance[np.ix_(predictors, predictors)])
+    leakage = np.eye(count)
+    leakage[:, predictors] -= covariance[:, predictors] @ precision
+    leakage[np.ix_(predictors, predictors)] = precision / np.diag(precision)[:, None]
+    leakage *= scale[:, None] / scale
+    level = np.array([float(np.median(band[mask])) if mask.any() else 0.0 for band, mask in zip(values, used)])
     flat = (values - level[:, None, None].astype(np.float32)).reshape(count, -1)
-    out = (leak.astype(np.float32) @ flat).reshape(values.shape)
-    out[~(used & everywhere)] = np.nan
-    return Residual(out, leak, True)
+    residual = (leakage.astype(np.float32) @ flat).reshape(values.shape)
+    residual[~(used & complete)] = np.nan
+    return BandResidual(residual, leakage, True)
 
 
-def filled(values: Cube, seen: Mask, keep: Sequence[int]) -> Cube:
-    """A float32 copy of the bands ``keep`` whose unseen pixels have the value of the nearest seen one."""
-    out = values[list(keep)].astype(np.float32)
-    for place, band in enumerate(keep):
-        if not seen[band].all():
-            fill_unseen(out[place], seen[band])
+def select_filled(values: NDArray, observed: Mask, bands: Sequence[int]) -> Cube:
+    """A float32 copy of ``bands`` with missing pixels filled from the nearest observed one."""
+    out = values[list(bands)].astype(np.float32)
+    for place, band in enumerate(bands):
+        if not observed[band].all():
+            fill_missing(out[place], observed[band])
     return out
 
 
-def fill_unseen(image: NDArray[np.float32], seen: Mask) -> None:
-    """Give unseen pixels ``(row, column)`` the value of the nearest seen one, in place."""
-    if seen.any():
-        rows, columns = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
-        image[~seen] = image[rows[~seen], columns[~seen]]
+def fill_missing(image: NDArray[np.float32], observed: Mask) -> None:
+    """Fill missing pixels of ``image`` ``(row, column)`` from the nearest observed one, in place."""
+    if observed.any():
+        rows, columns = ndimage.distance_transform_edt(~observed, return_distances=False, return_indices=True)
+        image[~observed] = image[rows[~observed], columns[~observed]]

@@ -1,18 +1,13 @@
-"""Stripes: lines of a band that carry an additive *offset*, and lines that are *dead*, whatever their direction.
+"""Detection of stripes: lines of a band with an additive *offset*, and *dead* lines, in any direction.
 
-A stripe is 1 to about 20 pixels wide, runs along the whole image or half of it, and belongs to one band. So
-it is looked for in the band residual (what the other bands do not predict): the median along a line, less
-the running median across lines, is the line's offset if it stands out from those of all lines, is a share
-of the band's noise worth correcting, and has one sign in each quarter of the line. Leaks of one band's
-stripes into the residuals of others are told from stripes by orthogonal matching pursuit, line by line.
-
-Dead lines are constant, saturated, copied from a neighbour (see `dead_lines`), or *wild*: after its offset
-is taken off, a wild line agrees less with the other bands than interpolation between its neighbours would.
+A stripe is 1 to about 20 pixels wide, runs along the whole image or half of it, and belongs to one band. It is searched
+in the band residual, the part of a band that the other bands do not predict (`offset_lines`, `tilted_lines`). Dead
+lines are constant, saturated, copied from a neighbour (`dead_lines`) or noisy (`noisy_lines`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,16 +16,21 @@ from scipy import ndimage
 
 from ..arrays import Cube, Mask
 from ..errors import OutOfMemory
+from ..runtime.memory import available_memory
 from ..runtime.progress import SILENT, ProgressReporter
-from .search import Search, StripedLines
+from .search import search_stripes
+from .state import StripedLines
 
-BYTES_PER_VALUE = 24.0  # that `find_stripes` keeps for each value of the cube, at least
-MASK_BYTES_PER_VALUE = 6.0  # that the masks of a stripe job take
+BYTES_PER_VALUE = 24.0  # memory of `find_stripes` per value of the cube
+MASK_BYTES_PER_VALUE = 6.0  # memory of the masks of a stripe job per value of the cube
 
 
 @dataclass(frozen=True)
 class BandStripes:
-    """A row of the table: the striped lines of one band in one orientation (``columns``, ``rows``, ``tilted ...``)."""
+    """A table row: the striped lines of one band in one orientation (``columns``, ``rows``, ``tilted ...``).
+
+    ``dead_lines`` and ``offset_lines`` count pixels across the lines; ``largest_offset`` is in the data's units.
+    """
 
     band: int
     orientation: str
@@ -43,7 +43,7 @@ class BandStripes:
 
 @dataclass(frozen=True)
 class Stripes:
-    """What was found in a cube of ``shape`` (band, row, column)."""
+    """The stripes of a cube of ``shape`` (band, row, column); ``noise``: of each band, NaN if it was not examined."""
 
     shape: tuple[int, int, int]
     lines: tuple[StripedLines, ...] = ()
@@ -61,73 +61,65 @@ class Stripes:
 
     def dead_map(self, rows: slice = slice(None), columns: slice = slice(None)) -> Mask:
         """True for the pixels of dead lines within a window, ``(band, row, column)``."""
-        out = self._window(rows, columns, bool)
-        for item, numbers, inside in self._placed(rows, columns):
-            out[item.band] |= item.dead[numbers] & inside
+        out = self._empty_window(rows, columns, bool)
+        for item in self.lines:
+            line, inside = item.locate(rows, columns)
+            out[item.band] |= item.dead[line] & inside
         return out
 
     def offset_map(self, rows: slice = slice(None), columns: slice = slice(None)) -> Cube:
-        """What stripes added to the pixels of a window, ``(band, row, column)``: subtract it. 0 on dead lines."""
-        out = self._window(rows, columns, np.float32)
-        for item, numbers, inside in self._placed(rows, columns):
-            out[item.band] += (item.offset[numbers] * inside).astype(np.float32)
+        """The offsets that stripes added to the pixels of a window, ``(band, row, column)``; 0 on dead lines."""
+        out = self._empty_window(rows, columns, np.float32)
+        for item in self.lines:
+            line, inside = item.locate(rows, columns)
+            out[item.band] += (item.offset[line] * inside).astype(np.float32)
         out[self.dead_map(rows, columns)] = 0.0
         return out
 
     def tilted_map(self) -> Mask:
-        """True for pixels that tilted offset lines reach, and for those beside them, ``(band, row, column)``.
+        """True for the pixels of tilted offset lines, and those next to them across, ``(band, row, column)``.
 
-        Rectification resampled such lines: their pixels, and those beside them, hold various shares of the offset.
+        The rectification resampled such lines, so that these pixels hold various fractions of the offset.
         """
         out = np.zeros(self.shape, bool)
-        for item, numbers, inside in self._placed(slice(None), slice(None)):
+        for item in self.lines:
             if item.direction.tilted:
+                line, inside = item.locate()
                 across = np.ones((3, 1) if item.direction.orientation == "rows" else (1, 3))
-                out[item.band] |= ndimage.binary_dilation((item.offset[numbers] != 0) & inside, across)
+                out[item.band] |= ndimage.binary_dilation((item.offset[line] != 0) & inside, across)
         return out & ~self.dead
 
     def table(self) -> list[BandStripes]:
-        """A row for each striped band and orientation, in order."""
+        """One row per striped band, orientation and slope, in this order."""
         found = []
         keys = sorted({(item.band, item.direction.name, item.direction.slope) for item in self.lines})
         for band, name, slope in keys:
-            # Tilted lines are thirds of a pixel wide; people count pixels.
             same = [i for i in self.lines if (i.band, i.direction.name, i.direction.slope) == (band, name, slope)]
             dead = np.any([item.dead for item in same], axis=0)
             offset = np.any([item.offset != 0 for item in same], axis=0) & ~dead
             largest = max((float(abs(value)) for item in same for value in item.offset[~dead]), default=0.0)
             score = max(item.score for item in same)
-            finer = same[0].direction.finer
-            found.append(
-                BandStripes(
-                    band, name, slope, -(-int(dead.sum()) // finer), -(-int(offset.sum()) // finer), largest, score
-                )
-            )
+            per_pixel = same[0].direction.lines_per_pixel
+            dead_count, offset_count = (-(-int(lines.sum()) // per_pixel) for lines in (dead, offset))
+            found.append(BandStripes(band, name, slope, dead_count, offset_count, largest, score))
         return found
 
-    def _window(self, rows: slice, columns: slice, dtype: type) -> NDArray:
+    def _empty_window(self, rows: slice, columns: slice, dtype: type) -> NDArray:
         height, width = (len(range(size)[cut]) for size, cut in zip(self.shape[1:], (rows, columns)))
         return np.zeros((self.shape[0], height, width), dtype)
 
-    def _placed(self, rows: slice, columns: slice) -> Iterator[tuple[StripedLines, NDArray[np.intp], Mask]]:
-        for item in self.lines:
-            along = item.direction.along(rows, columns)
-            yield item, item.direction.line_of(rows, columns), (along >= item.start) & (along < item.stop)
-
 
 def check_memory(shape: tuple[int, int, int], per_value: float = BYTES_PER_VALUE) -> None:
-    """Raise OutOfMemory where ``per_value`` bytes for each pixel and band are more than the machine has.
+    """Raise OutOfMemory if ``per_value`` bytes per value of a cube of ``shape`` exceed the available memory.
 
-    Stripes run through the whole scene, so that it is examined whole.
+    The whole scene is examined at once, because stripes run through all of it.
     """
-    from ..runtime.memory import available_memory
-
     bands, rows, columns = shape
-    wanted, there = per_value * bands * rows * columns, available_memory()
-    if wanted > there:
+    needed, available = per_value * bands * rows * columns, available_memory()
+    if needed > available:
         raise OutOfMemory(
-            reason=f"stripes in {bands} bands of {columns} x {rows} pixels take about {wanted / 1e9:.0f} GB, and this "
-            f"machine has {there / 1e9:.0f} GB",
+            reason=f"stripe detection in {bands} bands of {columns} x {rows} pixels needs about {needed / 1e9:.0f} GB, "
+            f"and {available / 1e9:.0f} GB are available",
             advice="Clip the raster into parts first.",
         )
 
@@ -138,12 +130,12 @@ def find_stripes(
     use: Sequence[bool] | None = None,
     progress: ProgressReporter = SILENT,
 ) -> Stripes:
-    """Find the stripes and dead lines of a cube ``(band, row, column)``, in the data's units.
+    """Find the stripes and dead lines of a cube ``(band, row, column)``.
 
-    ``observed``: False for pixels to leave out (any shape that broadcasts); those that are not finite are
-    left out anyway. ``use``: False for bands to leave out. An offset is
-    found from about one and a half deviations of the band's noise; tilted offsets need five bands or more.
+    ``observed`` (any shape that broadcasts): False for pixels to ignore, besides those that are not finite. ``use``:
+    False for bands to ignore. Offsets are found from about 1.5 standard deviations of the band's noise. Tilted offsets
+    need at least 5 bands.
     """
-    search = Search(values, observed, use)
-    lines = search.run(progress)
-    return Stripes(values.shape, tuple(lines), tuple(search.noise_by_band().tolist()))
+    state = search_stripes(values, observed, use, progress)
+    lines = sorted(state.found, key=lambda item: item.band)
+    return Stripes(values.shape, tuple(lines), tuple(state.noise_by_band().tolist()))

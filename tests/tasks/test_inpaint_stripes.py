@@ -17,8 +17,8 @@ from dip_core.inpainting.problem import survey
 from dip_core.job import Compute, DetectStripesJob, GapFillJob, InpaintStripesJob, Outputs, from_json, to_json
 from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
-from dip_core.runtime import memory
 from dip_core.runtime.context import Context
+from dip_core.stripes import detection
 from dip_core.tasks import detect_stripes, inpaint_stripes
 
 BANDS, ROWS, COLUMNS = 12, 80, 90
@@ -246,8 +246,8 @@ def test_a_scene_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkey
     source, mask = write(tmp_path / "s.tif", scene), np.zeros((1, ROWS, COLUMNS), np.uint8)
     mask[0, :, 20] = 1
     # Room for the masks of a job, not for the search.
-    monkeypatch.setattr(memory, "available_memory", lambda: 10.0 * scene.size)
-    with pytest.raises(errors.OutOfMemory, match="pixels take about 0 GB"):
+    monkeypatch.setattr(detection, "available_memory", lambda: 10.0 * scene.size)
+    with pytest.raises(errors.OutOfMemory, match="pixels needs about 0 GB"):
         run(tmp_path, source)
     with pytest.raises(errors.OutOfMemory, match="Clip the raster"):
         detect_stripes.run(DetectStripesJob(source, Outputs(output=str(tmp_path / "m.tif"))), Context())
