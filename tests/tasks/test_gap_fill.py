@@ -128,7 +128,7 @@ def test_what_a_scene_is_too_large_for_is_left_out_with_a_reason(tmp_path, scene
     _, paths, _ = fill(tmp_path / "dear", scene, "best", **FAST_NETWORK)
     assert "deep_prior" not in record_of(paths["report"])["data"]["scores"]
     with open(paths["report"], encoding="utf-8") as page:
-        assert "Deep prior (lean) did not stand for election: " in page.read()
+        assert "Deep prior was not a candidate: " in page.read()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_scene_without_gaps_is_copied(tmp_path, whole):
             "PIXELS_LEFT": 0,
         }
         assert table(paths["metrics"])[0]["rmse"] == ""
-        assert "Nothing was to fill" in record_of(paths["report"])["summary"]
+        assert "There was nothing to fill" in record_of(paths["report"])["summary"]
 
 
 def test_the_exterior_stays_as_it_is(tmp_path, whole):

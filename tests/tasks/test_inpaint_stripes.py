@@ -161,7 +161,7 @@ def test_report_of_offsets_alone_says_what_was_done(tmp_path):
     damaged = cube()
     damaged[OFFSET_BAND, :, OFFSET_COLUMN] += np.int16(OFFSET)
     page, _ = report(tmp_path, damaged)
-    assert f"The offsets of {ROWS} pixels were corrected; nothing was to fill." in page
+    assert f"The offsets of {ROWS} pixels were corrected; there was nothing to fill." in page
 
 
 def test_a_tilted_stripe_ends_at_the_scenes_edge(tmp_path):
