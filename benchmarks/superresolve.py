@@ -22,8 +22,12 @@ from benchmarks import common
 from dip_core.comparison import compare
 from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob
-from dip_core.superresolution.self_supervised import EXPERTS, enlarge, learn
+from dip_core.superresolution.enlarge import enlarge_window
+from dip_core.superresolution.options import EnlargeOptions
+from dip_core.superresolution.registry import METHODS
+from dip_core.superresolution.scale_statistics import fit_scale_statistics
 
+EXPERTS = METHODS["fast"].experts
 ROWS = ("bicubic", *EXPERTS, "fast", "best", "deep_prior")
 COLUMNS = ("method", "MPSNR", "SSIM", "SAM", "seconds", "shares")
 Cube = NDArray[np.float64]
@@ -80,14 +84,17 @@ def measure(name: str, fine: Cube, factor: int, threads: int) -> dict:
     fine = (fine - fine.min()) / (fine.max() - fine.min())
     rows, columns = (size // factor * factor for size in fine.shape[1:])
     fine = fine[:, :rows, :columns]
-    optics = Psf(factor)
-    coarse = optics.operator((rows, columns)).apply(fine).astype(np.float32)
+    psf = Psf(factor)
+    coarse = psf.operator((rows, columns)).apply(fine).astype(np.float32)
     start, shares = time.monotonic(), None
     if name == "bicubic":
         image: NDArray = enlarge_bicubic(coarse, factor)
     elif name in EXPERTS:
         seen = np.ones(coarse.shape, bool)
-        image = enlarge([name], coarse, seen, learn([(coarse, seen)], optics), optics)[name]
+        low, high = coarse.min(axis=(1, 2)), coarse.max(axis=(1, 2))
+        statistics = fit_scale_statistics([(coarse, seen)], psf)
+        options = EnlargeOptions(psf, low, high, threads=threads, statistics=statistics)
+        (image,) = enlarge_window([name], coarse, seen, options)
     else:
         with tempfile.TemporaryDirectory() as folder:
             source = common.write_raster(Path(folder, "coarse.tif"), coarse, None, nodata=-9.0)

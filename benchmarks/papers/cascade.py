@@ -20,10 +20,16 @@ from numpy.typing import NDArray
 from benchmarks import common
 from dip_core.raster.scene import Scene
 from dip_core.runtime.devices import resolve_device
-from dip_core.superresolution import training_patches
 from dip_core.superresolution.cascade import Cascade
-from dip_core.superresolution.trainer import Figures, Settings, Trainer, bicubic_figures, evaluate
-from dip_core.superresolution.training_patches import Material, Pairs
+from dip_core.superresolution.trainer import Trainer, TrainingOptions
+from dip_core.superresolution.training_patches import (
+    MAX_PATCHES,
+    PatchPairs,
+    TrainingData,
+    cut_patches,
+    degrade_and_enlarge,
+)
+from dip_core.superresolution.training_scores import TrainingScores, bicubic_scores, evaluate
 
 from . import printed, protocols, tables
 from .methods import Options
@@ -57,21 +63,21 @@ def run(
     alphas: Sequence[float] = (0.5,),
     minutes: float = 30.0,
     every: float = 120.0,
-    settings: Settings | None = None,
-    most: int = training_patches.MOST,
+    settings: TrainingOptions | None = None,
+    max_patches: int = MAX_PATCHES,
 ) -> None:
     """Train for so many minutes for each factor and alpha; the test part is scored every so many seconds.
 
-    ``settings`` and ``most`` patches are the paper's unless less is wanted.
+    ``settings`` and ``max_patches``: by default those of the paper.
     """
     fine, test_fine = protocols.cascade_parts()
     for factor in factors:
-        material = material_of(fine, factor, options.seed, most)
-        test = test_pairs(test_fine, factor, material.scale)
+        data = training_data(fine, factor, options.seed, max_patches)
+        test = test_pairs(test_fine, factor, data.scale)
         case = f"Factor {factor}"
         _bicubic(test, case, options)
         for alpha in alphas:
-            wanted = replace(settings or Settings(), alpha=alpha)
+            wanted = replace(settings or TrainingOptions(), alpha=alpha)
             machine = common.Machine(options.device, options.threads)
             identity = {
                 "case": case,
@@ -80,35 +86,35 @@ def run(
                 "seed": options.seed,
                 "device": options.device,
             }
-            trainer = Trainer(material.training, material.validation, wanted, options.seed, resolve_device(options.device))
+            trainer = Trainer(data.training, data.validation, wanted, options.seed, resolve_device(options.device))
 
-            def work(take: Callable[[dict], None], trainer: Trainer = trainer, test: Pairs = test) -> Row:
+            def work(take: Callable[[dict], None], trainer: Trainer = trainer, test: PatchPairs = test) -> Row:
                 return train(trainer, test, 60 * minutes, every, take)
 
             tables.run_row(TABLE, options.out, identity, machine, work)
 
 
-def material_of(fine: NDArray, factor: int, seed: int, most: int) -> Material:
+def training_data(fine: NDArray, factor: int, seed: int, max_patches: int) -> TrainingData:
     """Patches as the trainer cuts them from a raster."""
     with tempfile.TemporaryDirectory() as folder:
         path = common.write_raster(Path(folder, "training.tif"), fine, None)
         with Scene([path]) as scene:
-            return training_patches.cut([scene], factor, np.random.default_rng([seed, 0]), most)
+            return cut_patches([scene], factor, np.random.default_rng([seed, 0]), max_patches)
 
 
-def test_pairs(fine: NDArray, factor: int, scale: float) -> Pairs:
+def test_pairs(fine: NDArray, factor: int, scale: float) -> PatchPairs:
     """The whole test image as one pair."""
-    soft = training_patches.enlarged(fine, factor)
-    return Pairs(*(np.ascontiguousarray(image[None] / scale, np.float32) for image in (fine, soft)))
+    soft = degrade_and_enlarge(fine, factor)
+    return PatchPairs(*(np.ascontiguousarray(image[None] / scale, np.float32) for image in (fine, soft)))
 
 
-def train(trainer: Trainer, test: Pairs, budget: float, every: float, take: Callable[[dict], None]) -> Row:
+def train(trainer: Trainer, test: PatchPairs, budget: float, every: float, take: Callable[[dict], None]) -> Row:
     """Train until the seconds are spent or the training is finished, with looks at the test image."""
     spent = looked = 0.0
     steps, value = 0, float("nan")
 
     def look(network: Cascade, name: str) -> None:
-        found = evaluate(network, test, trainer.settings, trainer.device)
+        found = evaluate(network, test, trainer.options.alpha, trainer.options.batch_size, trainer.device)
         take(
             {
                 "iteration": steps,
@@ -121,34 +127,34 @@ def train(trainer: Trainer, test: Pairs, budget: float, every: float, take: Call
 
     while not trainer.finished and (spent < budget or not steps):
         start = perf_counter()
-        trainer.spent = spent / budget
+        trainer.budget_spent = spent / budget
         value = trainer.step()
-        if trainer.at_epochs_end:
+        if trainer.epoch_is_complete:
             trainer.end_epoch()
         steps += 1
         spent += perf_counter() - start
         if spent - looked >= every and spent < budget:
             looked = spent
             look(trainer.network, "present")
-    if trainer.place:
-        trainer.judge()
+    if trainer.batch:
+        trainer.validate()
     best = Cascade(test.fine.shape[1]).to(trainer.device)
-    best.load_state_dict({name: torch.from_numpy(array) for name, array in trainer.best.items()})
+    best.load_state_dict({name: torch.from_numpy(array) for name, array in trainer.best_weights.items()})
     look(best, "best")
     return {"epochs": trainer.epoch, "finished": trainer.finished, "history": trainer.history}
 
 
-def _bicubic(test: Pairs, case: str, options: Options) -> None:
+def _bicubic(test: PatchPairs, case: str, options: Options) -> None:
     machine = common.Machine(options.device, options.threads)
     identity: Row = {"case": case, "row": "bicubic", "schedule": None, "seed": None, "device": None}
 
     def work(take: Callable[[dict], None]) -> Row:
-        found = bicubic_figures(test, Settings(), torch.ones(1, 1, 1))
+        found = bicubic_scores(test, TrainingOptions().alpha, torch.ones(1, 1, 1))
         take({"iteration": None, "loss": None, "seconds": 0.0, "images": {"": _plain(found)}})
         return {}
 
     tables.run_row(TABLE, options.out, identity, machine, work)
 
 
-def _plain(figures: Figures) -> dict[str, float]:
-    return {"psnr": figures.psnr, "sam": figures.sam}
+def _plain(scores: TrainingScores) -> dict[str, float]:
+    return {"psnr": scores.psnr, "sam": scores.sam}

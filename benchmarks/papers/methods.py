@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from benchmarks import common, peers
 from dip_core.dip.presets import Preset, preset
+from dip_core.imaging.back_projection import back_project
 from dip_core.imaging.observation import Observation
+from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.inpainting.experts.registry import GAP_EXPERTS
 from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
 from dip_core.runtime.devices import resolve_device
-from dip_core.superresolution.experts import Psf, back_project, enlarge_bicubic
 
 from . import tables, tracing
 from .protocols import SIGMA, Problem

@@ -1,7 +1,7 @@
-"""The *model file*: a trained super-resolver's weights, with what they were trained for.
+"""The model file: weights of a trained super-resolver, and the description of what they were trained for.
 
-It is a safetensors file: tensors behind a JSON header, so that opening one can run no code. The header's
-metadata hold one item, DEEP_PRIOR_MODEL, the *card* as JSON.
+It is a safetensors file (tensors with a JSON header), so that opening it cannot execute code. The header's metadata
+contain one item, DEEP_PRIOR_MODEL: the `ModelCard` as JSON.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ..errors import DiskFull, ModelMismatch, UnreadableModel, UnwritableOutput
 FORMAT = 2
 ITEM = "DEEP_PRIOR_MODEL"
 NETWORK = "cascade"
-# Micrometres by which two bands may differ and still be the same one: half of the finest imaging spectrometers' step.
-_SAME_WAVELENGTH = 0.002
+# Micrometres by which the wavelengths of equal bands may differ: half of the finest spectral sampling of sensors.
+_MAX_WAVELENGTH_DIFFERENCE = 0.002
 
 Tensors = dict[str, NDArray]
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a model is for, and how it was made.
+class ModelCard:
+    """What a model is for and how it was trained. The field names are part of the file format.
 
-    ``wavelengths``: micrometres, None where unknown. ``scale``: the stored pixels were divided by it.
-    ``degradation``: how training images were made coarse. ``loss``: its settings. ``figures``: what training
-    reached. ``made``: seed, versions.
+    ``wavelengths``: micrometres, None if unknown. ``scale``: divisor of the stored pixels. ``degradation``: how
+    training images were downsampled. ``loss``: its settings. ``figures``: scores that training reached. ``made``: seed
+    and versions.
     """
 
     bands: int
@@ -48,49 +48,49 @@ class Card:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, path: str, bands: int, wavelengths: Sequence[float | None], factor: int) -> None:
-        """Raise ModelMismatch where the model, read from ``path``, does not fit a raster and a factor."""
+        """Raise ModelMismatch if the model, read from ``path``, does not fit a raster and a factor."""
         if factor != self.factor:
             raise ModelMismatch(path=path, reason=f"it enlarges {self.factor} times, not {factor} times")
-        difference = same_bands(self.bands, self.wavelengths, bands, wavelengths)
+        difference = band_difference(self.bands, self.wavelengths, bands, wavelengths)
         if difference:
             raise ModelMismatch(path=path, reason=difference)
 
 
-def same_bands(
-    wanted: int, wanted_waves: Sequence[float | None], found: int, found_waves: Sequence[float | None]
+def band_difference(
+    expected: int, expected_wavelengths: Sequence[float | None], count: int, wavelengths: Sequence[float | None]
 ) -> str | None:
-    """What sets the good bands of a raster apart from those that are wanted, in words; None where they are the same."""
-    if found != wanted:
-        return f"{wanted} good bands are wanted and the raster has {found}"
-    for number, (own, other) in enumerate(zip(wanted_waves, found_waves), start=1):
-        if own is not None and other is not None and abs(own - other) > _SAME_WAVELENGTH:
-            return f"good band {number} is at {1000 * other:.0f} nm in the raster instead of {1000 * own:.0f} nm"
+    """How the good bands of a raster differ from the expected ones, in words; None if they are the same."""
+    if count != expected:
+        return f"{expected} good bands are expected, but the raster has {count}"
+    for number, (one, other) in enumerate(zip(expected_wavelengths, wavelengths), start=1):
+        if one is not None and other is not None and abs(one - other) > _MAX_WAVELENGTH_DIFFERENCE:
+            return f"good band {number} is at {1000 * other:.0f} nm in the raster instead of {1000 * one:.0f} nm"
     return None
 
 
-def write(path: str, tensors: Mapping[str, NDArray], card: Card) -> None:
-    """Write a model to ``path``, a file that is not yet in its final place. Raises UnwritableOutput and DiskFull."""
-    save(path, tensors, ITEM, {"format": FORMAT, "network": NETWORK, **asdict(card)})
+def write_model(path: str, tensors: Mapping[str, NDArray], card: ModelCard) -> None:
+    """Write a model to the temporary file ``path``. Raises UnwritableOutput and DiskFull."""
+    save_tensors(path, tensors, ITEM, {"format": FORMAT, "network": NETWORK, **asdict(card)})
 
 
-def read(path: str) -> tuple[Tensors, Card]:
+def read_model(path: str) -> tuple[Tensors, ModelCard]:
     """The weights and the card of a model. Raises UnreadableModel."""
-    tensors, record = load(path, ITEM)
+    tensors, record = load_tensors(path, ITEM)
     if record.pop("format", None) != FORMAT or record.pop("network", None) != NETWORK:
         raise UnreadableModel(path=path, reason="it was made by another version of Deep Prior")
     try:
         record["wavelengths"] = tuple(record["wavelengths"])
-        return tensors, Card(**record)
+        return tensors, ModelCard(**record)
     except (KeyError, TypeError) as error:
         raise UnreadableModel(path=path, reason="its description is incomplete") from error
 
 
-def save(path: str, tensors: Mapping[str, NDArray], item: str, record: Mapping[str, Any]) -> None:
-    """Write tensors and a record, which becomes a JSON item of the header."""
-    whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    content = serialise(whole, metadata={item: json.dumps(record)})
+def save_tensors(path: str, tensors: Mapping[str, NDArray], item: str, record: Mapping[str, Any]) -> None:
+    """Write tensors, and a record as JSON in the header's ``item``. Raises UnwritableOutput and DiskFull."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    content = serialise(contiguous, metadata={item: json.dumps(record)})
     try:
-        with open(path, "wb") as file:  # the library's own writer would make a file for its owner alone
+        with open(path, "wb") as file:  # the library's own writer creates a file that only its owner can read
             file.write(content)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -98,8 +98,8 @@ def save(path: str, tensors: Mapping[str, NDArray], item: str, record: Mapping[s
         raise UnwritableOutput(path=path, reason=os.strerror(error.errno or errno.EIO).lower()) from error
 
 
-def load(path: str, item: str) -> tuple[Tensors, dict[str, Any]]:
-    """The tensors and the record of a file that `save` wrote. Raises UnreadableModel."""
+def load_tensors(path: str, item: str) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and the record of a file that `save_tensors` wrote. Raises UnreadableModel."""
     if not os.path.isfile(path):
         raise UnreadableModel(path=path, reason="there is no such file")
     try:

@@ -1,4 +1,4 @@
-"""Which experts enlarge a raster, how they are validated, and the tiles."""
+"""The plan of a super-resolution run: experts, windows of statistics and validation, and tiles."""
 
 from __future__ import annotations
 
@@ -7,74 +7,105 @@ from dataclasses import dataclass
 import numpy as np
 from rasterio.windows import Window
 
-from ..dip.cost import MAX_COST, MIN_NETWORK_TILE, fit_cost, largest_network_tile
+from ..dip.cost import CPU_COST_PER_MINUTE, MAX_COST, MIN_NETWORK_TILE, fit_cost, largest_network_tile
 from ..job import SuperResolveJob
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..runtime.devices import resolve_device
 from ..runtime.tiling import split_into_tiles
-from .cascade import Cascade
-from .self_supervised import EXPERTS, GUIDED
-from .validation import windows_of
+from .registry import EXPERTS, METHODS
 
-_TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
-_TAUGHT_TILE = 512  # fine pixels: the optics are matrices as large as a tile
-_WINDOW = 256  # of lessons and validation
-_CASCADE_TILE = 512  # fine pixels: 96 feature maps of them, and as many again with the margins, take 300 MB
-HALO = 12  # coarse pixels around a strip that its accord with the observation may depend on
+_MAX_TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
+_MAX_TILE = 512  # fine pixels: PSF matrices and the cascade's feature maps grow with the tile
+_MIN_TILE = 16  # pixels of the input
+_MAX_OVERLAP = 24  # pixels of the input, automatic
+_WINDOW = 256  # pixels of the input: side of windows of statistics and validation
+_MAX_STATISTICS_WINDOWS = 4
+_MIN_COPY_SIDE = 4  # pixels of the downsampled copy of a window
+_FITS = 2  # of an untrained network: in validation and in the result
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Experts, validation windows, tile size, overlap and margin in coarse pixels; why experts were left out.
+class EnlargementPlan:
+    """Plan of a run; sizes in pixels of the input.
 
-    ``lessons``: the windows that experts without a network learn from.
-    ``share``: of the time budget that is left, what validation may take: a window is as dear as a tile.
+    ``names``: experts. ``validation_windows``, ``statistics_windows``: of the input; without the latter, statistics
+    are fitted to a sample of the scene. ``skipped``: reasons for experts that are not used. ``validation_share``: of
+    the remaining time budget.
     """
 
     names: tuple[str, ...]
-    windows: list[Window]
-    lessons: list[Window]
+    validation_windows: list[Window]
+    statistics_windows: list[Window]
     tile_size: int
     overlap: int
     margin: int
     skipped: dict[str, str]
-    share: float
+    validation_share: float
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether an expert uses the statistics of the scene."""
+        return any(EXPERTS[name].needs_statistics for name in self.names)
 
 
-def plan(job: SuperResolveJob, known: SelectedScene, guide: Guide | None = None) -> Plan:
-    """Experts, validation windows and tiles. It depends on sizes and device only, never on the clock."""
-    bands, factor = len(known.bands), job.factor
-    rows, columns = known.scene.grid.shape
-    names, skipped = _experts(job, rows * columns * factor**2, bands)
-    names = (*names, GUIDED) if guide else names
-    untrained = [name for name in names if name in ("deep_prior", "paper_2d", "paper_3d")]
-    room = max(MIN_NETWORK_TILE, int(np.sqrt(_TILE_BYTES / 8 / bands)) // factor)
-    if untrained:
-        room = min(room, max(largest_network_tile(untrained, bands, "superresolve") // factor, 16))
-    elif job.method == "paper_cascade":
-        room = min(room, _CASCADE_TILE // factor)
+def plan_enlargement(job: SuperResolveJob, selected: SelectedScene, guide: Guide | None = None) -> EnlargementPlan:
+    """Plan a run. The plan depends on sizes and device only, not on time, so that results are reproducible."""
+    bands, factor = len(selected.bands), job.factor
+    rows, columns = selected.scene.grid.shape
+    names, skipped = _select_experts(job, rows * columns * factor**2, bands)
+    if guide:
+        names += METHODS[job.method].with_guide
+    records = [EXPERTS[name] for name in names]
+    networks = [record.name for record in records if record.fits_network]
+    max_size = max(MIN_NETWORK_TILE, int(np.sqrt(_MAX_TILE_BYTES / 8 / bands)) // factor)
+    if networks:
+        network_tile = largest_network_tile(networks, bands, "superresolve")
+        max_size = min(max_size, max(network_tile // factor, _MIN_TILE))
     else:
-        room = min(room, _TAUGHT_TILE // factor)
-    size = job.compute.tile_size or room
-    overlap = job.compute.overlap or min(24, size // 4)
-    margin = -(-Cascade.reach // factor) if job.method == "paper_cascade" else 0 if untrained else HALO
-    side, most = (size, 1) if untrained else (_WINDOW, 1 if job.method == "paper_cascade" else 4)
-    taught = any(name in EXPERTS for name in names)
-    lessons = windows_of(known, factor, max(_WINDOW, 4 * factor), 4) if taught else []
-    windows = windows_of(known, factor, max(side, 4 * factor), most)
+        max_size = min(max_size, _MAX_TILE // factor)
+    size = job.compute.tile_size or max_size
+    overlap = job.compute.overlap or min(_MAX_OVERLAP, size // 4)
+    margin = 0 if networks else max(record.margin(factor) for record in records)
+    # A window costs a network as much as a tile.
+    side = max(size if networks else _WINDOW, 4 * factor)
+    count = min(record.max_validation_windows for record in records)
+    validation_windows = spread_windows(selected, factor, side, count)
+    statistics_windows = []
+    if any(record.needs_statistics for record in records):
+        statistics_windows = spread_windows(selected, factor, max(_WINDOW, 4 * factor), _MAX_STATISTICS_WINDOWS)
     tiles = sum(len(row) for row in split_into_tiles(rows, columns, size, overlap))
-    share = len(windows) / (len(windows) + tiles)
-    return Plan(names, windows, lessons, size, overlap, margin, skipped, share)
+    validation_share = len(validation_windows) / (len(validation_windows) + tiles)
+    return EnlargementPlan(
+        names, validation_windows, statistics_windows, size, overlap, margin, skipped, validation_share
+    )
 
 
-def _experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[str, ...], dict[str, str]]:
-    if job.method == "fast":
-        return EXPERTS, {}
-    if job.method != "best":
-        return (job.method,), {}
-    wanted = 2 * fit_cost("deep_prior", fine_pixels, bands, "superresolve")
-    if wanted <= MAX_COST[resolve_device(job.compute.device).type]:
-        return (*EXPERTS, "deep_prior"), {}
-    minutes = wanted / MAX_COST["cpu"]
-    return EXPERTS, {"deep_prior": f"about {minutes:.0f} minutes on two CPU cores; choose METHOD deep_prior to run it"}
+def spread_windows(selected: SelectedScene, factor: int, side: int, max_count: int) -> list[Window]:
+    """At most ``max_count`` windows of about ``side`` x ``side`` pixels, spread over the scene, with observed pixels.
+
+    Their sides are multiples of the factor; none if the scene is too small.
+    """
+    rows, columns = selected.scene.grid.shape
+    height, width = (min(side, size) // factor * factor for size in (rows, columns))
+    if min(height, width) < _MIN_COPY_SIDE * factor:
+        return []
+    across = max(1, int(np.sqrt(max_count)))
+    tops = np.unique(np.linspace(0, rows - height, 2 * across + 1).astype(int)[1::2])
+    lefts = np.unique(np.linspace(0, columns - width, 2 * across + 1).astype(int)[1::2])
+    windows = [Window(int(left), int(top), width, height) for top in tops for left in lefts]
+    return [window for window in windows if selected.read(window)[1].any()][:max_count]
+
+
+def _select_experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The METHOD's experts, and the reasons for those that are too slow; a single one is never skipped."""
+    experts = METHODS[job.method].experts
+    skipped: dict[str, str] = {}
+    for name in experts if len(experts) > 1 else ():
+        if not EXPERTS[name].fits_network:
+            continue
+        cost = _FITS * fit_cost(name, fine_pixels, bands, "superresolve")
+        if cost > MAX_COST[resolve_device(job.compute.device).type]:
+            minutes = cost / CPU_COST_PER_MINUTE
+            skipped[name] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD {name} to run it"
+    return tuple(name for name in experts if name not in skipped), skipped

@@ -28,23 +28,11 @@ from ..reporting.restoration import (
 )
 from ..reporting.tables import Column, DataTable
 from ..runtime.context import Context
-from .plan import Plan
-from .self_supervised import GUIDED
-from .validation import BandScore, Trial
+from .plan import EnlargementPlan
+from .registry import COMBINED, METHODS, label
+from .scores import BandScore, ScaleValidation
 
 _CLOSE_UP = 120  # rows and columns of the input
-_LABELS = {
-    "back_projection": "Bicubic interpolation and back-projection",
-    "vectorial_tv": "Vectorial total variation",
-    "steered_ridge": "Steered ridge (self-supervised)",
-    "guided": "Fusion with the guide",
-    "deep_prior": "Deep prior",
-    "paper_2d": "Deep hyperspectral prior, 2-D (DHP paper)",
-    "paper_3d": "Deep hyperspectral prior, 3-D (DHP paper)",
-    "paper_cascade": "Residual cascade (CASCADE paper)",
-    "mixture": "Weighted mean",
-    "bicubic": "Bicubic interpolation (baseline)",
-}
 _COLUMNS = (
     Column("band", "Band"),
     Column("name", "Name"),
@@ -63,8 +51,8 @@ class EnlargeResult:
 
     job: SuperResolveJob
     selected: SelectedScene
-    plan: Plan
-    validation: Trial
+    plan: EnlargementPlan
+    validation: ScaleValidation
     consistency: float
     changed: int
     left: int
@@ -114,17 +102,16 @@ class EnlargeReport(RestorationReport):
             KeyNumber("Consistency", self.result.consistency, note),
         ]
         if self.result.guide:
-            weight = f"{100 * self.found.shares.get(GUIDED, 0.0):.0f} %"
-            keys.append(KeyNumber("Weight of the guide", weight, "selected by validation"))
+            weight = sum(self.found.weights.get(name, 0.0) for name in METHODS[self.job.method].with_guide)
+            keys.append(KeyNumber("Weight of the guide", f"{100 * weight:.0f} %", "selected by validation"))
         return keys
 
     def band_table(self) -> DataTable:
         """Errors on the downsampled copy, one row per band."""
-        nan = float("nan")
         scores = dict(zip(self.bands, self.found.bands))
         rows = []
         for band, name in enumerate(self.scene.names):
-            item = scores.get(band, BandScore(0, nan, nan, nan, nan, nan))
+            item = scores.get(band, BandScore())
             errors = (item.rmse, item.r2, item.baseline_rmse, item.within_one, item.within_two)
             rows.append((band + 1, name, item.pixels, *errors))
         return DataTable(_COLUMNS, rows)
@@ -141,7 +128,7 @@ class EnlargeReport(RestorationReport):
             settings["Sigma"] = f"{Psf(job.factor, job.psf, job.psf_sigma).gaussian_sigma:g} output pixels"
         if guide:
             settings["Guide"] = f"{guide.path}, which covers {100 * guide.coverage:.0f} % of the raster"
-        if job.method == "paper_cascade":
+        if METHODS[job.method].needs_model:
             settings["Model"] = job.model
         settings["Bands"] = f"{len(self.bands)} restored, {len(self.result.selected.skipped)} enlarged by repetition"
         settings["Tiles"] = f"{plan.tile_size} input pixels, overlap {plan.overlap}, margin {plan.margin}"
@@ -149,12 +136,12 @@ class EnlargeReport(RestorationReport):
 
     def data(self) -> Mapping[str, object]:
         """The error and the weight of each candidate."""
-        return {"scores": self.found.scores or {}, "shares": self.found.shares}
+        return {"scores": self.found.scores or {}, "shares": self.found.weights}
 
     def _validation(self) -> Section:
-        scores = {_label(name): value for name, value in (self.found.scores or {}).items()}
-        weights = self.found.shares
-        used = _label("mixture" if len(weights) > 1 else next(iter(weights)))
+        scores = {label(name): value for name, value in (self.found.scores or {}).items()}
+        weights = self.found.weights
+        used = label(COMBINED if len(weights) > 1 else next(iter(weights)))
         parts: list[Part] = [
             "The input was downsampled with the same point spread function, enlarged again, and compared with the "
             "original input. Good detail at that coarser scale indicates, but does not prove, good detail at the "
@@ -163,8 +150,8 @@ class EnlargeReport(RestorationReport):
             self.band_table().for_page("Errors on the downsampled copy, in the data's units."),
         ]
         if len(weights) > 1:
-            parts.append(weight_table(weights, _label, "Weights of the methods, selected by validation."))
-        parts += skipped_notes(self.result.plan.skipped, _label)
+            parts.append(weight_table(weights, label, "Weights of the methods, selected by validation."))
+        parts += skipped_notes(self.result.plan.skipped, label)
         parts.append(
             "The uncertainty layer is the error that validation found for pixels of the same band and similar texture."
         )
@@ -183,11 +170,6 @@ class EnlargeReport(RestorationReport):
         return Section(
             "Before and after", [before_after(view, stretch_of(before, observed), "a close-up of the centre")]
         )
-
-
-def _label(name: str) -> str:
-    """The name of a method for people."""
-    return _LABELS.get(name, name)
 
 
 def _repeated(image: NDArray, factor: int) -> NDArray:

@@ -1,17 +1,17 @@
-"""The *steered ridge*: what two simple enlargements miss, predicted by filters learned on the image's own coarser copy.
+"""Steered ridge: the error of two simple enlargements, predicted by filters learned on the image's downsampled copy.
 
-Back-projected interpolation *u* and vectorial total variation *v* err in opposite ways: one leaves edges soft and
-rings, the other makes texture flat. The estimate is their mean plus linear filters (7 x 7) of each, learned in closed
-form where the truth is known: on the image itself, enlarged from its own coarser copy. *Steering* makes the filters
-follow the image: beside the plain ones there are filters that grow with the strength of the local gradients, and
-filters that turn with their direction.
+Back-projected interpolation *u* and vectorial total variation *v* have opposite errors: the first blurs edges and
+rings, the second flattens texture. The estimate is their mean plus linear 7 x 7 filters of each. The filters are
+learned in closed form where the truth is known: on the image itself, enlarged from its downsampled copy. *Steering*
+adapts them to the image: besides constant filters there are filters that grow with the strength of the local gradients,
+and filters that rotate with their direction.
 
-What is true of an image is true of the turned and mirrored one. Only combinations of the 7 x 7 pixels that respect
-this are *terms* of the regression: those that no turn changes, and two kinds that change as the direction's cosine and
-sine (of twice its angle) do. That leaves 30 coefficients of 49 x 4 and makes training on turned copies needless.
+Rotating or mirroring an image must not change the result. So the *terms* of the regression are only those
+combinations of the 7 x 7 pixels that are invariant, or that change like cosine and sine of twice the angle. This leaves
+30 coefficients of 49 x 4 and makes training on rotated copies unnecessary.
 
-Sources: Shocher et al., Zero-shot super-resolution (2018), for the coarser copy as a teacher; Romano, Isidoro and
-Milanfar, RAISR (2017), for filters chosen by the structure tensor; the symmetric terms and the two sources are our own.
+Sources: Shocher et al., Zero-shot super-resolution (2018), for learning on the downsampled copy; Romano, Isidoro and
+Milanfar, RAISR (2017), for filters selected by the structure tensor. Symmetric terms and two sources: our own.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from scipy import ndimage
 
 from ..arrays import Cube
 
-_REACH = 3
-_SMOOTH = 0.4  # coarse pixels over which gradients are gathered
-_FLAT = 0.1  # of the mean strength, below which a direction is not trusted
+_RADIUS = 3  # pixels: half of a filter
+_TENSOR_SIGMA = 0.4  # coarse pixels over which gradients are averaged
+_MIN_STRENGTH = 0.1  # of the mean strength; the directions of weaker gradients are damped
 _PENALTY = 1e-3
-_FEWEST = 4  # pixels for each coefficient, below which nothing is learned
-_FEW = 0.1  # more penalty for coefficients that few pixels have to teach
+_MIN_PIXELS_PER_COEFFICIENT = 4
+_FEW_PIXELS_PENALTY = 0.1  # additional penalty, times coefficients per pixel
 
-Combination = list[tuple[int, int, int]]
+SignedOffsets = list[tuple[int, int, int]]  # (row, column, sign)
 
 
 @dataclass(frozen=True)
@@ -44,90 +44,97 @@ class Steering:
     sine: NDArray[np.float32]
 
 
-def tensor(images: Cube, factor: int) -> NDArray[np.float64]:
+def structure_tensor(images: Cube, factor: int) -> NDArray[np.float64]:
     """The structure tensor ``(xx + yy, xx - yy, 2 xy)`` of all images together, ``(3, row, column)``."""
     down, right = np.gradient(images, axis=1), np.gradient(images, axis=2)
-    both = np.square(down).sum(axis=0), np.square(right).sum(axis=0)
-    parts = (both[0] + both[1], both[0] - both[1], 2 * (down * right).sum(axis=0))
-    return np.stack([ndimage.gaussian_filter(part.astype(np.float64), _SMOOTH * factor) for part in parts])
+    squares = np.square(down).sum(axis=0), np.square(right).sum(axis=0)
+    parts = (squares[0] + squares[1], squares[0] - squares[1], 2 * (down * right).sum(axis=0))
+    return np.stack([ndimage.gaussian_filter(part.astype(np.float64), _TENSOR_SIGMA * factor) for part in parts])
 
 
-def steering(images: Cube, factor: int, typical: float) -> Steering:
-    """``typical``: the scene's mean strength (`tensor`'s first part) at this resolution."""
-    strength, difference, product = tensor(images, factor)
-    typical = max(typical, 1e-30)
-    trusted = strength + _FLAT * typical
-    parts = strength / (strength + typical), difference / trusted, product / trusted
+def steering(images: Cube, factor: int, typical_strength: float) -> Steering:
+    """Steering of fine images ``(rank, row, column)``.
+
+    ``typical_strength``: the scene's mean of the structure tensor's first component at this resolution.
+    """
+    strength, difference, product = structure_tensor(images, factor)
+    typical_strength = max(typical_strength, 1e-30)
+    damped = strength + _MIN_STRENGTH * typical_strength
+    parts = strength / (strength + typical_strength), difference / damped, product / damped
     return Steering(*(part.astype(np.float32) for part in parts))
 
 
-def terms(smooth: NDArray, sharp: NDArray, steer: Steering) -> NDArray[np.float32]:
-    """All terms of one image's two enlargements ``(row, column)``; ``(term, row, column)``."""
-    out = []
+def regression_terms(smooth: NDArray, sharp: NDArray, steer: Steering) -> NDArray[np.float32]:
+    """All terms of the two enlargements ``(row, column)`` of one image; ``(term, row, column)``."""
+    terms = []
     for image in (smooth, sharp):
-        around = np.pad(image, _REACH, mode="symmetric")
+        padded = np.pad(image, _RADIUS, mode="symmetric")
 
-        def gathered(found: Combination, around: NDArray = around) -> NDArray:
+        def mean(offsets: SignedOffsets, padded: NDArray = padded) -> NDArray:
             rows, columns = smooth.shape
             total = np.zeros(smooth.shape, np.float32)
-            for down, right, sign in found:
-                part = around[_REACH + down : _REACH + down + rows, _REACH + right : _REACH + right + columns]
+            for down, right, sign in offsets:
+                part = padded[_RADIUS + down : _RADIUS + down + rows, _RADIUS + right : _RADIUS + right + columns]
                 total += part if sign > 0 else -part
-            return total / np.float32(len(found))
+            return total / np.float32(len(offsets))
 
-        for found in _PLAIN:
-            away = gathered(found) - image
-            out += [away, away * steer.strength]
-        out += [gathered(found) * steer.cosine for found in _COSINE]
-        out += [gathered(found) * steer.sine for found in _SINE]
-    difference = sharp - smooth
-    return np.stack([*out, difference, difference * steer.strength])
+        for offsets in _INVARIANT:
+            difference = mean(offsets) - image
+            terms += [difference, difference * steer.strength]
+        terms += [mean(offsets) * steer.cosine for offsets in _COSINE]
+        terms += [mean(offsets) * steer.sine for offsets in _SINE]
+    contrast = sharp - smooth
+    return np.stack([*terms, contrast, contrast * steer.strength])
 
 
-class Teacher:
-    """Gathers what pixels with a known truth say about the coefficients of ``rank`` images."""
+class RidgeAccumulator:
+    """Sums of the ridge regression of ``rank`` images over pixels with a known truth."""
 
     def __init__(self, rank: int) -> None:
-        count = 2 * (2 * len(_PLAIN) + len(_COSINE) + len(_SINE) + 1)
-        self._gram, self._aim = np.zeros((rank, count, count)), np.zeros((rank, count))
+        count = 2 * (2 * len(_INVARIANT) + len(_COSINE) + len(_SINE) + 1)
+        self._gram, self._target = np.zeros((rank, count, count)), np.zeros((rank, count))
         self._pixels = 0
 
-    def add(self, truth: Cube, smooth: Cube, sharp: Cube, steer: Steering, known: NDArray[np.bool_]) -> None:
-        """Images ``(rank, row, column)`` and the pixels ``(row, column)`` whose truth counts."""
-        for place in range(len(truth)):
-            chosen = terms(smooth[place], sharp[place], steer)[:, known]
-            missed = (truth[place] - (smooth[place] + sharp[place]) / 2)[known]
-            self._gram[place] += chosen @ chosen.T
-            self._aim[place] += chosen @ missed
-        self._pixels += int(np.count_nonzero(known))
+    def add(self, truth: Cube, smooth: Cube, sharp: Cube, steer: Steering, usable: NDArray[np.bool_]) -> None:
+        """Add images ``(rank, row, column)``, at the ``usable`` pixels ``(row, column)``."""
+        for index in range(len(truth)):
+            terms = regression_terms(smooth[index], sharp[index], steer)[:, usable]
+            error = (truth[index] - (smooth[index] + sharp[index]) / 2)[usable]
+            self._gram[index] += terms @ terms.T
+            self._target[index] += terms @ error
+        self._pixels += int(np.count_nonzero(usable))
 
-    def coefficients(self, samples: float = 1.0) -> NDArray[np.float64]:
-        """``(rank, term)``; 0 where too few pixels were seen. ``samples``: how many pixels tell no more than one."""
-        out = np.zeros_like(self._aim)
+    def coefficients(self, pixels_per_sample: float = 1.0) -> NDArray[np.float64]:
+        """The coefficients ``(rank, term)``; 0 if there are too few pixels.
+
+        ``pixels_per_sample``: number of correlated pixels that count as one.
+        """
+        out = np.zeros_like(self._target)
         count = out.shape[1]
-        if self._pixels < _FEWEST * count * samples:
+        if self._pixels < _MIN_PIXELS_PER_COEFFICIENT * count * pixels_per_sample:
             return out
-        penalty = _PENALTY + _FEW * count * samples / self._pixels
-        for place, (gram, aim) in enumerate(zip(self._gram, self._aim)):
+        penalty = _PENALTY + _FEW_PIXELS_PENALTY * count * pixels_per_sample / self._pixels
+        for index, (gram, target) in enumerate(zip(self._gram, self._target)):
             size = np.sqrt(np.diag(gram))
             size = np.where(size > 1e-6 * size.max(initial=0.0), size, np.inf)
             scaled = gram / size[:, None] / size + penalty * np.eye(count)
-            out[place] = np.linalg.solve(scaled, aim / size) / size
+            out[index] = np.linalg.solve(scaled, target / size) / size
         return out
 
 
 def steered_ridge(smooth: Cube, sharp: Cube, steer: Steering, coefficients: NDArray[np.float64]) -> Cube:
-    """The estimate ``(rank, row, column)``; the mean of the two enlargements where nothing was learned."""
+    """The estimate ``(rank, row, column)``; the mean of the two enlargements if all coefficients are 0."""
     out = (smooth + sharp) / 2
     if coefficients.any():
-        for place, weights in enumerate(coefficients):
-            out[place] += np.tensordot(weights.astype(np.float32), terms(smooth[place], sharp[place], steer), axes=1)
+        for index, weights in enumerate(coefficients):
+            terms = regression_terms(smooth[index], sharp[index], steer)
+            out[index] += np.tensordot(weights.astype(np.float32), terms, axes=1)
     return out.astype(np.float32)
 
 
 def _orbits() -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """The pixels around a pixel in sets that turns and mirrors carry into each other."""
-    for far in range(1, _REACH + 1):
+    """Sets of offsets that rotations by 90 degrees and mirrors map onto themselves, with the larger and smaller one."""
+    for far in range(1, _RADIUS + 1):
         for near in range(far + 1):
             corners = {(far, near), (near, far)}
             yield (
@@ -137,11 +144,11 @@ def _orbits() -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
             )
 
 
-# How the sum over a set changes with a quarter turn: not at all, or by its sign as cosine and sine of 2 angles do.
-_PLAIN: list[Combination] = [[(d, r, 1) for d, r in points] for _, _, points in _orbits()]
-_COSINE: list[Combination] = [
+# Sums that a quarter turn leaves unchanged, or whose sign it changes like cosine and sine of twice the angle.
+_INVARIANT: list[SignedOffsets] = [[(d, r, 1) for d, r in points] for _, _, points in _orbits()]
+_COSINE: list[SignedOffsets] = [
     [(d, r, 1 if abs(d) > abs(r) else -1) for d, r in points] for far, near, points in _orbits() if far != near
 ]
-_SINE: list[Combination] = [
+_SINE: list[SignedOffsets] = [
     [(d, r, 1 if d * r > 0 else -1) for d, r in points] for _, near, points in _orbits() if near
 ]

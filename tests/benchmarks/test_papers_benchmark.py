@@ -17,8 +17,8 @@ from dip_core.dip.architecture import Architecture
 from dip_core.dip.data_fidelity import MaskedFidelity
 from dip_core.dip.fitting import fit
 from dip_core.dip.presets import PRESETS, Preset, Schedule
-from dip_core.superresolution.trainer import Settings, Trainer
-from dip_core.superresolution.training_patches import Pairs
+from dip_core.superresolution.trainer import Trainer, TrainingOptions
+from dip_core.superresolution.training_patches import PatchPairs
 
 SHAPE = (3, 16, 20)
 
@@ -176,13 +176,13 @@ def test_the_cascade_is_watched_on_the_test_part_and_judged_by_its_best_weights(
     test = cascade.test_pairs(fine, 2, scale=2.0)
     np.testing.assert_array_equal(test.fine[0], fine / 2)
     assert test.enlarged.shape == test.fine.shape and test.enlarged.std() < 0.5 * test.fine.std()  # blurred
-    patches = Pairs(*(array[:, :, :32, :32].repeat(4, axis=0) for array in (test.fine, test.enlarged)))
-    trainer = Trainer(patches, patches, Settings(batch=2), 0, torch.device("cpu"))
+    patches = PatchPairs(*(array[:, :, :32, :32].repeat(4, axis=0) for array in (test.fine, test.enlarged)))
+    trainer = Trainer(patches, patches, TrainingOptions(batch_size=2), 0, torch.device("cpu"))
     points = []
     facts = cascade.train(trainer, test, budget=1e-9, every=60.0, take=points.append)
     assert [point["iteration"] for point in points] == [1] and set(points[0]["images"]) == {"best"}
     assert points[0]["seconds"] > 0 and facts["epochs"] == 0 and len(facts["history"]) == 1
-    trainer = Trainer(patches, patches, Settings(batch=2, epochs=2), 0, torch.device("cpu"))
+    trainer = Trainer(patches, patches, TrainingOptions(batch_size=2, epochs=2), 0, torch.device("cpu"))
     points.clear()
     cascade.train(trainer, test, budget=60.0, every=0.0, take=points.append)
     assert [set(point["images"]) for point in points] == [{"present"}] * 4 + [{"best"}]

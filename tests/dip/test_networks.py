@@ -358,12 +358,12 @@ def test_cascade_pads_with_zeros():
 def test_cascade_sees_as_far_as_it_says():
     torch.manual_seed(0)
     network = stirred(Cascade(1)).double()
-    image = torch.rand(1, 1, 1, 2 * network.reach + 3, dtype=torch.float64)
-    middle = network.reach + 1
+    image = torch.rand(1, 1, 1, 2 * network.radius + 3, dtype=torch.float64)
+    middle = network.radius + 1
     image.requires_grad_()
     network(image)[1][0, 0, 0, middle].backward()
     seen = torch.nonzero(image.grad[0, 0, 0]).ravel()
-    assert (seen.min(), seen.max()) == (middle - network.reach, middle + network.reach)
+    assert (seen.min(), seen.max()) == (middle - network.radius, middle + network.radius)
 
 
 def test_cascade_to_the_letter_only_brightens():
