@@ -66,6 +66,7 @@ def test_what_the_plugin_needs_is_in(package: zipfile.ZipFile) -> None:
         "dip_core/__main__.py",
         "dip_core/requirements.txt",
         "resources/help/gapfillslcoff.html",
+        "resources/templates/report.html",
     }
     assert wanted <= {name.removeprefix("deep_prior/") for name in files(package)}
 

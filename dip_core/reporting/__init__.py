@@ -1,1 +1,1 @@
-"""Reports: change here the page, the tables and the plots."""
+"""Reports: the page and its templates, tables, pictures, plots, and what the reports of the restorers share."""
