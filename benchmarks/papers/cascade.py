@@ -22,13 +22,8 @@ from dip_core.raster.scene import Scene
 from dip_core.runtime.devices import resolve_device
 from dip_core.superresolution.cascade import Cascade
 from dip_core.superresolution.trainer import Trainer, TrainingOptions
-from dip_core.superresolution.training_patches import (
-    MAX_PATCHES,
-    PatchPairs,
-    TrainingData,
-    cut_patches,
-    degrade_and_enlarge,
-)
+from dip_core.superresolution.training_data import PatchPairs, TrainingData
+from dip_core.superresolution.training_patches import MAX_PATCHES, cut_patches, degrade_and_enlarge
 from dip_core.superresolution.training_scores import TrainingScores, bicubic_scores, evaluate
 
 from . import printed, protocols, tables

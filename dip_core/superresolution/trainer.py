@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..dip import build
 from .cascade import Cascade
-from .training_patches import PatchPairs
+from .training_data import PatchPairs
 from .training_scores import TrainingScores, bicubic_scores, evaluate, loss, run_network
 
 _BUDGET_SHARES = (0.6, 0.85)  # of a time budget after which the learning rate is divided, once each

@@ -10,7 +10,6 @@ standard deviation of 3 pixels, decimation by 2, 3 or 4, and bicubic interpolati
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +27,7 @@ from ..raster.scene import Scene
 from ..runtime.context import Context
 from ..runtime.progress import SILENT, ProgressReporter
 from .model_file import band_difference
+from .training_data import PatchPairs, TrainingData
 
 PATCH_SIDE = 32
 BLUR_SIGMA = 3.0  # fine pixels
@@ -35,43 +35,6 @@ MAX_PATCHES = 30_000
 _MAX_BYTES = 2e9  # of all patches, fine and enlarged
 _VALIDATION_SHARE = 0.1
 _MAX_VALIDATION_PATCHES = 512  # enough for a stable score, and few enough for a short time budget
-
-
-@dataclass(frozen=True)
-class PatchPairs:
-    """Fine and enlarged patches, ``(patch, band, row, column)``, divided by the training rasters' scale."""
-
-    fine: Cube
-    enlarged: Cube
-
-    def __len__(self) -> int:
-        return len(self.fine)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Training and validation pairs that share no pixel.
-
-    ``wavelengths``: of the good bands, in micrometres. ``scale``: the highest absolute value of all rasters.
-    """
-
-    training: PatchPairs
-    validation: PatchPairs
-    wavelengths: tuple[float | None, ...]
-    scale: float
-
-    @property
-    def bands(self) -> int:
-        """Number of good bands."""
-        return self.training.fine.shape[1]
-
-    def fingerprint(self) -> str:
-        """A digest of all fine patches, equal for equal data."""
-        digest = hashlib.sha256()
-        for pairs in (self.training, self.validation):
-            for patch in pairs.fine:
-                digest.update(patch.tobytes())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

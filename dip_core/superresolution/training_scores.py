@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ..runtime.devices import has_fast_bfloat16
 from .cascade import Cascade
-from .training_patches import PatchPairs
+from .training_data import PatchPairs
 
 
 @dataclass(frozen=True)

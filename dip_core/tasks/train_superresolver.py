@@ -27,7 +27,8 @@ from ..runtime.threads import set_torch_threads
 from ..superresolution.checkpoint import Checkpoint
 from ..superresolution.model_file import ModelCard, write_model
 from ..superresolution.trainer import Trainer, TrainingOptions
-from ..superresolution.training_patches import BLUR_SIGMA, MAX_PATCHES, TrainingData, cut_patches
+from ..superresolution.training_data import TrainingData
+from ..superresolution.training_patches import BLUR_SIGMA, MAX_PATCHES, cut_patches
 from ..superresolution.training_scores import TrainingScores
 
 _SAVE_SECONDS = 60.0

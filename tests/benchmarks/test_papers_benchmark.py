@@ -18,7 +18,7 @@ from dip_core.dip.data_fidelity import MaskedFidelity
 from dip_core.dip.fitting import fit
 from dip_core.dip.presets import PRESETS, Preset, Schedule
 from dip_core.superresolution.trainer import Trainer, TrainingOptions
-from dip_core.superresolution.training_patches import PatchPairs
+from dip_core.superresolution.training_data import PatchPairs
 
 SHAPE = (3, 16, 20)
 
