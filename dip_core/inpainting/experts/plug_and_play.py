@@ -35,7 +35,7 @@ SMALL_PATCHES = GroupSizes(patch=9, first_members=30, second_members=30, search_
 COARSE_SHARE = 0.15  # of the progress, for the passes at half the resolution
 _COARSE_PASSES = 8
 _COARSE_SIZES = GroupSizes(patch=9, first_members=20, second_members=20, search_radius=10, step=7)
-_MIN_COARSE_SIDE = 18  # rows and columns at half the resolution
+MIN_COARSE_SIDE = 18  # rows and columns at half the resolution
 _MIN_COARSE_DEVIATION = 0.01  # at half the resolution, of the whole deviation; below it all structure is finer
 _FIRST_LEVEL, _LAST_LEVEL = 0.15, 0.025  # noise levels of the passes, of the scene's total standard deviation
 _MOMENTUM = 0.85
@@ -46,7 +46,7 @@ _MIN_RELATIVE_VARIANCE = 1e-6  # of the strongest component; weaker ones are rou
 
 
 @dataclass(frozen=True)
-class _State:
+class State:
     """Values of mean 0 ``(channel, row, column)``, and the masks that the passes need.
 
     ``observed``: values that are restored after each pass, ``(channel, row, column)`` or ``(1, row, column)``.
@@ -63,13 +63,13 @@ class _State:
         """The root of the summed variances of all channels."""
         return float(np.sqrt(np.square(self.values[:, self.inside], dtype=np.float64).mean(axis=1).sum()))
 
-    def halved(self) -> _State:
+    def halved(self) -> State:
         """The state at half the resolution: means of the pixels inside, observed if half of them are."""
         count = block_sums(self.inside[None], 2)
         values = block_sums(np.where(self.inside, self.values, np.float32(0)), 2) / np.maximum(count, 1.0)
         observed: Mask = (block_sums(self.observed & self.inside, 2) >= 0.5 * count) & (count > 0)
         missing: Mask = (block_sums(self.missing[None], 2)[0] > 0) & ~observed.all(axis=0)
-        return _State(values.astype(np.float32), observed, count[0] > 0, missing)
+        return State(values.astype(np.float32), observed, count[0] > 0, missing)
 
 
 def plug_and_play(
@@ -99,11 +99,11 @@ def plug_and_play(
     observed: Mask = ~widened.target | widened.observed
     device = double_precision_device(context.device)
     if not (observed == observed[:1]).all():
-        state = _State(start - mean, observed, inside, missing)
+        state = State(start - mean, observed, inside, missing)
         filled = _coarse_to_fine(state, directions, sizes, device, context.progress) + mean
     else:  # with one mask, the components can take the place of the bands
         components = np.tensordot(directions, start - mean, axes=1).astype(np.float32)
-        state = _State(components, observed[:1], inside, missing)
+        state = State(components, observed[:1], inside, missing)
         denoised = _coarse_to_fine(state, np.eye(len(components)), sizes, device, context.progress)
         filled = start + np.tensordot(directions.T, denoised - components, axes=1)
     return observation.keep_observed(filled)
@@ -115,7 +115,7 @@ def plug_and_play_fine(observation: Observation, context: ExpertContext = DEFAUL
 
 
 def _coarse_to_fine(
-    state: _State,
+    state: State,
     directions: NDArray[np.float64],
     sizes: GroupSizes,
     device: torch.device,
@@ -126,7 +126,7 @@ def _coarse_to_fine(
     ``directions`` ``(image, channel)``: from channels to the images that are denoised.
     """
     half = state.halved()
-    too_small = min(half.inside.shape) < _MIN_COARSE_SIDE
+    too_small = min(half.inside.shape) < MIN_COARSE_SIDE
     if too_small or not half.missing.any() or half.deviation < _MIN_COARSE_DEVIATION * state.deviation:
         return _run_passes(state, PASSES, directions, sizes, device, progress)
     stopped = False
@@ -147,7 +147,7 @@ def _coarse_to_fine(
 
 
 def _run_passes(
-    state: _State,
+    state: State,
     passes: int,
     directions: NDArray[np.float64],
     sizes: GroupSizes,

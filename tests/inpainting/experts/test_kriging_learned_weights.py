@@ -1,21 +1,23 @@
-"""Weights of neighbours that are learned where settings recur."""
+"""Correction of kriging weights where neighbour configurations recur."""
 
-import sys
+from __future__ import annotations
 
 import numpy as np
 import pytest
+from gap_cases import observe, rmse
 from scipy import ndimage
 
-from dip_core.imaging.observation import Observation
-from dip_core.inpainting.experts.kriging import Variogram, fit_variogram, kriging, kriging_weights
-from dip_core.inpainting.experts.kriging_learned_weights import correct, recurring
-from dip_core.inpainting.experts.kriging_neighbours import Neighbourhood
+from dip_core.inpainting.experts.kriging import NEIGHBOURS_PER_QUADRANT_RECURRING, kriging
+from dip_core.inpainting.experts.kriging_learned_weights import correct_weights, has_recurring_configurations
+from dip_core.inpainting.experts.kriging_neighbours import NEIGHBOURS_PER_QUADRANT, Neighbourhood
+from dip_core.inpainting.experts.kriging_system import kriging_weights
+from dip_core.inpainting.experts.variogram import Variogram, fit_variogram
 from dip_core.tasks import slc_off_geometry
 
 SIZE = 120
 
 
-def slanted_gaps(width: int = 5) -> np.ndarray:
+def stripes(width: int = 5) -> np.ndarray:
     """Columns that are missing, ``(row, column)``."""
     gap = np.zeros((SIZE, SIZE), bool)
     for left in (20, 47, 80, 104):
@@ -23,109 +25,103 @@ def slanted_gaps(width: int = 5) -> np.ndarray:
     return gap
 
 
-def slanted(seed: int = 0) -> np.ndarray:
+def slc_off_gaps() -> np.ndarray:
+    """The gaps of an SLC-off scene, ``(row, column)``."""
+    return ~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0]
+
+
+def anisotropic(seed: int = 0) -> np.ndarray:
     """Texture that is long along a slanted direction, of variance 1."""
     noise = np.random.default_rng(seed).normal(size=(2 * SIZE, 2 * SIZE))
-    along = ndimage.rotate(ndimage.gaussian_filter(noise, (1.2, 9.0)), 30, reshape=False, order=1)
-    cut = along[SIZE // 2 : SIZE // 2 + SIZE, SIZE // 2 : SIZE // 2 + SIZE]
-    return (cut - cut.mean()) / cut.std()
+    rotated = ndimage.rotate(ndimage.gaussian_filter(noise, (1.2, 9.0)), 30, reshape=False, order=1)
+    centre = rotated[SIZE // 2 : SIZE // 2 + SIZE, SIZE // 2 : SIZE // 2 + SIZE]
+    return (centre - centre.mean()) / centre.std()
 
 
-def plain(values: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Kriging with as many neighbours, and its weights as they are."""
-    places = Neighbourhood(~gap, gap, 12)
+def uncorrected_error(values: np.ndarray, gap: np.ndarray) -> float:
+    """The error of kriging with as many neighbours but without corrections."""
+    neighbourhood = Neighbourhood(~gap, gap, NEIGHBOURS_PER_QUADRANT_RECURRING)
     surface = np.where(gap, 0.0, values)[None]
-    (weights,) = kriging_weights(places.settings, [fit_variogram(surface, ~gap)])
-    return places.apply(surface, weights)[0]
+    (weights,) = kriging_weights(neighbourhood.configurations, [fit_variogram(surface, ~gap)])
+    return float(np.sqrt(np.mean(np.square(neighbourhood.apply(surface, weights)[0] - values[gap]))))
 
 
-def test_texture_with_a_direction_is_continued_along_it():
-    """Fields with a direction lie far from the kriging model, whose covariance is round: most of the error goes."""
-    values, gap = slanted(), slanted_gaps()
-    observation = Observation(np.where(gap, 0, values)[None].astype(np.float32), ~gap[None], gap[None])
-    learned = kriging(observation)[0][gap]
-    before, after = (np.sqrt(np.mean(np.square(fill - values[gap]))) for fill in (plain(values, gap), learned))
-    assert after < 0.4 * before
+def corrected_error(values: np.ndarray, gap: np.ndarray) -> float:
+    return rmse(kriging(observe(values[None], gap))[0], values, gap)
 
 
-def test_noise_teaches_nothing():
-    """Where the covariance is right, what is learned by chance costs next to nothing."""
-    values = np.random.default_rng(3).normal(size=(SIZE, SIZE))
-    gap = slanted_gaps()
-    observation = Observation(np.where(gap, 0, values)[None].astype(np.float32), ~gap[None], gap[None])
-    learned = kriging(observation)[0][gap]
-    before, after = (np.sqrt(np.mean(np.square(fill - values[gap]))) for fill in (plain(values, gap), learned))
-    assert after < 1.03 * before
+def corrected(gap: np.ndarray) -> tuple[Neighbourhood, np.ndarray, np.ndarray]:
+    """The neighbourhood of a gap, and weights before and after the correction on anisotropic texture."""
+    neighbourhood = Neighbourhood(~gap, gap, NEIGHBOURS_PER_QUADRANT_RECURRING)
+    (weights,) = kriging_weights(neighbourhood.configurations, [Variogram(5.0, 0.02)])
+    after = weights.copy()
+    correct_weights(neighbourhood, anisotropic()[None], [after], ~gap)
+    return neighbourhood, weights, after
 
 
-def test_weights_sum_to_one_and_rare_settings_keep_theirs():
-    gap = slanted_gaps()
+def test_anisotropic_texture_is_continued_along_its_direction():
+    """The covariance of kriging is isotropic, so most of its error disappears."""
+    values, gap = anisotropic(), stripes()
+    assert corrected_error(values, gap) < 0.4 * uncorrected_error(values, gap)
+
+
+def test_the_correction_does_not_harm_where_the_covariance_is_right():
+    values, gap = np.random.default_rng(3).normal(size=(SIZE, SIZE)), stripes()
+    assert corrected_error(values, gap) < 1.03 * uncorrected_error(values, gap)
+
+
+def test_weights_sum_to_one_and_rare_configurations_keep_theirs():
+    gap = stripes()
     gap[60:62, 60:62] = True
-    places = Neighbourhood(~gap, gap, 12)
-    (weights,) = kriging_weights(places.settings, [Variogram(5.0, 0.02)])
-    learned = weights.copy()
-    correct(places, slanted()[None], [learned], ~gap)
-    np.testing.assert_allclose(learned.sum(axis=1), 1.0, atol=1e-6)
-    changed = np.abs(learned - weights).max(axis=1) > 0
-    assert changed[places.counts > 50].all() and not changed[places.counts < 4].any()
+    neighbourhood, before, after = corrected(gap)
+    np.testing.assert_allclose(after.sum(axis=1), 1.0, atol=1e-6)
+    changed = np.abs(after - before).max(axis=1) > 0
+    assert changed[neighbourhood.counts > 50].all() and not changed[neighbourhood.counts < 4].any()
 
 
-def test_nothing_is_learned_where_hardly_any_place_has_the_setting():
+def test_configurations_without_samples_keep_their_weights():
+    """Single observed columns: no observed pixel has neighbours at the distances of the missing ones."""
     gap = np.ones((SIZE, SIZE), bool)
-    gap[:, ::10] = False  # single columns: no observed pixel has neighbours at the distances of the missing ones
+    gap[:, ::10] = False
     gap[:, 1::10] = False
-    places = Neighbourhood(~gap, gap, 12)
-    (weights,) = kriging_weights(places.settings, [Variogram(5.0, 0.02)])
-    learned = weights.copy()
-    correct(places, slanted()[None], [learned], ~gap)
-    np.testing.assert_array_equal(learned, weights)
+    _, before, after = corrected(gap)
+    np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(stripes(), True), (slc_off_gaps(), False)])
+def test_configurations_recur_in_stripes_and_not_in_slc_off_gaps(gap, expected):
+    assert has_recurring_configurations(Neighbourhood(~gap, gap)) is expected
+
+
+def test_a_deep_hole_does_not_count_as_recurring():
+    """Its middle has one configuration, but one without neighbours."""
+    row, column = np.mgrid[:260, :260]
+    hole = np.hypot(row - 130, column - 130) < 85
+    assert not has_recurring_configurations(Neighbourhood(~hole, hole))
 
 
 @pytest.mark.parametrize(
-    ("gap", "expected"), [(slanted_gaps(), True), (~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0], False)]
+    ("gap", "expected"),
+    [
+        (slc_off_gaps(), [NEIGHBOURS_PER_QUADRANT]),
+        (stripes(), [NEIGHBOURS_PER_QUADRANT, NEIGHBOURS_PER_QUADRANT_RECURRING]),
+    ],
 )
-def test_stripes_recur_and_slc_off_gaps_do_not(gap, expected):
-    assert recurring(Neighbourhood(~gap, gap)) is expected
-
-
-@pytest.mark.parametrize(("recur", "expected"), [(False, [8]), (True, [8, 12])])
-def test_wider_neighbourhoods_where_settings_recur(monkeypatch, recur, expected):
-    """Twelve neighbours a quadrant are taken only where that is cheap."""
-    asked = []
+def test_more_neighbours_are_used_where_configurations_recur(monkeypatch, gap, expected):
+    used = []
 
     class Watched(Neighbourhood):
-        def __init__(self, observed, target, per_quadrant=8):
-            asked.append(per_quadrant)
+        def __init__(self, observed, target, per_quadrant=NEIGHBOURS_PER_QUADRANT):
+            used.append(per_quadrant)
             super().__init__(observed, target, per_quadrant)
 
-    monkeypatch.setattr(sys.modules[Variogram.__module__], "Neighbourhood", Watched)
-    gap = slanted_gaps() if recur else ~slc_off_geometry.observed_mask((256, 256), 1, 0.0, 0.1)[0]
-    values = np.random.default_rng(0).normal(size=(1, *gap.shape)).astype(np.float32)
-    kriging(Observation(np.where(gap, 0, values), ~gap[None], gap[None]))
-    assert asked == expected
+    monkeypatch.setattr("dip_core.inpainting.experts.kriging.Neighbourhood", Watched)
+    kriging(observe(np.random.default_rng(0).normal(size=(1, *gap.shape)), gap))
+    assert used == expected
 
 
 def test_the_mean_of_the_values_does_not_matter():
-    """A tile far from the scene's mean, in which values lie a thousand deviations from 0."""
-    values, gap = slanted(), slanted_gaps()
-    fills = []
-    for offset in (0.0, 1000.0):
-        given = np.where(gap, 0, values + offset)[None].astype(np.float32)
-        fills.append(kriging(Observation(given, ~gap[None], gap[None]))[0][gap] - offset)
-    np.testing.assert_allclose(fills[1], fills[0], atol=0.01)  # single precision has 6e-5 there
-
-
-@pytest.mark.parametrize("bands", [1, 2, 25])
-def test_constant_bands_come_back(bands):
-    gap = slanted_gaps()
-    values = np.broadcast_to(np.arange(bands, dtype=np.float32)[:, None, None], (bands, SIZE, SIZE))
-    everywhere = np.broadcast_to(gap, values.shape)
-    filled = kriging(Observation(np.where(gap, -9, values).astype(np.float32), ~everywhere, everywhere))
-    np.testing.assert_allclose(filled, values, atol=1e-4)
-
-
-def test_a_deep_hole_does_not_recur():
-    """Its middle, which no observed pixel is near, has one setting, but that is none to predict from."""
-    row, column = np.mgrid[:260, :260]
-    hole = np.hypot(row - 130, column - 130) < 85
-    assert not recurring(Neighbourhood(~hole, hole))
+    """In a tile far from the scene's mean, values are a thousand standard deviations from 0."""
+    values, gap = anisotropic(), stripes()
+    first, second = (kriging(observe((values + offset)[None], gap))[0][gap] - offset for offset in (0.0, 1000.0))
+    np.testing.assert_allclose(second, first, atol=0.01)  # the resolution of single precision is 6e-5 there
