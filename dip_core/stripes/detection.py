@@ -21,6 +21,7 @@ from ..runtime.progress import SILENT, ProgressReporter
 from .search import search_stripes
 from .state import StripedLines
 
+DEAD, OFFSET = 1, 2  # values of a stripe mask; 0 is clean, other values count as dead
 BYTES_PER_VALUE = 24.0  # memory of `find_stripes` per value of the cube
 MASK_BYTES_PER_VALUE = 6.0  # memory of the masks of a stripe job per value of the cube
 

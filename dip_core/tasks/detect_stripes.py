@@ -21,10 +21,8 @@ from ..raster.writer import RasterWriter
 from ..reporting.writing import write_requested
 from ..runtime.context import Context
 from ..stripes.band_residual import MIN_BANDS
-from ..stripes.detection import Stripes, check_memory, find_stripes
+from ..stripes.detection import DEAD, OFFSET, Stripes, check_memory, find_stripes
 from ..stripes.report import stripe_report, stripe_summary, stripe_table
-
-DEAD, OFFSET = 1, 2
 
 
 def run(job: DetectStripesJob, context: Context) -> Result:

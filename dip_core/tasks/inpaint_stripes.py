@@ -1,7 +1,7 @@
-"""Stripe inpainting, from a job to its outputs: find the stripes, correct the additive, inpaint the dead.
+"""Run an `InpaintStripesJob`: find the stripes of a scene, subtract the offsets and inpaint the dead lines.
 
-Pixels outside the stripes are copied as they are stored. A stripe mask, where one is given, names the
-stripes; else they are detected (`stripes`).
+A stripe mask, if given, marks the stripes; otherwise they are detected (`stripes`). Pixels outside the stripes are
+copied unchanged.
 """
 
 from __future__ import annotations
@@ -27,14 +27,21 @@ from ..raster.scene import Scene
 from ..raster.source import open_raster
 from ..reporting.page import Section, Table
 from ..runtime.context import Context
-from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, Stripes, check_memory, find_stripes
+from ..stripes.detection import (
+    BYTES_PER_VALUE,
+    MASK_BYTES_PER_VALUE,
+    OFFSET,
+    Stripes,
+    check_memory,
+    find_stripes,
+)
 
-DEAD, OFFSET = 1, 2  # what a stripe mask says of a pixel; other values than 0 count as dead
+_MEDIAN_ERROR = 1.2533  # standard error of a median, relative to that of a mean
 
 
 @dataclass(frozen=True)
-class Found:
-    """The stripes of a scene: pixels to inpaint, pixels to correct (both ``(band, row, column)``), all lines."""
+class StripeMasks:
+    """Pixels to inpaint (``dead``) and to correct, ``(band, row, column)``; the detected stripes; who marked them."""
 
     dead: Mask
     corrected: Mask
@@ -43,44 +50,46 @@ class Found:
 
 
 def run(job: InpaintStripesJob, context: Context) -> Result:
-    """Repair the stripes of a scene; writes the outputs that the job wants and returns the numbers."""
+    """Write the requested outputs; the numbers are those of `pipeline.run`.
+
+    Raises UnreadableRaster, GridMismatch, BandCountMismatch, NothingObserved, OutOfMemory, and the errors of the
+    pipeline.
+    """
     with Scene(job.inputs) as scene:
         context.progress(0.0, "Reading the scene")
         check_memory(scene.shape, MASK_BYTES_PER_VALUE if job.mask else BYTES_PER_VALUE)
         valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)
         if not valid.any():
             raise NothingObserved(path=job.input, reason="every pixel is nodata")
-        found = find(job, scene, valid, context)
-        target = found.dead & _usable(scene, valid)[:, None, None]
-        gaps = GapMask(valid & ~target, target, scene.count, found.origin, int(np.count_nonzero(~valid.any(axis=0))))
-        correction = _correction(found) if found.corrected.any() else None
-        problem = build_problem(
-            scene, gaps, correction=correction, common_scale=FILL_METHODS[job.method].common_scale
-        )
+        masks = find_masks(job, scene, valid, context)
+        target = masks.dead & _usable_bands(scene, valid)[:, None, None]
+        gaps = GapMask(valid & ~target, target, scene.count, masks.origin, int(np.count_nonzero(~valid.any(axis=0))))
+        correction = _correction(masks) if masks.corrected.any() else None
+        problem = build_problem(scene, gaps, correction=correction, common_scale=FILL_METHODS[job.method].common_scale)
         dead_bands = int(np.count_nonzero(target.any(axis=(1, 2))))
-        corrected_bands = int(np.count_nonzero(found.corrected.any(axis=(1, 2))))
+        corrected_bands = int(np.count_nonzero(masks.corrected.any(axis=(1, 2))))
         context.info(
-            f"Stripes in {len(set(found.stripes.bands))} bands ({found.origin}): pixels to inpaint in {dead_bands}, "
+            f"Stripes in {len(masks.stripes.bands)} bands ({masks.origin}): pixels to inpaint in {dead_bands} bands, "
             f"offsets to correct in {corrected_bands}."
         )
         if not target.any() and correction is None:
             context.warn("No stripes were found: the output is a copy of the input.")
-        facts = {"stripes": found.origin, "correct_offsets": job.correct_offsets}
-        return pipeline.run(job, problem, facts, context, [_section(scene, found.stripes)])
+        facts = {"stripes": masks.origin, "correct_offsets": job.correct_offsets}
+        return pipeline.run(job, problem, facts, context, [_section(scene, masks.stripes)])
 
 
-def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) -> Found:
-    """The stripes that the job's mask names, or those that are detected.
+def find_masks(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) -> StripeMasks:
+    """Read the job's stripe mask, or detect the stripes; ``valid``: of the scene, ``(band, row, column)``.
 
-    Raises GridMismatch, BandCountMismatch, UnreadableRaster, OutOfMemory.
+    Raises GridMismatch, BandCountMismatch, UnreadableRaster and OutOfMemory.
     """
     marked = _read_mask(job, scene) if job.mask else None
     stripes = Stripes(scene.shape)
     if marked is None or (job.correct_offsets and (marked == OFFSET).any()):
         check_memory(scene.shape)
         progress = context.reporter("Looking for stripes").part(0.02, 0.1)
-        stripes = find_stripes(scene.read(), valid, _usable(scene, valid).tolist(), progress)
-    # No one number can be subtracted from a tilted line, whose pixels hold various shares of the offset.
+        stripes = find_stripes(scene.read(), valid, _usable_bands(scene, valid).tolist(), progress)
+    # The pixels of a tilted line hold various fractions of its offset, so they are inpainted.
     tilted = stripes.tilted_map()
     corrected = (stripes.offset_map() != 0) & ~tilted & valid
     if marked is None:
@@ -88,13 +97,13 @@ def find(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) ->
         origin = "detected"
     else:
         corrected &= marked == OFFSET
-        # Nodata within the scene may be a dead line that the producer has masked, but carries no offset.
+        # Missing pixels inside the scene may be a dead line that the producer has masked; they have no offset.
         inside = footprint(np.any(valid, axis=0))
         dead = (marked != 0) & ~corrected & (valid | (inside & (marked != OFFSET)))
         origin = "stripe mask"
     if not job.correct_offsets:
         dead, corrected = dead | corrected, np.zeros_like(corrected)
-    return Found(dead, corrected & ~dead, stripes, origin)
+    return StripeMasks(dead, corrected & ~dead, stripes, origin)
 
 
 def _read_mask(job: InpaintStripesJob, scene: Scene) -> NDArray:
@@ -108,22 +117,21 @@ def _read_mask(job: InpaintStripesJob, scene: Scene) -> NDArray:
         return np.broadcast_to(source.read(), scene.shape)
 
 
-def _usable(scene: Scene, valid: Mask) -> Mask:
-    """The bands that take part, ``(band,)``: bad ones (bbl 0) and empty ones pass through unchanged."""
-    good = np.array([item.good is not False for item in metadata.read_spectral_info(scene)])
-    return good & np.any(valid, axis=(1, 2))
+def _usable_bands(scene: Scene, valid: Mask) -> Mask:
+    """True for bands ``(band,)`` that are neither flagged bad (bbl 0) nor empty; the others are copied unchanged."""
+    bad = np.array([info.is_bad for info in metadata.read_spectral_info(scene)])
+    return ~bad & np.any(valid, axis=(1, 2))
 
 
-def _correction(found: Found) -> Correction:
-    def subtract(window: Window | None) -> NDArray[np.float32]:
+def _correction(masks: StripeMasks) -> Correction:
+    def offsets(window: Window | None) -> NDArray[np.float32]:
         rows, columns = (slice(None), slice(None)) if window is None else window.toslices()
-        offset = found.stripes.offset_map(rows, columns)
-        return np.where(found.corrected[:, rows, columns], offset, np.float32(0))
+        offset = masks.stripes.offset_map(rows, columns)
+        return np.where(masks.corrected[:, rows, columns], offset, np.float32(0))
 
-    noise = np.asarray(found.stripes.noise, np.float64)
-    # The standard error of a median of n values is 1.25 times that of their mean.
-    length = min(found.dead.shape[1:])
-    return Correction(subtract, 1.2533 * noise / np.sqrt(length))
+    noise = np.asarray(masks.stripes.noise, np.float64)
+    length = min(masks.dead.shape[1:])
+    return Correction(offsets, _MEDIAN_ERROR * noise / np.sqrt(length))
 
 
 def _section(scene: Scene, stripes: Stripes) -> Section:
@@ -141,5 +149,5 @@ def _section(scene: Scene, stripes: Stripes) -> Section:
         for row in stripes.table()
     ]
     if not rows:
-        return Section("Stripes", ["No stripes were detected; the mask alone says what was repaired."])
-    return Section("Stripes", [Table(columns, rows, "Striped lines by band; offsets in the data's units.")])
+        return Section("Stripes", ["No stripes were detected; the repaired pixels are those of the mask."])
+    return Section("Stripes", [Table(columns, rows, "Striped lines per band; offsets in the data's units.")])

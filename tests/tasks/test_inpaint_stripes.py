@@ -1,22 +1,15 @@
-"""Stripe inpainting keeps its promises: stripes are repaired, and every other pixel comes back bit for bit."""
+"""Stripe inpainting: stripes are repaired, and all other pixels are returned bit for bit."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
-from core_scenes import table
+from core_scenes import table, warnings_of, write
 
 from dip_core import errors
-from dip_core.events import Message
-from dip_core.inpainting import plan
-from dip_core.inpainting.gap_mask import Gaps
-from dip_core.inpainting.problem import survey
-from dip_core.job import Compute, DetectStripesJob, GapFillJob, InpaintStripesJob, Outputs, from_json, to_json
+from dip_core.job import Compute, DetectStripesJob, InpaintStripesJob, Outputs, from_json, to_json
 from dip_core.raster import atomic
-from dip_core.raster.scene import Scene
 from dip_core.runtime.context import Context
 from dip_core.stripes import detection
 from dip_core.tasks import detect_stripes, inpaint_stripes
@@ -28,7 +21,7 @@ NOISE = 8.0
 
 
 def cube(seed=0):
-    """A smooth low-rank cube with a little noise, as hyperspectral images are; int16."""
+    """A smooth int16 cube of low rank with a little noise, similar to hyperspectral images."""
     rng = np.random.default_rng(seed)
     down, right = np.meshgrid(np.linspace(0, 9, ROWS), np.linspace(0, 7, COLUMNS), indexing="ij")
     parts = np.stack([np.sin(down + right), np.cos(1.7 * down - right), np.sin(0.6 * right * down / 3)])
@@ -45,31 +38,21 @@ def striped(clean):
     return damaged
 
 
-def write(path, pixels, **profile):
-    options = {"driver": "GTiff", "crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 5e5, 0, -30, 5e6)}
-    count, height, width = pixels.shape
-    options.update(count=count, height=height, width=width, dtype=pixels.dtype, **profile)
-    with rasterio.open(path, "w", **options) as file:
-        file.write(pixels)
-    return str(path)
-
-
 def run(folder, source, **choices):
     """Run a job with METHOD fast; returns OUTPUT, FILLED, UNCERTAINTY, the numbers and the warnings."""
     outputs = Outputs(*(str(folder / f"{name}.tif") for name in ("output", "uncertainty", "filled")))
     job = InpaintStripesJob(source, outputs, method="fast", **choices)
-    told = []
-    result = inpaint_stripes.run(from_json(to_json(job)), Context(told.append))
+    events = []
+    result = inpaint_stripes.run(from_json(to_json(job)), Context(events.append))
     atomic.commit()
     layers = []
     for path in (outputs.output, outputs.filled, outputs.uncertainty):
         with rasterio.open(path) as file:
             layers.append(file.read())
-    warnings = [event.text for event in told if isinstance(event, Message) and event.level == "warning"]
-    return (*layers, result.numbers, warnings)
+    return (*layers, result.numbers, warnings_of(events))
 
 
-def test_detected_stripes_are_repaired_and_nothing_else_is_touched(tmp_path):
+def test_detected_stripes_are_repaired_and_nothing_else_changes(tmp_path):
     clean = cube()
     damaged = striped(clean)
     output, filled, uncertainty, numbers, _ = run(tmp_path, write(tmp_path / "striped.tif", damaged))
@@ -78,10 +61,10 @@ def test_detected_stripes_are_repaired_and_nothing_else_is_touched(tmp_path):
     assert np.array_equal(filled > 0, expected)
     assert np.array_equal(output[~expected], damaged[~expected])
     assert numbers["PIXELS_CHANGED"] == 2 * ROWS and numbers["PIXELS_LEFT"] == 0
-    # The other bands see the dead column: the error stays near the noise of a regression on noisy bands.
+    # The other bands have data in the dead column, so the error is near the noise of a regression on noisy bands.
     dead_error = output[DEAD_BAND, :, DEAD_COLUMN].astype(float) - clean[DEAD_BAND, :, DEAD_COLUMN]
     assert np.sqrt(np.mean(dead_error**2)) < 3 * NOISE
-    # The detail of an offset column is kept: what is left of the error is the offset's own, one for all pixels.
+    # An offset column keeps its detail: the remaining error, that of the offset, is the same in all pixels.
     offset_error = output[OFFSET_BAND, :, OFFSET_COLUMN].astype(float) - clean[OFFSET_BAND, :, OFFSET_COLUMN]
     assert np.ptp(offset_error) <= 1 and np.abs(offset_error).max() < NOISE
     assert (uncertainty[expected] > 0).all() and (uncertainty[~expected] == 0).all()
@@ -96,7 +79,7 @@ def test_without_correction_an_offset_column_is_inpainted(tmp_path):
 
 
 @pytest.mark.parametrize("bands", [1, BANDS])
-def test_a_mask_says_what_is_dead(tmp_path, bands):
+def test_a_mask_marks_dead_pixels(tmp_path, bands):
     clean = cube()
     mask = np.zeros((bands, ROWS, COLUMNS), np.uint8)
     mask[:, :, 20:23] = 255
@@ -107,25 +90,25 @@ def test_a_mask_says_what_is_dead(tmp_path, bands):
     assert numbers["HELDOUT_RMSE"] < numbers["BASELINE_RMSE"]
 
 
-def test_a_mask_of_2_is_corrected_where_an_offset_is_found(tmp_path):
+def test_offsets_marked_in_a_mask_are_corrected(tmp_path):
     clean = cube()
     damaged = striped(clean)
     mask = np.zeros(clean.shape, np.uint8)
     mask[OFFSET_BAND, :, OFFSET_COLUMN] = 2
     output, filled, *_ = run(tmp_path, write(tmp_path / "s.tif", damaged), mask=write(tmp_path / "m.tif", mask))
-    assert np.array_equal(filled > 0, mask > 0)  # the dead column is not in the mask and stays as it is
+    assert np.array_equal(filled > 0, mask > 0)  # the dead column is not in the mask and does not change
     error = output[OFFSET_BAND, :, OFFSET_COLUMN].astype(float) - clean[OFFSET_BAND, :, OFFSET_COLUMN]
     assert np.ptp(error) <= 1
 
 
-def test_no_stripes_gives_a_copy_and_says_so(tmp_path):
+def test_a_scene_without_stripes_is_copied_with_a_warning(tmp_path):
     clean = cube()
     output, filled, _, numbers, warnings = run(tmp_path, write(tmp_path / "clean.tif", clean))
     assert np.array_equal(output, clean) and not filled.any()
     assert numbers["PIXELS_CHANGED"] == 0 and any("copy" in text for text in warnings)
 
 
-def test_nodata_is_neither_a_stripe_nor_filled(tmp_path):
+def test_nodata_is_not_a_stripe_and_is_not_filled(tmp_path):
     damaged = striped(cube())
     damaged[:, :20, :20] = -9999
     output, filled, uncertainty, *_ = run(tmp_path, write(tmp_path / "s.tif", damaged, nodata=-9999))
@@ -134,10 +117,10 @@ def test_nodata_is_neither_a_stripe_nor_filled(tmp_path):
 
 
 def tilted(clean):
-    """A stripe that a rectification has tilted, 0.3 columns a row and one pixel wide, in one band of a taller cube."""
+    """A cube of twice the height with a tilted stripe in one band: 0.3 columns per row, one pixel wide."""
     damaged = np.concatenate([clean, clean[:, ::-1]], axis=1)
     down, right = np.indices(damaged.shape[1:])
-    share = np.clip(1.0 - np.abs(right - (70 - 0.3 * down)), 0, 1)  # resampled: its pixels hold a part of the offset
+    share = np.clip(1.0 - np.abs(right - (70 - 0.3 * down)), 0, 1)  # resampled: pixels hold a part of the offset
     damaged[OFFSET_BAND] += np.rint(OFFSET * share).astype(np.int16)
     return damaged
 
@@ -151,22 +134,22 @@ def report(folder, pixels):
     return (folder / "r.html").read_text(encoding="utf-8"), table(outputs.metrics)
 
 
-def test_report_is_about_the_bands_that_were_inpainted(tmp_path):
+def test_report_shows_the_bands_that_were_inpainted(tmp_path):
     page, rows = report(tmp_path, striped(cube()))
     assert f"<td>Band {DEAD_BAND + 1}</td>" in page and "<td>Band 1</td>" not in page
     assert [int(row["hidden"]) > 0 for row in rows] == [band == DEAD_BAND for band in range(BANDS)]
 
 
-def test_report_of_offsets_alone_says_what_was_done(tmp_path):
+def test_report_if_there_are_only_offsets(tmp_path):
     damaged = cube()
     damaged[OFFSET_BAND, :, OFFSET_COLUMN] += np.int16(OFFSET)
     page, _ = report(tmp_path, damaged)
     assert f"The offsets of {ROWS} pixels were corrected; there was nothing to fill." in page
 
 
-def test_a_tilted_stripe_ends_at_the_scenes_edge(tmp_path):
+def test_a_tilted_stripe_ends_at_the_edge_of_the_scene(tmp_path):
     damaged = tilted(cube())
-    damaged[:, :40, 50:] = -9999  # the stripe's line goes through this corner, which the sensor never saw
+    damaged[:, :40, 50:] = -9999  # the stripe's line crosses this corner, where the scene has no data
     source = write(tmp_path / "s.tif", damaged, nodata=-9999)
     output, filled, *_ = run(tmp_path, source)
     assert filled[OFFSET_BAND].any()
@@ -177,9 +160,9 @@ def test_a_mask_fills_lines_of_nodata_but_nothing_outside_the_scene(tmp_path):
     damaged = cube()
     damaged[:, :, :25] = damaged[DEAD_BAND, :, DEAD_COLUMN] = damaged[:, 40:50, 60:70] = -9999
     mask = np.zeros(damaged.shape, np.uint8)
-    mask[:, 45] = 2  # an offset, which a pixel without data cannot have
+    mask[:, 45] = 2  # offsets are not corrected in missing pixels
     mask[DEAD_BAND, :, DEAD_COLUMN] = 1  # a dead line that the producer has set to nodata
-    mask[:, 20] = 1  # goes on through the exterior
+    mask[:, 20] = 1  # continues outside the scene
     source = write(tmp_path / "s.tif", damaged, nodata=-9999)
     output, filled, *_ = run(tmp_path, source, mask=write(tmp_path / "m.tif", mask))
     expected = mask > 0
@@ -188,7 +171,7 @@ def test_a_mask_fills_lines_of_nodata_but_nothing_outside_the_scene(tmp_path):
     assert np.array_equal(output[~expected], damaged[~expected]) and (output[expected] != -9999).all()
 
 
-def test_detected_mask_says_the_same_as_detection(tmp_path):
+def test_the_mask_of_detect_stripes_gives_the_same_result(tmp_path):
     damaged = tilted(striped(cube()))
     damaged[:, :40, 60:] = -9999
     source, mask = write(tmp_path / "s.tif", damaged, nodata=-9999), str(tmp_path / "mask.tif")
@@ -200,20 +183,7 @@ def test_detected_mask_says_the_same_as_detection(tmp_path):
     assert np.array_equal(same, filled) and np.array_equal(again, output)
     with rasterio.open(mask) as file:
         marks = file.read()
-    assert np.array_equal(marks > 0, filled > 0)  # neither more nor less, and nothing outside the scene
-
-
-def test_the_papers_scale_all_bands_alike(tmp_path):
-    """The DHP paper scales by the whole cube: a band that is twice as bright stays twice as bright."""
-    pixels = np.stack([cube()[0], 2 * cube()[0]])
-    with Scene([write(tmp_path / "two.tif", pixels)]) as scene:
-        seen = np.ones(pixels.shape, bool)
-        known = survey(scene, Gaps(seen, ~seen, 2, "test"), one_scale=True)
-        values = known.observe().values
-    assert np.ptp(known.standard.mean) == 0 and np.ptp(known.standard.deviation) == 0
-    assert values.std() == pytest.approx(1, abs=1e-3) and values.mean() == pytest.approx(0, abs=1e-3)
-    restored = known.standard.undo(values)
-    assert np.allclose(restored[1], 2 * restored[0], atol=0.01)
+    assert np.array_equal(marks > 0, filled > 0)  # exactly these, and none outside the scene
 
 
 def test_a_3d_network_needs_two_bands(tmp_path):
@@ -224,28 +194,11 @@ def test_a_3d_network_needs_two_bands(tmp_path):
         inpaint_stripes.run(job, Context())
 
 
-def test_a_3d_network_takes_a_small_scene_of_many_bands(tmp_path):
-    """What a fit needs is reckoned for the scene, not for the largest tile; 256 x 256 pixels would be too many."""
-    bands, rows, columns = 300, 60, 70
-    observed = np.ones((bands, rows, columns), bool)
-    observed[10, :, 20] = False
-    job = InpaintStripesJob(
-        write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8)),
-        Outputs(str(tmp_path / "o.tif")),
-        method="paper_3d",
-    )
-    with Scene(job.inputs) as scene:
-        planned = plan.plan(job, survey(scene, Gaps(observed, ~observed, bands, "test", 0)))
-        assert planned.tile_size >= columns  # whole
-        asked = replace(job, compute=Compute(overlap=100))
-        assert plan.plan(asked, survey(scene, Gaps(observed, ~observed, bands, "test", 0))).overlap == 100
-
-
-def test_a_scene_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+def test_a_scene_that_exceeds_the_memory_is_an_error_before_it_is_read(tmp_path, monkeypatch):
     scene = cube()
     source, mask = write(tmp_path / "s.tif", scene), np.zeros((1, ROWS, COLUMNS), np.uint8)
     mask[0, :, 20] = 1
-    # Room for the masks of a job, not for the search.
+    # Enough memory for the masks of a job, but not for detection.
     monkeypatch.setattr(detection, "available_memory", lambda: 10.0 * scene.size)
     with pytest.raises(errors.OutOfMemory, match="pixels needs about 0 GB"):
         run(tmp_path, source)
@@ -254,7 +207,7 @@ def test_a_scene_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkey
     assert run(tmp_path, source, mask=write(tmp_path / "mask.tif", mask))[1].any()
 
 
-def test_bad_masks_are_refused_in_one_sentence(tmp_path):
+def test_masks_that_do_not_fit_are_errors(tmp_path):
     source = write(tmp_path / "scene.tif", cube())
     small = write(tmp_path / "small.tif", np.zeros((1, 10, 10), np.uint8))
     three = write(tmp_path / "three.tif", np.zeros((3, ROWS, COLUMNS), np.uint8))
@@ -265,22 +218,8 @@ def test_bad_masks_are_refused_in_one_sentence(tmp_path):
     assert not list(tmp_path.glob(".*part*"))
 
 
-def test_the_job_is_checked_and_travels():
+def test_a_job_is_validated_and_serialised():
     job = InpaintStripesJob("a.tif", Outputs("o.tif"), compute=Compute(seed=3))
     assert from_json(to_json(job)) == job
     with pytest.raises(errors.InvalidJob):
         InpaintStripesJob("a.tif", Outputs("o.tif"), method="paper_composite")
-
-
-@pytest.mark.parametrize("side, wanted", [(60, ["plug_and_play_fine"]), (800, [])])
-def test_small_patches_stand_for_election_in_the_gaps_of_small_scenes(tmp_path, side, wanted):
-    observed = np.ones((2, side, side), bool)
-    observed[:, :, ::20] = False
-    source = write(tmp_path / "s.tif", np.ones(observed.shape, np.uint8))
-    gaps, outputs = Gaps(observed, ~observed, 2, "test", 0), Outputs(str(tmp_path / "o.tif"))
-    with Scene([source]) as scene:
-        known = survey(scene, gaps)
-        wide = plan.plan(GapFillJob((source,), outputs=outputs, method="best"), known).names
-        narrow = plan.plan(InpaintStripesJob(source, outputs, method="best"), known).names
-    assert [name for name in wide if name not in narrow] == wanted
-    assert "plug_and_play" in narrow and "plug_and_play_fine" not in narrow

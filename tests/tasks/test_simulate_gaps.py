@@ -1,4 +1,4 @@
-"""Simulated gaps: only gap pixels change, what is missing can be told from what is not, metadata stay."""
+"""Simulated gaps: only gap pixels change, missing pixels are marked unambiguously, metadata are kept."""
 
 from __future__ import annotations
 
@@ -8,40 +8,29 @@ import math
 import numpy as np
 import pytest
 import rasterio
+from core_scenes import TRANSFORM, warnings_of, write
 from rasterio.enums import ColorInterp
 
 from dip_core.errors import NothingObserved, UnreadableRaster
-from dip_core.events import Message
 from dip_core.job import Outputs, SimulateGapsJob
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
 from dip_core.tasks import simulate_gaps
 
-TRANSFORM = rasterio.Affine(30.0, 0.0, 500000.0, 0.0, -30.0, 6200000.0)
-
-
-def write(path, pixels, **profile):
-    bands, rows, columns = pixels.shape
-    options = {"crs": "EPSG:32633", "transform": TRANSFORM, "dtype": pixels.dtype.name, **profile}
-    with rasterio.open(path, "w", driver="GTiff", count=bands, height=rows, width=columns, **options) as file:
-        file.write(pixels)
-    return str(path)
-
 
 def simulated(tmp_path, source, **options):
-    """Run the job; the result, the scene with gaps and the mask as open rasters, and the warnings."""
-    messages = []
-    context = Context(messages.append)
+    """Run the job; returns the result, the scene with gaps and the mask as open rasters, and the warnings."""
+    events = []
+    context = Context(events.append)
     outputs = Outputs(output=str(tmp_path / "gaps.tif"), mask=str(tmp_path / "mask.tif"))
     try:
         result = simulate_gaps.run(SimulateGapsJob(input=source, outputs=outputs, **options), context)
     except BaseException:
         atomic.discard()
         raise
-    assert not (tmp_path / "gaps.tif").exists()  # nothing appears before the whole run has succeeded
+    assert not (tmp_path / "gaps.tif").exists()  # outputs appear only when the run has succeeded
     atomic.commit()
-    warnings = [event.text for event in messages if isinstance(event, Message) and event.level == "warning"]
-    return result, rasterio.open(outputs.output), rasterio.open(outputs.mask), warnings
+    return result, rasterio.open(outputs.output), rasterio.open(outputs.mask), warnings_of(events)
 
 
 @pytest.fixture
@@ -49,8 +38,8 @@ def scene() -> np.ndarray:
     return np.random.default_rng(0).integers(1, 4000, (3, 160, 200)).astype(np.uint16)
 
 
-def test_gaps_get_the_nodata_value_and_the_rest_stays(tmp_path, scene):
-    scene[:, :40, :30] = 65535  # an exterior that is missing already
+def test_gaps_get_the_nodata_value_and_other_pixels_do_not_change(tmp_path, scene):
+    scene[:, :40, :30] = 65535  # outside the scene
     source = write(tmp_path / "in.tif", scene, nodata=65535)
     result, gaps, mask, warnings = simulated(tmp_path, source, swath_from=0.0, swath_to=0.03)
     observed = mask.read().astype(bool)
@@ -63,7 +52,7 @@ def test_gaps_get_the_nodata_value_and_the_rest_stays(tmp_path, scene):
     assert gaps.crs == rasterio.CRS.from_epsg(32633) and gaps.transform == TRANSFORM
     np.testing.assert_array_equal(gaps.read_masks() > 0, observed)
     assert not observed[:, :40, :30].any()
-    # The exterior does not count: near the edge of the swath 41 to 42 % of the rest is cut out.
+    # The exterior does not count: at the edge of the swath 41 to 42 % of the rest are removed.
     assert 40.0 <= result.numbers["PERCENTAGE"] <= 43.0
     inside = np.ones(scene.shape, bool)
     inside[:, :40, :30] = False
@@ -73,7 +62,7 @@ def test_gaps_get_the_nodata_value_and_the_rest_stays(tmp_path, scene):
 
 
 @pytest.mark.parametrize("percentage", [6, 35, 55])
-def test_wanted_percentage(tmp_path, scene, percentage):
+def test_percentage(tmp_path, scene, percentage):
     source = write(tmp_path / "in.tif", scene, nodata=0)
     result, _, mask, warnings = simulated(tmp_path, source, percentage=percentage)
     assert result.numbers["PERCENTAGE"] == pytest.approx(percentage, abs=0.5)
@@ -81,15 +70,15 @@ def test_wanted_percentage(tmp_path, scene, percentage):
     assert any("higher than real ones" in text for text in warnings) == (percentage > 42)
 
 
-def test_scene_without_nodata_gets_zero_where_zero_is_free(tmp_path, scene):
+def test_a_scene_without_nodata_gets_0_if_no_pixel_is_0(tmp_path, scene):
     _, gaps, mask, warnings = simulated(tmp_path, write(tmp_path / "in.tif", scene))
     assert gaps.nodata == 0
     assert (gaps.read()[mask.read() == 0] == 0).all()
     assert warnings == []
 
 
-def test_zero_that_is_a_measurement_stays_one(tmp_path, scene):
-    """A dark pixel is 0 in one band only; the marker must be another value."""
+def test_0_is_not_used_if_it_is_a_measurement(tmp_path, scene):
+    """A dark pixel is 0 in one band only, so gaps need another value."""
     scene[1, 10::20, 10::20] = 0
     _, gaps, mask, _ = simulated(tmp_path, write(tmp_path / "in.tif", scene))
     observed = mask.read().astype(bool)
@@ -99,7 +88,7 @@ def test_zero_that_is_a_measurement_stays_one(tmp_path, scene):
     assert (scene[observed] == 0).any()
 
 
-def test_marker_between_the_extremes(tmp_path):
+def test_an_unused_value_between_the_extremes(tmp_path):
     scene = np.tile(np.arange(256).astype(np.uint8), 200).reshape(2, 160, 160)
     scene[scene == 77] = 78
     scene[0, :, 0] = 200  # no pixel is 0 in both bands
@@ -109,7 +98,7 @@ def test_marker_between_the_extremes(tmp_path):
     np.testing.assert_array_equal(gaps.read_masks() > 0, mask.read() > 0)
 
 
-def test_a_type_that_is_used_up_gives_way_to_the_next(tmp_path):
+def test_a_type_without_unused_values_is_replaced_by_the_next_larger(tmp_path):
     scene = np.tile(np.arange(256).astype(np.uint8), 200).reshape(2, 160, 160)
     scene[0][(scene == 0).all(axis=0)] = 3
     _, gaps, mask, warnings = simulated(tmp_path, write(tmp_path / "in.tif", scene))
@@ -119,7 +108,7 @@ def test_a_type_that_is_used_up_gives_way_to_the_next(tmp_path):
     assert any("every value of its type uint8" in text for text in warnings)
 
 
-def test_float_scene_with_zeros_is_marked_by_nan(tmp_path):
+def test_float_scenes_with_zeros_get_nan(tmp_path):
     scene = np.random.default_rng(0).normal(size=(2, 100, 120)).astype(np.float32)
     scene[0, 5, 5] = 0.0
     _, gaps, mask, _ = simulated(tmp_path, write(tmp_path / "in.tif", scene))
@@ -128,7 +117,7 @@ def test_float_scene_with_zeros_is_marked_by_nan(tmp_path):
 
 
 def test_alpha_does_not_hide_the_gaps(tmp_path, scene):
-    """An RGBA picture: transparent pixels and gaps are missing alike, and the result is RGB with nodata."""
+    """RGBA: transparent pixels and gaps are both missing, and the result is RGB with a nodata value."""
     pixels = np.concatenate([scene.clip(1, 254), np.full((1, 160, 200), 255)]).astype(np.uint8)
     pixels[3, :, :20] = 0
     source = write(tmp_path / "in.tif", pixels, photometric="rgb", alpha="yes")

@@ -1,4 +1,4 @@
-"""The SLC-off geometry gives back what is officially known of it."""
+"""The SLC-off gap pattern agrees with published figures of the sensor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def share(mask: np.ndarray) -> float:
 
 
 def test_pattern_is_the_two_scan_formula():
-    """Without jitter, the gap-by-gap form equals the scan-by-scan formula of the module's docstring."""
+    """Without jitter, the computation by gaps equals the formula by scans in the module's docstring."""
     pattern = slc_off_geometry.GapPattern(200, 400, 1, 0.0, 1.0, seed=3, tilt_degrees=9.0, jitter=0.0, band_shift=0.0)
     rows, columns = np.mgrid[0:200, 0:400].astype(float)
     t = rows + np.tan(np.radians(9.0)) * columns + np.random.default_rng(3).uniform(0.0, 32.0)
@@ -31,7 +31,7 @@ def test_whole_swath_loses_21_to_22_percent():
 
 
 def test_edges_lose_42_percent():
-    """13.6 of 32 lines at the edge; the outermost hundredth of the swath is a little below that."""
+    """13.6 of 32 lines at the edge, and slightly less in the outermost hundredth of the swath."""
     for swath in ((0.0, 0.01), (0.99, 1.0)):
         assert 41.0 <= share(slc_off_geometry.observed_mask((640, 61), 1, *swath)) <= 42.5
 
@@ -42,7 +42,7 @@ def test_centre_loses_nothing(jitter):
     assert share(slc_off_geometry.observed_mask(TALL, 3, 0.49, 0.51, jitter=jitter)) < 1.0
 
 
-def test_central_fifth_is_whole_where_two_lines_were_interpolated():
+def test_central_fifth_has_no_gaps_in_older_products():
     """USGS: about 20 % of the scene centre has no gaps; gaps under 2.72 lines lie at |f - 1/2| < 0.1."""
     mask = slc_off_geometry.observed_mask((640, 1000), 1, 0.0, 1.0, jitter=0.0, min_gap_height=2.72)
     gappy = np.flatnonzero((~mask[0]).any(axis=0)) / 1000
@@ -62,7 +62,7 @@ def test_period_and_gap_height_at_the_edge():
 
 
 def test_row_period_follows_the_pixel_size():
-    """The same 32 lines are 40 rows where pixels are 24 m."""
+    """32 lines are 40 rows of pixels of 24 m."""
     mask = slc_off_geometry.observed_mask((960, 5), 1, 0.0, 0.0, tilt_degrees=0.0, jitter=0.0, row_period=40.0)
     starts = np.flatnonzero(np.diff(mask[0, :, 2].astype(int)) == -1)
     assert set(np.diff(starts)) == {40}
@@ -75,13 +75,13 @@ def test_west_and_east_gaps_are_half_a_period_apart():
 
 
 def test_default_tilt_runs_down_to_the_east():
-    """As on real descending scenes: the first gap of a column starts lower further east."""
+    """As in real descending scenes: further east, the first gap of a column starts lower."""
     mask = slc_off_geometry.observed_mask((320, 200), 1, 0.0, 0.0, jitter=0.0)[0]
     start = [np.flatnonzero(np.diff(mask[:, column].astype(int)) == -1) for column in (0, 20)]
     assert start[1][1] - start[0][1] == pytest.approx(20 * np.tan(np.radians(10.0)), abs=1.0)
 
 
-def test_jitter_moves_scans_by_half_a_line_at_most():
+def test_jitter_moves_scans_by_at_most_half_a_line():
     still = slc_off_geometry.GapPattern(*TALL, 1, 0.0, 0.05, seed=1, jitter=0.0).observed()[0]
     moved = slc_off_geometry.GapPattern(*TALL, 1, 0.0, 0.05, seed=1, jitter=0.5).observed()[0]
     changed = still != moved
@@ -107,7 +107,7 @@ def test_seed_decides_everything():
     ).any()
 
 
-def test_windows_make_up_the_whole():
+def test_windows_are_parts_of_the_whole_pattern():
     pattern = slc_off_geometry.GapPattern(*TALL, 2, 0.0, 0.3, seed=2)
     parts = [pattern.observed(first, min(first + 77, TALL[0])) for first in range(0, TALL[0], 77)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), pattern.observed())
@@ -115,8 +115,8 @@ def test_windows_make_up_the_whole():
 
 @pytest.mark.parametrize("shape", [(100, 100), (349, 352), (1000, 2700)])
 @pytest.mark.parametrize("percentage", [0.5, 3, 6, 15, 21, 35, 42, 55, 60])
-def test_wanted_percentage_is_met(shape, percentage):
-    """The percentages of the GAP paper's table among them; 0.5 percentage points is the promise."""
+def test_percentage_is_met(shape, percentage):
+    """To 0.5 percentage points, including the percentages of the GAP paper's table."""
     pattern = slc_off_geometry.pattern_for_percentage(shape, 3, percentage, seed=4)
     assert share(pattern.observed()) == pytest.approx(percentage, abs=0.5)
     assert (pattern.widening > 0) == (percentage > 42)
