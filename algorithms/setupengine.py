@@ -75,8 +75,10 @@ the diagnostics as a page.</p>
             "For the action build. auto: CUDA if an NVIDIA driver is found, else the CPU. cpu: the CPU only. "
             "cuda: NVIDIA GPUs.",
         )
+        label = self.tr("Python to build it with (3.10 or later)")
         self.add(
-            QgsProcessingParameterFile(self.PYTHON, self.tr("Python to build it with (3.10 or later)"), optional=True),
+            # QGIS's default filter (*.*) would reject a name without a dot, such as python3.
+            QgsProcessingParameterFile(self.PYTHON, label, optional=True, fileFilter=self.tr("All files (*)")),
             "For the action build. Leave empty to use QGIS's own Python.",
             advanced=True,
         )
