@@ -1,4 +1,4 @@
-"""RestorationTask against workers that succeed, fail, die, lie and hang."""
+"""RestorationTask with workers that succeed, fail, crash and hang."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from qgis_helpers import is_running
 
 pytestmark = pytest.mark.qgis
 
@@ -38,7 +39,7 @@ def error_of(task):
 
     assert task.run() is False
     with pytest.raises(DeepPriorError) as caught:
-        task.outcome()
+        task.result_or_raise()
     return caught.value
 
 
@@ -46,32 +47,23 @@ def run_folders():
     return set(glob.glob(os.path.join(tempfile.gettempdir(), "deep_prior_*", "job.json")))
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A zombie that nobody has waited for would still answer.
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-
-
-def test_success_passes_events_on_and_skips_foreign_lines(make_task, fake_engine, tmp_path):
+def test_success_passes_events_on_and_skips_other_output(make_task, fake_engine, tmp_path):
     python = fake_engine("""
         print("a library says hello")
         print('{"event": "no such event"}')
-        tell("progress", fraction=0.25, step="looking", remaining=12.0)
+        emit("progress", fraction=0.25, step="looking", remaining=12.0)
         print("{half a line")
-        tell("message", text="a warning", level="warning")
+        emit("message", text="a warning", level="warning")
         open(job["outputs"]["output"], "w").write("done")
-        tell("result", outputs={"OUTPUT": job["outputs"]["output"]}, numbers={"HELDOUT_RMSE": 1.5})
+        emit("result", outputs={"OUTPUT": job["outputs"]["output"]}, numbers={"HELDOUT_RMSE": 1.5})
         """)
-    seen, said = [], []
-    task = make_task(python, on_progress=seen.append, on_message=said.append)
+    seen, messages = [], []
+    task = make_task(python, on_progress=seen.append, on_message=messages.append)
     assert task.run() is True
-    assert task.outcome().numbers == {"HELDOUT_RMSE": 1.5}
+    assert task.result_or_raise().numbers == {"HELDOUT_RMSE": 1.5}
     assert [(event.fraction, event.step, event.remaining) for event in seen] == [(0.25, "looking", 12.0)]
-    assert [(event.text, event.level) for event in said] == [("a warning", "warning")]
-    assert task.worker.foreign == ["a library says hello", '{"event": "no such event"}', "{half a line"]
+    assert [(event.text, event.level) for event in messages] == [("a warning", "warning")]
+    assert task.worker.other_output == ["a library says hello", '{"event": "no such event"}', "{half a line"]
     assert (tmp_path / "out.tif").read_text() == "done"
     assert task.progress() == pytest.approx(25)
 
@@ -83,15 +75,15 @@ def test_command_environment_and_folder(make_task, fake_engine, tmp_path, monkey
         facts = {"argv": sys.argv[1:], "cwd": os.getcwd(), "home": os.environ.get("PYTHONHOME"),
                  "gdal": os.environ.get("GDAL_DATA"), "path": os.environ["PYTHONPATH"],
                  "spin": os.environ["OMP_WAIT_POLICY"], "tmp": os.environ["TMPDIR"]}
-        tell("message", text=json.dumps(facts))
-        tell("result", outputs={}, numbers={})
+        emit("message", text=json.dumps(facts))
+        emit("result", outputs={}, numbers={})
         """)
     import json
 
-    said = []
-    task = make_task(python, on_message=said.append)
+    messages = []
+    task = make_task(python, on_message=messages.append)
     assert task.run()
-    facts = json.loads(said[0].text)
+    facts = json.loads(messages[0].text)
     assert facts["argv"][:3] == ["-m", "dip_core", "--supervised"] and facts["argv"][3].endswith("job.json")
     assert facts["home"] is None and facts["gdal"] is None and facts["spin"] == "PASSIVE"
     assert (Path(facts["path"]) / "dip_core" / "events.py").exists()
@@ -103,7 +95,7 @@ def test_error_event_comes_back_as_its_class_with_its_sentence(make_task, fake_e
     from deep_prior.dip_core.errors import GridMismatch
 
     python = fake_engine("""
-        tell("error", text="The mask is elsewhere.", kind="GridMismatch", facts={"path": "m.tif"})
+        emit("error", text="The mask is elsewhere.", kind="GridMismatch", facts={"path": "m.tif"})
         sys.exit(1)
         """)
     error = error_of(make_task(python))
@@ -112,14 +104,14 @@ def test_error_event_comes_back_as_its_class_with_its_sentence(make_task, fake_e
 
 
 def test_unknown_error_kind_keeps_the_sentence(make_task, fake_engine):
-    python = fake_engine("""tell("error", text="Something new.", kind="os", facts={})""")
+    python = fake_engine("""emit("error", text="Something new.", kind="os", facts={})""")
     assert str(error_of(make_task(python))) == "Something new."
 
 
-def test_killed_worker_names_memory_and_leaves_no_partial_file(make_task, fake_engine, tmp_path):
+def test_killed_worker_suggests_less_memory_and_leaves_no_temporary_file(make_task, fake_engine, tmp_path):
     python = fake_engine("""
         for name in ("", ".aux.xml"):
-            open(partial(job["outputs"]["output"]) + name, "w").write("half")
+            open(temporary(job["outputs"]["output"]) + name, "w").write("half")
         print('{"event": "res', end="", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         """)
@@ -155,9 +147,9 @@ def test_end_without_a_result_is_a_failure(make_task, fake_engine):
     assert "exit code 0" in str(error_of(make_task(fake_engine("print('bye')"))))
 
 
-def test_result_of_a_worker_that_then_fails_does_not_count(make_task, fake_engine):
+def test_result_of_a_worker_that_fails_afterwards_does_not_count(make_task, fake_engine):
     python = fake_engine("""
-        tell("result", outputs={}, numbers={})
+        emit("result", outputs={}, numbers={})
         sys.exit(5)
         """)
     assert "exit code 5" in str(error_of(make_task(python)))
@@ -168,51 +160,51 @@ def test_python_that_cannot_be_started(make_task, tmp_path):
     assert "cannot be started" in str(error) and "Set up the restoration engine" in str(error)
 
 
-def test_a_broken_callback_does_not_escape_run(make_task, fake_engine):
-    """An exception out of run() would crash QGIS."""
+def test_exception_in_a_callback_does_not_leave_run(make_task, fake_engine):
+    """An exception that leaves run() would crash QGIS."""
     python = fake_engine("""
-        tell("progress", fraction=0.5)
+        emit("progress", fraction=0.5)
         time.sleep(60)
         """)
     error = error_of(make_task(python, on_progress=lambda event: 1 / 0))
     assert "ZeroDivisionError" in str(error)
 
 
-def test_cancel_is_asked_for_and_heeded(make_task, fake_engine, tmp_path):
+def test_worker_that_obeys_a_cancel_ends_quickly(make_task, fake_engine, tmp_path):
     python = fake_engine("""
-        tell("message", text=str(os.getpid()))
+        emit("message", text=str(os.getpid()))
         line = sys.stdin.readline()
-        tell("error", text="stopped on " + line.strip(), kind="Cancelled", facts={})
+        emit("error", text="stopped on " + line.strip(), kind="Cancelled", facts={})
         """)
-    said = []
-    task = make_task(python, on_message=said.append, is_cancelled=lambda: bool(said))
+    messages = []
+    task = make_task(python, on_message=messages.append, is_cancelled=lambda: bool(messages))
     start = time.monotonic()
     error = error_of(task)
     assert type(error).__name__ == "Cancelled"
     assert time.monotonic() - start < 2  # the promise to the user
-    assert not alive(int(said[0].text))
+    assert not is_running(int(messages[0].text))
 
 
 def test_worker_that_ignores_cancel_is_terminated_then_killed(make_task, fake_engine, tmp_path):
     python = fake_engine("""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        open(partial(job["outputs"]["output"]), "w").write("half")
-        tell("message", text=str(os.getpid()))
+        open(temporary(job["outputs"]["output"]), "w").write("half")
+        emit("message", text=str(os.getpid()))
         while True:
             time.sleep(1)
         """)
-    said = []
+    messages = []
     start = time.monotonic()
-    error = error_of(make_task(python, on_message=said.append, is_cancelled=lambda: bool(said)))
+    error = error_of(make_task(python, on_message=messages.append, is_cancelled=lambda: bool(messages)))
     assert type(error).__name__ == "Cancelled"
     assert 2 < time.monotonic() - start < 6  # 2 s to clean up, 1 s to terminate
-    assert not alive(int(said[0].text))
+    assert not is_running(int(messages[0].text))
     assert [path.name for path in tmp_path.iterdir()] == ["engine"]
 
 
-def test_worker_that_hangs_on_its_way_out_can_be_cancelled(make_task, fake_engine):
+def test_worker_that_hangs_while_it_ends_can_be_cancelled(make_task, fake_engine):
     python = fake_engine("""
-        tell("message", text="closing")
+        emit("message", text="closing")
         os.close(1)
         time.sleep(60)
         """)
@@ -222,15 +214,15 @@ def test_worker_that_hangs_on_its_way_out_can_be_cancelled(make_task, fake_engin
     assert time.monotonic() - start < 5
 
 
-def test_result_that_crosses_the_cancel_is_removed(make_task, fake_engine, tmp_path):
+def test_result_of_a_cancelled_job_is_removed(make_task, fake_engine, tmp_path):
     python = fake_engine("""
-        tell("message", text="nearly")
+        emit("message", text="nearly")
         sys.stdin.readline()
         open(job["outputs"]["output"], "w").write("done")
-        tell("result", outputs={"OUTPUT": job["outputs"]["output"]}, numbers={})
+        emit("result", outputs={"OUTPUT": job["outputs"]["output"]}, numbers={})
         """)
-    said = []
-    error_of(make_task(python, on_message=said.append, is_cancelled=lambda: bool(said)))
+    messages = []
+    error_of(make_task(python, on_message=messages.append, is_cancelled=lambda: bool(messages)))
     assert not (tmp_path / "out.tif").exists()
 
 
@@ -246,12 +238,12 @@ def test_two_runs_at_once_do_not_share_names(make_task):
 
 @pytest.mark.parametrize("cancel", [False, True])
 def test_in_the_task_manager(make_task, fake_engine, qgis_app, cancel):
-    """The same class, run by QGIS in a background thread, with QGIS's own cancel button."""
+    """QGIS runs the task in a background thread and cancels it."""
     python = fake_engine("""
-        tell("progress", fraction=0.5, step="half")
+        emit("progress", fraction=0.5, step="half")
         if not sys.stdin.readline():
             sys.exit(9)
-        tell("result", outputs={}, numbers={})
+        emit("result", outputs={}, numbers={})
         """)
     main = threading.get_ident()
     threads = []
