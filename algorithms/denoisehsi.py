@@ -38,7 +38,7 @@ gives the noise level of each band.</p>
             "deep image prior; the weights are validated on held-out values",
             "fast": "the non-local ridge alone, which denoises similar patches together; no network",
             "deep_prior": DEEP_PRIOR,
-            **paper_descriptions("1800 (paper_3d: 3000)"),
+            **paper_descriptions("1800", "3000"),
         }
     )
 

@@ -40,10 +40,12 @@ GAP_FILLING = {
 """Shared by the algorithms that fill gaps."""
 
 
-def paper_descriptions(iterations: str) -> dict[str, str]:
-    """The two networks of the deep hyperspectral prior, with the number of ``iterations`` that the paper uses."""
+def paper_descriptions(iterations_2d: str, iterations_3d: str = "") -> dict[str, str]:
+    """The two networks of the deep hyperspectral prior; ``iterations_3d`` only if it differs."""
+    with_iterations = f" with {iterations_3d} iterations" if iterations_3d else ""
     return {
-        "paper_2d": f"the 2-D deep hyperspectral prior as published, with {iterations} iterations; slow without a GPU",
-        "paper_3d": "its 3-D version, which also convolves along the bands; needs at least two bands; slow without a "
-        "GPU",
+        "paper_2d": f"the 2-D deep hyperspectral prior as published, with {iterations_2d} iterations; "
+        "slow without a GPU",
+        "paper_3d": f"its 3-D version{with_iterations}, which also convolves along the bands; "
+        "needs at least two bands; slow without a GPU",
     }
