@@ -73,15 +73,18 @@ def add_noise(clean: np.ndarray, sigma, seed: int = 1) -> np.ndarray:
     return clean + level * np.random.default_rng(seed).normal(size=clean.shape)
 
 
-def fill(tmp_path: Path, inputs, method: str = "fast", **options):
+def fill(tmp_path: Path, inputs, method: str = "fast", *, report: bool = True, **options):
     """Run a gap-fill job with all outputs; returns the result, the output paths by name, and all events.
 
-    ``options``: those of `GapFillJob` and of `Compute`. After an error, temporary files are removed.
+    ``report`` False: without the report, which takes longest on a small scene. ``options``: those of `GapFillJob` and
+    of `Compute`. After an error, temporary files are removed.
     """
     from dip_core.tasks import gap_fill  # imported here because it loads torch
 
     tmp_path.mkdir(exist_ok=True)
     names = {"output": "o.tif", "uncertainty": "u.tif", "filled": "f.tif", "report": "r.html", "metrics": "m.csv"}
+    if not report:
+        del names["report"]
     compute = {name: options.pop(name) for name in list(options) if name in Compute.__dataclass_fields__}
     outputs = Outputs(**{name: str(tmp_path / file) for name, file in names.items()})
     inputs = (inputs,) if isinstance(inputs, (str, Path)) else inputs
