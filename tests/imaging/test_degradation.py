@@ -1,4 +1,4 @@
-"""Decimation and enlargement: MATLAB's and the DHP code's weights, exact adjoints, and images that stay in place."""
+"""Decimation and enlargement: the weights of MATLAB and of the DHP code, exact adjoints, and no shift."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dip_core.imaging import degradation
 SHAPE = (17, 23)
 OPERATORS = {
     "bicubic": degradation.bicubic_decimation,
-    "lanczos2": degradation.lanczos_decimation,
+    "lanczos": degradation.lanczos_decimation,
     "gaussian": lambda shape, factor: degradation.gaussian_decimation(shape, factor, 1.3),
     "enlargement": degradation.bicubic_enlargement,
 }
@@ -30,13 +30,13 @@ def test_operator_is_its_dense_matrix(name, factor):
     assert shape == tuple(size * factor if name == "enlargement" else -(-size // factor) for size in SHAPE)
     np.testing.assert_allclose(small, (image.reshape(3, -1) @ dense.T).reshape(3, *shape), atol=1e-12)
     other = rng.normal(size=(3, *shape))
-    back = operator.adjoint(other)
-    np.testing.assert_allclose(back, (other.reshape(3, -1) @ dense).reshape(3, *SHAPE), atol=1e-12)
-    assert np.vdot(small, other) == pytest.approx(np.vdot(image, back), rel=1e-12)
+    adjoint = operator.adjoint(other)
+    np.testing.assert_allclose(adjoint, (other.reshape(3, -1) @ dense).reshape(3, *SHAPE), atol=1e-12)
+    assert np.vdot(small, other) == pytest.approx(np.vdot(image, adjoint), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_tensors_give_the_same_and_know_the_gradient(name):
+def test_tensors_give_the_same_result_with_the_exact_gradient(name):
     operator = OPERATORS[name](SHAPE, 2)
     image = torch.rand(1, 2, *SHAPE, dtype=torch.float64, requires_grad=True)
     small = operator.as_torch(image)(image)
@@ -49,8 +49,8 @@ def test_tensors_give_the_same_and_know_the_gradient(name):
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_a_constant_stays_and_nothing_moves(name, factor):
-    """A constant keeps its value; coordinates become those of the coarse pixels' centres, so the extent is kept."""
+def test_constants_are_kept_and_nothing_is_shifted(name, factor):
+    """Coordinates become those of the centres of the coarse pixels, so the extent is kept."""
     operator = OPERATORS[name]((60, 60), factor)
     np.testing.assert_allclose(operator.apply(np.full((60, 60), 7.5)), 7.5, atol=1e-12)
     x = np.broadcast_to(np.arange(60.0) + 0.5, (60, 60))  # centres, in pixels from the left edge
@@ -60,7 +60,7 @@ def test_a_constant_stays_and_nothing_moves(name, factor):
     np.testing.assert_allclose(found[inside], ((np.arange(len(found)) + 0.5) * scale)[inside], atol=1e-9)
 
 
-def test_bicubic_by_2_is_matlabs():
+def test_bicubic_by_2_equals_matlab():
     """imresize(x, 0.5): the cubic at 1/4, 3/4, 5/4 and 7/4, halved; by hand from Keys' polynomial, a = -1/2.
 
     k(1/4) = 1.5/64 - 2.5/16 + 1 = 0.8671875; k(3/4) = 0.2265625; k(5/4) = -0.0703125; k(7/4) = -0.0234375.
@@ -70,12 +70,12 @@ def test_bicubic_by_2_is_matlabs():
     assert rows.shape == (8, 16)
     np.testing.assert_allclose(rows[3, 3:11], [last, third, next_, near, near, next_, third, last], atol=1e-12)
     assert not rows[3, :3].any() and not rows[3, 11:].any()
-    # The first pixel lies between samples 0 and 1; samples -1, -2 and -3 are 0, 1 and 2 mirrored.
+    # The first coarse pixel is between samples 0 and 1; samples -1, -2 and -3 mirror 0, 1 and 2.
     np.testing.assert_allclose(rows[0, :5], [near + next_, near + third, next_ + last, third, last], atol=1e-12)
     assert not rows[0, 5:].any()
 
 
-def test_bicubic_by_3_is_matlabs():
+def test_bicubic_by_3_equals_matlab():
     """At factor 3 a coarse pixel is centred on a sample: the cubic at 0, 1/3, 2/3, 4/3 and 5/3, divided by 3.
 
     k(1/3) = (1.5 - 7.5 + 27)/27 = 7/9; k(2/3) = (12 - 30 + 27)/27 = 1/3;
@@ -86,8 +86,8 @@ def test_bicubic_by_3_is_matlabs():
     np.testing.assert_allclose(rows[3, 5:16], [*half[:0:-1], *half], atol=1e-12)
 
 
-def test_bicubic_enlargement_by_2_is_matlabs():
-    """imresize(x, 2): the cubic, not widened, a quarter of a pixel beside the sample."""
+def test_bicubic_enlargement_by_2_equals_matlab():
+    """imresize(x, 2): the cubic, not widened, a quarter of a pixel off the sample."""
     rows = degradation.bicubic_enlargement((8, 8), 2).rows.toarray()
     taps = [-0.0234375, 0.2265625, 0.8671875, -0.0703125]
     np.testing.assert_allclose(rows[6, 1:5], taps, atol=1e-12)
@@ -96,8 +96,8 @@ def test_bicubic_enlargement_by_2_is_matlabs():
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_lanczos2_is_the_downsampler_of_the_papers_code(factor):
-    """The formula of that code, written out: 4 x factor half-phase taps a side, rim repeated, stride = factor."""
+def test_lanczos_is_the_downsampler_of_the_papers_code(factor):
+    """The formula of that code: 4 x factor half-phase taps per side, edge pixels repeated, stride = factor."""
     taps = np.arange(1, 4 * factor + 1)
     distance = np.abs(taps + 0.5 - (4 * factor + 2) / 2) / factor
     line = 2 * np.sin(np.pi * distance) * np.sin(np.pi * distance / 2) / (np.pi * distance) ** 2
@@ -111,8 +111,8 @@ def test_lanczos2_is_the_downsampler_of_the_papers_code(factor):
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_gaussian_has_its_width(factor):
-    """The CASCADE paper's sigma of 3 pixels, whatever the factor; cutting at 4 sigma costs 0.2 % of the variance."""
+def test_gaussian_has_the_requested_width(factor):
+    """3 pixels for all factors, as in the CASCADE paper; truncation at 4 sigma removes 0.2 % of the variance."""
     rows = degradation.gaussian_decimation((90, 90), factor, 3.0).rows.toarray()
     number = len(rows) // 2
     offset = np.arange(90) - ((number + 0.5) * factor - 0.5)
@@ -121,13 +121,13 @@ def test_gaussian_has_its_width(factor):
     assert (rows >= 0).all()
 
 
-def test_a_thin_gaussian_takes_the_nearest_pixels():
+def test_a_narrow_gaussian_selects_the_nearest_pixels():
     even, odd = (degradation.gaussian_decimation((12, 12), factor, 0.01).rows.toarray() for factor in (2, 3))
     np.testing.assert_allclose(even[2, 4:6], [0.5, 0.5])
     assert odd[2, 7] == 1
 
 
-def test_no_blur_and_no_decimation_changes_nothing():
+def test_a_factor_of_1_changes_nothing():
     np.testing.assert_allclose(degradation.bicubic_decimation((6, 7), 1).rows.toarray(), np.eye(6), atol=1e-12)
 
 
@@ -138,7 +138,7 @@ def test_images_smaller_than_the_kernel(shape):
         np.testing.assert_allclose(operator.apply(np.full(shape, 2.0)), 2.0)
 
 
-def test_impossible_requests_are_refused():
+def test_invalid_parameters_are_errors():
     with pytest.raises(ValueError, match="factor is 0"):
         degradation.bicubic_decimation((8, 8), 0)
     with pytest.raises(ValueError, match="sigma is 0"):

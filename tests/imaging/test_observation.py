@@ -1,4 +1,4 @@
-"""The observation and its standard: values there and back, hiding, distances, groups of bands."""
+"""Observations: standardisation and its inverse, hidden pixels, distances, groups of bands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from core_scenes import landscape, slanted_gaps
 
 from dip_core.imaging.observation import Observation, Standardization
-from dip_core.inpainting.gdal_baseline import fill_nodata
 
 STANDARD = Standardization(np.array([100.0, -5e6]), np.array([20.0, 1e3]))
 
@@ -23,7 +22,7 @@ def observation():
     return Observation(np.where(observed, values, 0).astype(np.float32), observed, gap)
 
 
-def test_standardised_and_back():
+def test_standardisation_is_invertible():
     pixels = np.stack([np.full((3, 4), 140, np.int32), np.full((3, 4), -5_002_000, np.int32)])
     observed = np.ones(pixels.shape, bool)
     observed[:, 0, 0] = False
@@ -35,36 +34,36 @@ def test_standardised_and_back():
 
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf, -1.7976931348623157e308])
-def test_what_stands_at_missing_pixels_has_no_say(missing):
+def test_values_of_missing_pixels_have_no_influence(missing):
     pixels = np.full((2, 3, 4), 100.0)
     pixels[:, 1, 1] = missing
     observed = np.isfinite(pixels) & (pixels > -1e300)
-    with np.errstate(all="raise"):  # no overflow on the way either
+    with np.errstate(all="raise"):  # no overflow in between
         values = STANDARD.apply(pixels, observed)
     assert np.isfinite(values).all() and (values[:, 1, 1] == 0).all()
 
 
-def test_hidden_pixels_are_gone(observation):
+def test_values_of_hidden_pixels_are_removed(observation):
     hidden = np.zeros(observation.shape, bool)
     hidden[0, 10:20, 5:15] = True
-    hidden[1, :, 38] = True  # outside of the scene: nothing there to hide
+    hidden[1, :, 38] = True  # outside the scene, where nothing can be hidden
     held = observation.hide(hidden)
     assert not held.observed[hidden].any() and (held.values[hidden] == 0).all()
     np.testing.assert_array_equal(held.target, observation.target | (hidden & observation.observed))
     assert not held.target[:, :, 35:].any()
     kept = held.observed
     np.testing.assert_array_equal(held.values[kept], observation.values[kept])
-    assert observation.observed[0, 10:20, 5:15].any()  # the original is as it was
+    assert observation.observed[0, 10:20, 5:15].any()  # the original is unchanged
 
 
-def test_keep_observed_puts_back_and_cuts_off(observation):
+def test_keep_observed_restores_observed_values_and_clears_the_exterior(observation):
     estimate = observation.keep_observed(np.full(observation.shape, 7.0))
     assert estimate.dtype == np.float32
     np.testing.assert_array_equal(estimate[observation.observed], observation.values[observation.observed])
     assert (estimate[observation.target] == 7).all() and (estimate[:, :, 35:] == 0).all()
 
 
-def test_distance_is_to_the_nearest_observed_pixel_of_the_band():
+def test_distance_to_the_nearest_observed_pixel_of_the_band():
     observed = np.zeros((3, 9, 9), bool)
     observed[0, 4, 4] = True
     observed[1, :, 0] = True
@@ -72,10 +71,10 @@ def test_distance_is_to_the_nearest_observed_pixel_of_the_band():
     distance = observation.distance()
     assert distance[0, 4, 4] == 0 and distance[0, 4, 7] == 3 and distance[0, 0, 0] == pytest.approx(np.hypot(4, 4))
     assert distance[1, 3, 8] == 8
-    assert (distance[2] >= np.hypot(8, 8)).all()  # nothing observed: farther than any pixel could be
+    assert (distance[2] >= np.hypot(8, 8)).all()  # without observed pixels: the largest possible distance
 
 
-def test_groups_are_bands_with_equal_masks():
+def test_bands_are_grouped_by_equal_masks():
     one, two = slanted_gaps(20, 20), slanted_gaps(20, 20, shift=3)
     observed = np.stack([~one, ~two, ~one, ~one])
     target = ~observed
@@ -83,27 +82,3 @@ def test_groups_are_bands_with_equal_masks():
     groups = Observation(np.zeros((4, 20, 20), np.float32), observed, target).bands_by_mask()
     assert [numbers for numbers, _, _ in groups] == [[0, 2], [1], [3]]
     np.testing.assert_array_equal(groups[1][1], ~two)
-
-
-# The baseline, which is GDAL's
-
-
-def test_the_baseline_is_gdals_fill_nodata(observation):
-    """Inverse distances of the nearest observed pixels to the four quadrants; observed pixels stay."""
-    filled = fill_nodata(observation)
-    np.testing.assert_array_equal(filled[observation.observed], observation.values[observation.observed])
-    assert np.isfinite(filled).all() and (filled[:, :, 35:] == 0).all()
-    for band in range(2):
-        known = observation.values[band][observation.observed[band]]
-        target = filled[band][observation.target[band]]
-        assert known.min() <= target.min() and target.max() <= known.max() and target.std() > 0.1
-
-
-def test_the_baseline_between_two_columns():
-    """One missing column between 1 and 3: all neighbours at equal distances, so it is 2 in the middle rows."""
-    values = np.ones((1, 21, 3), np.float32)
-    values[0, :, 2] = 3
-    observed = np.ones(values.shape, bool)
-    observed[0, :, 1] = False
-    observation = Observation(np.where(observed, values, 0).astype(np.float32), observed, ~observed)
-    assert fill_nodata(observation)[0, 10, 1] == pytest.approx(2.0, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Half-written files: beside their target, renamed when whole, removed when not, and nobody else's touched."""
+"""Atomic output: temporary files next to their targets are renamed at the end, or removed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import pytest
 from core_scenes import ROOT
 
-from dip_core.errors import UnwritableOutput
+from dip_core.errors import DiskFull, UnwritableOutput
 from dip_core.raster import atomic
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
+def discard_temporary_files():
     atomic.discard()
     yield
     atomic.discard()
@@ -24,7 +24,7 @@ def names(folder):
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_commit_gives_all_their_names(tmp_path):
+def test_commit_renames_all_files(tmp_path):
     for name in ("a.tif", "b c [1].html"):
         path = atomic.create_temporary(str(tmp_path / name))
         assert os.path.dirname(path) == str(tmp_path) and os.path.basename(path).startswith(f".{name}.")
@@ -34,12 +34,12 @@ def test_commit_gives_all_their_names(tmp_path):
     atomic.commit()
     assert names(tmp_path) == ["a.tif", "b c [1].html"]
     assert (tmp_path / "b c [1].html").read_text() == "b c [1].html"
-    atomic.commit()  # nothing more to do
+    atomic.commit()  # nothing left to rename
     atomic.discard()
     assert len(names(tmp_path)) == 2
 
 
-def test_discard_removes_its_own_and_what_lies_beside_them(tmp_path):
+def test_discard_removes_temporary_files_and_their_sidecars(tmp_path):
     path = atomic.create_temporary(str(tmp_path / "a[1].tif"))
     for ending in (".aux.xml", ".msk", ".ovr"):
         with open(f"{path}{ending}", "w"):
@@ -51,7 +51,7 @@ def test_discard_removes_its_own_and_what_lies_beside_them(tmp_path):
     assert names(tmp_path) == sorted(others)
 
 
-def test_discard_survives_a_partial_that_is_gone(tmp_path):
+def test_discard_ignores_files_that_are_gone(tmp_path):
     os.remove(atomic.create_temporary(str(tmp_path / "a.tif")))
     atomic.create_temporary(str(tmp_path / "b.tif"))
     atomic.discard()
@@ -66,7 +66,7 @@ def test_relative_paths(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.tif"]
 
 
-def test_a_target_that_became_a_folder(tmp_path):
+def test_a_target_that_became_a_folder_is_an_error(tmp_path):
     atomic.create_temporary(str(tmp_path / "a.tif"))
     (tmp_path / "a.tif").mkdir()
     (tmp_path / "a.tif" / "full").write_text("")
@@ -77,14 +77,14 @@ def test_a_target_that_became_a_folder(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_without_permission(tmp_path):
+def test_a_folder_without_permission_is_an_error(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(UnwritableOutput, match="permission denied"):
         atomic.create_temporary(str(tmp_path / "locked" / "a.tif"))
 
 
-def test_the_token_is_the_parents_where_it_gives_one(tmp_path):
-    """QGIS names the token, so that it finds the partials of a worker that was killed."""
+def test_the_token_comes_from_the_environment(tmp_path):
+    """QGIS sets the token, to find the temporary files of a worker that was killed."""
     code = "from dip_core.raster import atomic; print(atomic.temporary_path('/x/a.tif'))"
 
     def run(**environment):
@@ -98,4 +98,11 @@ def test_the_token_is_the_parents_where_it_gives_one(tmp_path):
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=free, capture_output=True, text=True).stdout
         for _ in range(2)
     }
-    assert len(found) == 2  # drawn anew by each process
+    assert len(found) == 2  # random in each process
+
+
+def test_disk_space_is_checked(tmp_path):
+    target = str(tmp_path / "o.tif")
+    atomic.check_disk_space(target, 1)
+    with pytest.raises(DiskFull, match="MB free, about 1000000000000 MB needed"):
+        atomic.check_disk_space(target, 10**18)

@@ -20,7 +20,7 @@ GAP = slanted_gaps(ROWS, COLUMNS, thick=9, period=26)
 
 @pytest.fixture
 def texture():
-    """What the ground looks like at any date, beyond what a smooth surface can guess."""
+    """Detail of the ground that is the same at all dates."""
     return 18 * np.random.default_rng(2).normal(size=(ROWS, COLUMNS))
 
 
@@ -35,7 +35,7 @@ def scene(tmp_path, whole):
 
 
 def other_date(texture, bands=3):
-    """Another date: other levels and gains, the same texture, some noise of its own."""
+    """Another date: other levels and gains, the same texture, other noise."""
     rng = np.random.default_rng(7)
     gains = np.array([0.5, 1.5, -1.0])[:bands, None, None]
     levels = np.array([500.0, 900.0, 1500.0])[:bands, None, None]
@@ -46,10 +46,8 @@ def other_date(texture, bands=3):
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
-# Reading
 
-
-def test_a_guide_on_the_scenes_grid_is_read_as_it_is(tmp_path, scene, texture):
+def test_a_guide_on_the_grid_of_the_scene_is_not_resampled(tmp_path, scene, texture):
     pixels = other_date(texture)
     pixels[:, 5:10, 5:10] = -9999
     path = write(tmp_path / "g.tif", pixels.astype("f4"), nodata=-9999)
@@ -66,7 +64,7 @@ def test_a_guide_on_the_scenes_grid_is_read_as_it_is(tmp_path, scene, texture):
 
 
 def on_another_grid(path, pixels, crs="EPSG:4326", nodata=None):
-    """The same ground in degrees, at about the same pixel size."""
+    """The same area in degrees, with about the same pixel size."""
     bands = len(pixels)
     west, north = TRANSFORM.c, TRANSFORM.f
     bounds = (west, north - 30 * ROWS, west + 30 * COLUMNS, north)
@@ -93,8 +91,8 @@ def test_a_guide_on_another_grid_is_warped(tmp_path, scene, texture, nodata):
         values = guide.read()
         assert values.shape == (3, ROWS, COLUMNS) and guide.coverage > 0.95
         shown = np.isfinite(values[0])
-        shown[[0, -1]] = shown[:, [0, -1]] = False  # rims are mixed with nothing
-        # It lies where it belongs: a shift by one pixel would correlate by less.
+        shown[[0, -1]] = shown[:, [0, -1]] = False  # edge pixels are mixed with missing ones
+        # The position is right: shifted by one pixel, the correlation is lower.
         matched, shifted = (
             np.corrcoef(values[0][shown], np.roll(smooth[0], step, axis=1)[shown])[0, 1] for step in (0, 1)
         )
@@ -103,8 +101,8 @@ def test_a_guide_on_another_grid_is_warped(tmp_path, scene, texture, nodata):
 
 
 @pytest.mark.parametrize("bands", [1, 3, 6])
-def test_outside_of_a_guide_there_is_nothing(tmp_path, scene, bands):
-    """Its east half only; no nodata value tells the other half, and no level of 0 may come of it."""
+def test_pixels_outside_the_guide_are_missing(tmp_path, scene, bands):
+    """The guide covers the east half and has no nodata value; the west half must not become 0."""
     half = np.full((bands, ROWS, COLUMNS // 2), 100, "u1")
     east = TRANSFORM @ rasterio.Affine.translation(COLUMNS // 2 + 0.3, 0)
     with Scene([scene]) as opened, Guide(write(tmp_path / "g.tif", half, transform=east), opened) as guide:
@@ -115,7 +113,7 @@ def test_outside_of_a_guide_there_is_nothing(tmp_path, scene, bands):
 
 @pytest.mark.parametrize("bands", [1, 3, 5])
 @pytest.mark.parametrize("shift", [0, 0.4])
-def test_the_guides_alpha_counts(tmp_path, scene, bands, shift):
+def test_the_alpha_band_of_a_guide_marks_missing_pixels(tmp_path, scene, bands, shift):
     pixels = np.full((bands + 1, ROWS, COLUMNS), 90, "u1")
     pixels[-1] = 255
     pixels[-1, 20:40, 30:60] = 0
@@ -129,7 +127,7 @@ def test_the_guides_alpha_counts(tmp_path, scene, bands, shift):
         assert np.isnan(values[:, 22:38, 32:58]).all() and np.isfinite(values[:, 45:80, 5:100]).all()
 
 
-def test_guides_that_cannot_be_used(tmp_path, scene):
+def test_guides_that_cannot_be_used_are_errors(tmp_path, scene):
     bare = tmp_path / "bare.tif"
     with rasterio.open(bare, "w", driver="GTiff", count=1, height=20, width=30, dtype="uint8") as file:
         file.write(np.ones((1, 20, 30), "u1"))

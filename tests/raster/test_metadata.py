@@ -1,4 +1,4 @@
-"""Wavelengths, widths and bad bands: read from wherever they stand, written where every reader looks."""
+"""Wavelengths, FWHM and bad bands: read from all common places, and written to all of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def known(path):
 
 
 def places(path):
-    """What the three kinds of readers find: band items, the ENVI domain, and GDAL's IMAGERY domain."""
+    """Band items, the ENVI domain, and the IMAGERY domain of GDAL."""
     with rasterio.open(path) as file:
         items = [file.tags(band) for band in file.indexes]
         imagery = [file.tags(band, ns="IMAGERY") for band in file.indexes]
@@ -51,7 +51,7 @@ SOURCES = {
 
 @pytest.fixture(params=SOURCES)
 def source(request, tmp_path):
-    """A file with the same spectral facts, told in one of the ways that are met."""
+    """A file with wavelengths in one of the common places and units."""
     path, facts = scene_file(tmp_path), SOURCES[request.param]
     with rasterio.open(path, "r+") as file:
         for place, band in enumerate(file.indexes):
@@ -69,23 +69,23 @@ def source(request, tmp_path):
     return path
 
 
-def test_read_from_wherever_it_stands(source):
+def test_reading_from_all_places(source):
     found = known(source)
     assert [item.wavelength for item in found] == pytest.approx(WAVELENGTHS)
     assert [item.fwhm for item in found] == pytest.approx((0.01, 0.02, 0.03))
     with rasterio.open(source) as file:
-        told = bool(file.tags(1).get("bbl") or file.tags(ns="ENVI").get("bbl"))
-    assert [item.good for item in found] == ([True, False, True] if told else [None] * 3)
+        has_flags = bool(file.tags(1).get("bbl") or file.tags(ns="ENVI").get("bbl"))
+    assert [item.good for item in found] == ([True, False, True] if has_flags else [None] * 3)
 
 
-def test_written_where_all_readers_look(tmp_path, source):
+def test_writing_to_all_places(tmp_path, source):
     out = copy(source, tmp_path / "o.tif")
     items, header, imagery = places(out)
     for place, wavelength in enumerate(WAVELENGTHS):
         fwhm = (place + 1) / 100
         assert float(imagery[place]["CENTRAL_WAVELENGTH_UM"]) == pytest.approx(wavelength)
         assert float(imagery[place]["FWHM_UM"]) == pytest.approx(fwhm)
-        # The items of one band are in one unit, and it is said which.
+        # All items of a band have the same, stated unit.
         factor = {"nm": 1e-3, "Nanometers": 1e-3, "um": 1, "Micrometers": 1}[items[place]["wavelength_units"]]
         assert float(items[place]["wavelength"]) * factor == pytest.approx(wavelength)
         assert float(items[place]["fwhm"]) * factor == pytest.approx(fwhm)
@@ -95,19 +95,19 @@ def test_written_where_all_readers_look(tmp_path, source):
     if known(source)[0].good is not None:
         assert header["bbl"] == "{1, 0, 1}"
         assert [item["bbl"] for item in items] == ["1", "0", "1"]
-    # And a second copy changes nothing any more.
+    # A second copy changes nothing.
     assert places(copy(out, tmp_path / "oo.tif")) == (items, header, imagery)
 
 
-def test_bands_that_nothing_is_known_of(tmp_path):
+def test_bands_without_metadata(tmp_path):
     path = scene_file(tmp_path)
     assert known(path) == [SpectralInfo()] * 3
     items, header, imagery = places(copy(path, tmp_path / "o.tif"))
     assert items == imagery == [{}] * 3 and header == {}
 
 
-def test_only_some_bands_have_a_wavelength(tmp_path):
-    """A list needs all of its values; the bands' own items do not."""
+def test_wavelengths_of_some_bands(tmp_path):
+    """The ENVI list needs the values of all bands; band items do not."""
     path = scene_file(tmp_path)
     with rasterio.open(path, "r+") as file:
         file.update_tags(2, wavelength="800", wavelength_units="nm")
@@ -117,7 +117,7 @@ def test_only_some_bands_have_a_wavelength(tmp_path):
 
 
 @pytest.mark.parametrize("unit", ["GHz", "decimal year", "Index"])
-def test_what_is_no_length_is_no_wavelength(tmp_path, unit):
+def test_units_that_are_not_lengths(tmp_path, unit):
     path = scene_file(tmp_path)
     with rasterio.open(path, "r+") as file:
         file.update_tags(1, wavelength="1984.162", wavelength_units=unit, fwhm="3")
@@ -126,7 +126,7 @@ def test_what_is_no_length_is_no_wavelength(tmp_path, unit):
     assert items[0] == {"wavelength": "1984.162", "wavelength_units": unit, "fwhm": "3"} and imagery[0] == {}
 
 
-def test_garbage_is_not_a_number(tmp_path):
+def test_values_that_are_not_numbers(tmp_path):
     path = scene_file(tmp_path)
     with rasterio.open(path, "r+") as file:
         file.update_tags(1, wavelength="green", fwhm="", bbl="yes")
@@ -135,7 +135,7 @@ def test_garbage_is_not_a_number(tmp_path):
     copy(path, tmp_path / "o.tif")
 
 
-def test_the_header_of_the_first_file_is_not_that_of_the_second(tmp_path):
+def test_the_envi_header_applies_to_its_own_file(tmp_path):
     paths = [write(tmp_path / f"{name}.tif", np.ones((1, 4, 5), np.int16)) for name in ("a", "b")]
     with rasterio.open(paths[0], "r+") as file:
         file.update_tags(ns="ENVI", wavelength="{450}", wavelength_units="Nanometers")
@@ -143,21 +143,21 @@ def test_the_header_of_the_first_file_is_not_that_of_the_second(tmp_path):
         assert [item.wavelength for item in read_spectral_info(scene)] == [pytest.approx(0.45), None]
 
 
-def test_the_bands_of_a_mask_and_a_deviation_have_wavelengths_too(tmp_path, source):
+def test_masks_and_deviations_have_wavelengths(tmp_path, source):
     for content in ("mask", "deviation"):
         out = copy(source, tmp_path / f"{content}.tif", dtype="float32", content=content)
         assert [item.wavelength for item in known(out)] == pytest.approx(WAVELENGTHS)
 
 
 def test_enmap_scene(tmp_path):
-    """The EnMAP sample: 224 bands in nm with FWHM, all of them good or bad."""
+    """EnMAP: 224 bands in nm with FWHM and bad-band flags."""
     path = data("hsi/enmap_potsdam_224b.tif")
     found = known(path)
     assert found[0] == SpectralInfo(pytest.approx(0.41824), pytest.approx(0.00699561), True)
     assert any(item.good is False for item in found) and len(found) == 224
 
 
-def test_envi_scene_of_unknown_unit():
-    """Wavelengths of 426.8 are nanometres, and then so is a FWHM of 11.4."""
+def test_envi_scene_with_an_unknown_unit():
+    """A wavelength of 426.8 must be in nanometres, and so is the FWHM of 11.4."""
     first = known(data("odd/enmapbox/cubus_gamsberg_subset"))[0]
     assert first.wavelength == pytest.approx(0.42682) and first.fwhm == pytest.approx(0.0113871)
