@@ -22,7 +22,7 @@ from . import uncertainty
 from .features import DISTANCE_CLASSES, UNCERTAINTY_TERMS, GapFeatures
 from .samples import ValidationSamples
 from .uncertainty import UncertaintyModel
-from .weight_rules import STACKS, WeightRule, cross_validate, fit_weights, single_expert, stacked_experts
+from .weight_rules import WEIGHT_SCHEMES, WeightRule, cross_validate, fit_weights, single_expert, stacked_experts
 
 MAX_SAMPLES = 400_000
 _MIN_WEIGHT = 1e-6  # smaller weights are rounding errors
@@ -98,7 +98,7 @@ def select_model(
         name: samples.estimates[:, number].astype(np.float64) for number, name in enumerate(samples.names)
     }
     for suffix, experts in stacked_experts(samples.names) if stack else ():
-        for scheme in STACKS:
+        for scheme in WEIGHT_SCHEMES:
             name = scheme.name + suffix
             rules[name] = fit_weights(name, samples, errors, experts, scheme)
             estimates[name] = cross_validate(samples, errors, experts, scheme)

@@ -22,8 +22,11 @@ _VARIANT_SHRINKAGE = 0.25  # in the mean squared difference of the two variants
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A scheme of weights: its name in the DEEP_PRIOR tag and in reports, and by what the weights differ."""
+class WeightScheme:
+    """How the weights of a stack differ: by distance class, by level of roughness, or not at all.
+
+    ``name``: in the DEEP_PRIOR tag; ``label``: in reports.
+    """
 
     name: str
     label: str
@@ -31,11 +34,11 @@ class Stack:
     by_level: bool
 
 
-STACKS = (
-    Stack("one weight", "Weighted mean, one weight per method", False, False),
-    Stack("weights by distance", "Weighted mean, weights by distance", True, False),
-    Stack("weights by roughness", "Weighted mean, weights by texture", False, True),
-    Stack("weights by distance and roughness", "Weighted mean, weights by distance and texture", True, True),
+WEIGHT_SCHEMES = (
+    WeightScheme("one weight", "Weighted mean, one weight per method", False, False),
+    WeightScheme("weights by distance", "Weighted mean, weights by distance", True, False),
+    WeightScheme("weights by roughness", "Weighted mean, weights by texture", False, True),
+    WeightScheme("weights by distance and roughness", "Weighted mean, weights by distance and texture", True, True),
 )
 
 
@@ -56,9 +59,9 @@ def rule_label(name: str) -> str:
     """The label of a candidate (an expert or a stack) for reports."""
     if name in GAP_EXPERTS:
         return GAP_EXPERTS[name].label
-    for stack in STACKS:
-        if name.startswith(stack.name + ",") or name == stack.name:
-            return stack.label + name[len(stack.name) :]
+    for scheme in WEIGHT_SCHEMES:
+        if name.startswith(scheme.name + ",") or name == scheme.name:
+            return scheme.label + name[len(scheme.name) :]
     return name
 
 
@@ -84,29 +87,29 @@ def stacked_experts(names: Sequence[str]) -> list[tuple[str, NDArray[np.int64]]]
 
 
 def fit_weights(
-    name: str, samples: ValidationSamples, errors: NDArray[np.float64], experts: NDArray[np.int64], stack: Stack
+    name: str, samples: ValidationSamples, errors: NDArray[np.float64], experts: NDArray[np.int64], scheme: WeightScheme
 ) -> WeightRule:
     """The rule that minimises the squared error of a stack of ``experts`` (numbers) on the samples.
 
     ``errors``: ``(sample, expert)``. Error products of each class or level are shrunk to those of all samples.
     """
     pooled = errors.T @ errors / max(len(errors), 1)
-    quantiles = np.arange(1, ROUGHNESS_LEVELS) / ROUGHNESS_LEVELS if stack.by_level else np.zeros(0)
+    quantiles = np.arange(1, ROUGHNESS_LEVELS) / ROUGHNESS_LEVELS if scheme.by_level else np.zeros(0)
     limits: NDArray[np.float64] = np.quantile(samples.roughness.astype(np.float64), quantiles)
     level = np.searchsorted(limits, samples.roughness)
     names = [samples.names[number] for number in experts]
     weights = np.empty((len(limits) + 1, DISTANCE_CLASSES, errors.shape[1]))
-    for number in np.ndindex(len(limits) + 1, DISTANCE_CLASSES if stack.by_class else 1):
-        own = errors[(level == number[0]) & ((samples.distance_class == number[1]) | (not stack.by_class))]
+    for number in np.ndindex(len(limits) + 1, DISTANCE_CLASSES if scheme.by_class else 1):
+        own = errors[(level == number[0]) & ((samples.distance_class == number[1]) | (not scheme.by_class))]
         products = (own.T @ own + _PRIOR_SAMPLES * pooled) / (len(own) + _PRIOR_SAMPLES)
         own_weights = np.zeros(errors.shape[1])
         own_weights[experts] = minimize_on_simplex(shrink_variants(products[np.ix_(experts, experts)], names))
-        weights[number if stack.by_class else number[0]] = own_weights
+        weights[number if scheme.by_class else number[0]] = own_weights
     return WeightRule(name, weights, limits)
 
 
 def cross_validate(
-    samples: ValidationSamples, errors: NDArray[np.float64], experts: NDArray[np.int64], stack: Stack
+    samples: ValidationSamples, errors: NDArray[np.float64], experts: NDArray[np.int64], scheme: WeightScheme
 ) -> NDArray[np.float64]:
     """The estimate of each sample ``(sample,)`` with the weights of the other folds."""
     folds = np.unique(samples.fold)
@@ -114,7 +117,7 @@ def cross_validate(
     for fold in folds:
         inside = samples.fold == fold
         rest = np.flatnonzero(~inside if len(folds) > 1 else inside)
-        rule = fit_weights("", samples.subset(rest), errors[rest], experts, stack)
+        rule = fit_weights("", samples.subset(rest), errors[rest], experts, scheme)
         weights = rule.pixel_weights(samples.distance_class[inside], samples.roughness[inside])
         estimate[inside] = (samples.estimates[inside] * weights).sum(axis=1)
     return estimate

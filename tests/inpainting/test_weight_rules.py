@@ -9,9 +9,9 @@ from validation_samples import COUNT, noise, samples, select
 from dip_core.imaging.simplex_weights import minimize_on_simplex
 from dip_core.inpainting.experts.registry import GAP_EXPERTS
 from dip_core.inpainting.features import DISTANCE_CLASSES
-from dip_core.inpainting.weight_rules import STACKS, cross_validate, fit_weights, rule_label, shrink_variants
+from dip_core.inpainting.weight_rules import WEIGHT_SCHEMES, cross_validate, fit_weights, rule_label, shrink_variants
 
-BY_DISTANCE = STACKS[1]
+BY_DISTANCE = WEIGHT_SCHEMES[1]
 
 
 def same_for_all_classes(*weights):
