@@ -1,7 +1,7 @@
 """CUDA graphs: a replayed fit equals an eager fit, and a wrong recording is not used.
 
-There may be no GPU here, so a stand-in for its graphs records: it computes nothing while it records, and a replay does
-the same work again from the same places into the same places, as a graph's does.
+A stand-in for CUDA graphs makes the tests run without a GPU. Like a graph, it computes nothing while recording, and a
+replay does the same work again with the same memory.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Graphs:
         self.replays = 0
         self.made: list[ReplayedGradient] = []
 
-    def make_gradient(self, network, noise, values, energy, fitted, iterations, low_precision=False):
-        eager = make_gradient(network, noise, values, energy, fitted, iterations, low_precision)
+    def make_gradient(self, network, noise, values, fidelity, fitted, iterations, low_precision=False):
+        eager = make_gradient(network, noise, values, fidelity, fitted, iterations, low_precision)
         self.made.append(ReplayedGradient(eager, torch.zeros_like(noise), fitted, self.record, None))
         return self.made[-1]
 
@@ -45,19 +45,19 @@ class Graphs:
         replayed = self.made[-1]
         work()
         found, kept = replayed.result, [tensor.grad for tensor in replayed.fitted]
-        for place in (*found, *kept):
-            place.fill_(float("nan"))
+        for target in (*found, *kept):
+            target.fill_(float("nan"))
 
         def replay():
             self.replays += 1
             work()
             fresh = [*replayed.result, *(tensor.grad for tensor in replayed.fitted)]
             self.spoil(fresh)
-            for place, value in zip((*found, *kept), fresh):
-                place.copy_(value)
+            for target, value in zip((*found, *kept), fresh):
+                target.copy_(value)
             replayed.result = found
-            for tensor, place in zip(replayed.fitted, kept):
-                tensor.grad = place
+            for tensor, target in zip(replayed.fitted, kept):
+                tensor.grad = target
 
         return replay
 
@@ -97,7 +97,7 @@ def test_a_replayed_fit_equals_an_eager_fit(monkeypatch, changes):
 
 
 def test_a_jump_of_the_loss_is_undone_in_a_replay(monkeypatch):
-    """The places that a bad last iteration has written are not the result."""
+    """Memory written by a bad last iteration is not the result."""
 
     class Spiking(torch.nn.Module):
         def __init__(self) -> None:
@@ -124,8 +124,8 @@ def of_the_loss(found):
 
 
 def of_one_weight(found):
-    """The gradient of the weights whose gradient is longest has the other sign."""
-    longest = max(range(2, len(found)), key=lambda place: float(found[place].norm()))
+    """Reverse the sign of the longest gradient."""
+    longest = max(range(2, len(found)), key=lambda target: float(found[target].norm()))
     found[longest] = -found[longest]
 
 
@@ -154,7 +154,7 @@ def test_a_fit_stays_eager_if_recording_fails(monkeypatch):
     assert run().losses == plain.losses and not graphs.made[0].recorded
 
 
-def test_a_processor_needs_no_recording():
+def test_fits_on_a_cpu_are_eager():
     values = torch.zeros(1, 2, 20, 24)
     network = Hourglass(4, 2, SMALL)
     found = make_gradient(
@@ -163,8 +163,8 @@ def test_a_processor_needs_no_recording():
     assert not isinstance(found, ReplayedGradient)
 
 
-def test_a_recording_that_was_cut_short_leaves_no_trace_and_is_the_last(monkeypatch):
-    """Torch leaves its side stream current where the end of a recording fails."""
+def test_after_an_aborted_recording_nothing_is_recorded_again(monkeypatch):
+    """Torch leaves its side stream current if the end of a recording fails."""
     current, begun = ["main"], []
 
     class Graph:
@@ -198,8 +198,8 @@ def test_a_recording_that_was_cut_short_leaves_no_trace_and_is_the_last(monkeypa
 
 
 @pytest.mark.parametrize("name", ["deep_prior", "paper_2d", "paper_3d", "paper_composite", "paper_per_band"])
-def test_nothing_that_is_recorded_waits_for_the_processor(name, monkeypatch):
-    """On a device without memory, whatever would read a number of it, or mix it with the processor's, fails."""
+def test_recorded_work_does_not_wait_for_the_cpu(name, monkeypatch):
+    """On the meta device, reading a number or mixing with CPU tensors fails."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
     chosen = preset("inpaint", name)
     bands, shape = 2, (70, 72)
@@ -218,19 +218,19 @@ def test_nothing_that_is_recorded_waits_for_the_processor(name, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("low_precision", [False, True])
 def test_on_a_gpu_every_replay_agrees(low_precision):
-    """At the same weights, with a fresh perturbation each time, beside a copy that goes op by op."""
+    """With the same weights and a new perturbation each time, compared with an eager copy."""
     device = torch.device(f"cuda:{torch.cuda.device_count() - 1}")
     torch.manual_seed(0)
     network = Hourglass(4, 2, SMALL).to(device)
     noise, values = torch.rand(1, 4, 40, 48).to(device), torch.rand(1, 2, 40, 48).to(device)
-    energy = MaskedFidelity(torch.ones_like(values))
-    found = make_gradient(network, noise, values, energy, [*network.parameters()], 200, low_precision)
+    fidelity = MaskedFidelity(torch.ones_like(values))
+    found = make_gradient(network, noise, values, fidelity, [*network.parameters()], 200, low_precision)
     optimiser = torch.optim.Adam(network.parameters(), 0.01, fused=True)
     share = 0.1 if low_precision else 1e-3
     for _ in range(20):
         shift = torch.randn_like(noise)
         twin = copy.deepcopy(network)
-        image, loss = forward_and_loss(twin, noise, shift, values, energy, low_precision)
+        image, loss = forward_and_loss(twin, noise, shift, values, fidelity, low_precision)
         twin.zero_grad()
         loss.backward()
         given, own = found(shift)

@@ -1,4 +1,4 @@
-"""The energies: equations 4 to 6 by hand, their gradients through a network, and the fits that they drive."""
+"""The fidelity terms: equations 4 to 6 by hand, their gradients through a network, and fits with them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def truth() -> torch.Tensor:
 
 
 def problem(name: str, dimensions: int, dtype: torch.dtype = torch.float32):
-    """Observation and energy, with values missing where the energy has a mask."""
+    """Observation and fidelity, with values missing where the fidelity has a mask."""
     image = truth().to(dtype)
     image = image[None] if dimensions == 2 else image[None, None]
     if name == "reconstruction":
@@ -56,9 +56,9 @@ def network_and_noise(dimensions: int, dtype: torch.dtype = torch.float32, seed:
 
 
 def run(name: str, dimensions: int, schedule: Schedule, seed: int = 0):
-    values, energy = problem(name, dimensions)
+    values, fidelity = problem(name, dimensions)
     network, noise = network_and_noise(dimensions, seed=seed)
-    return fit(network, noise, values, energy, schedule, generator=torch.Generator().manual_seed(seed))
+    return fit(network, noise, values, fidelity, schedule, generator=torch.Generator().manual_seed(seed))
 
 
 def test_reconstruction_is_equation_4():
@@ -68,20 +68,20 @@ def test_reconstruction_is_equation_4():
 
 
 def test_mask_is_equation_5():
-    """(1 + 9) / 2 at the observed values; what stands at the missing ones has no say."""
+    """(1 + 9) / 2 at the observed values; values at missing pixels have no influence."""
     image, observation = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[0.0, 400.0], [-300.0, 1.0]]]])
-    energy = MaskedFidelity(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))
-    assert float(energy.loss(image, observation)) == 5
-    assert float(MaskedFidelity(torch.zeros(1, 1, 2, 2)).loss(image, observation)) == 0  # nothing seen: no energy
+    fidelity = MaskedFidelity(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))
+    assert float(fidelity.loss(image, observation)) == 5
+    assert float(MaskedFidelity(torch.zeros(1, 1, 2, 2)).loss(image, observation)) == 0  # nothing observed
 
 
 def test_downsampling_is_equation_6():
     """A thin Gaussian at factor 2 is the mean of four pixels: 2.5 here, observed as 1."""
     image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     operator = degradation.gaussian_decimation((2, 2), 2, 0.1)
-    energy = DownsamplingFidelity(operator, image)
-    assert float(energy.predict(image)) == 2.5
-    assert float(energy.loss(image, torch.ones(1, 1, 1, 1))) == pytest.approx(2.25)
+    fidelity = DownsamplingFidelity(operator, image)
+    assert float(fidelity.predict(image)) == 2.5
+    assert float(fidelity.loss(image, torch.ones(1, 1, 1, 1))) == pytest.approx(2.25)
     assert (
         float(DownsamplingFidelity(operator, image, torch.zeros(1, 1, 1, 1)).loss(image, torch.ones(1, 1, 1, 1))) == 0
     )
@@ -89,25 +89,25 @@ def test_downsampling_is_equation_6():
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_energy_of_the_truth_is_zero(name, dimensions):
-    values, energy = problem(name, dimensions)
+def test_the_loss_of_the_truth_is_zero(name, dimensions):
+    values, fidelity = problem(name, dimensions)
     image = truth()[None] if dimensions == 2 else truth()[None, None]
-    assert float(energy.loss(image, values)) < 1e-10
-    assert energy.predict(image).shape == values.shape
+    assert float(fidelity.loss(image, values)) < 1e-10
+    assert fidelity.predict(image).shape == values.shape
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_gradient_of_the_loop_agrees_with_finite_differences(name, dimensions):
+def test_gradients_agree_with_finite_differences(name, dimensions):
     """In float64, for weights of every layer and for the input: central differences err by about 1e-9 here."""
     double = torch.float64
-    values, energy = problem(name, dimensions, double)
+    values, fidelity = problem(name, dimensions, double)
     network, noise = network_and_noise(dimensions, double, seed=2)
     shift = 0.01 * torch.randn(noise.shape, dtype=double, generator=torch.Generator().manual_seed(3))
     noise.requires_grad_()
 
     def loss() -> torch.Tensor:
-        return forward_and_loss(network, noise, shift, values, energy)[1]
+        return forward_and_loss(network, noise, shift, values, fidelity)[1]
 
     loss().backward()
     rng = np.random.default_rng(0)
@@ -123,12 +123,12 @@ def test_gradient_of_the_loop_agrees_with_finite_differences(name, dimensions):
                     sides.append(float(loss()))
                 flat[place] = kept
             assert float(gradient[place]) == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-4, abs=1e-7)
-    assert noise.grad.abs().max() > 1e-5  # the test can tell a gradient from none
+    assert noise.grad.abs().max() > 1e-5  # the gradient is not negligible
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_adam_lowers_the_energy_and_repeats_itself(name, dimensions):
+def test_adam_lowers_the_loss_and_is_reproducible(name, dimensions):
     schedule = Schedule(iterations=40, learning_rate=0.02, perturbation=0.02)
     fitted = run(name, dimensions, schedule)
     assert fitted.image.shape == (BANDS, ROWS, COLUMNS) and fitted.image.dtype == np.float32
@@ -139,7 +139,7 @@ def test_adam_lowers_the_energy_and_repeats_itself(name, dimensions):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_lbfgs_lowers_the_energy_in_every_step(name):
+def test_lbfgs_lowers_the_loss_in_every_step(name):
     """Without perturbation each step is a line search along a descent direction."""
     schedule = Schedule(iterations=15, learning_rate=1.0, perturbation=0.0, optimiser="lbfgs")
     fitted = run(name, 2, schedule)
@@ -148,28 +148,28 @@ def test_lbfgs_lowers_the_energy_in_every_step(name):
     assert run(name, 2, schedule).image.tobytes() == fitted.image.tobytes()
 
 
-def test_lbfgs_also_fits_with_a_shaken_input():
+def test_lbfgs_fits_with_a_perturbed_input():
     fitted = run("mask", 2, Schedule(iterations=25, learning_rate=1.0, perturbation=0.01, optimiser="lbfgs"))
     assert np.isfinite(fitted.losses).all() and fitted.losses[-1] < fitted.losses[0] / 3
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
-def test_the_input_may_be_fitted_too(optimiser):
-    """With the weights held, only the input can lower the energy; the caller's own input stays as it is."""
-    values, energy = problem("reconstruction", 2)
+def test_the_input_can_be_fitted_too(optimiser):
+    """With the weights held, only the input can lower the fidelity; the caller's own input stays as it is."""
+    values, fidelity = problem("reconstruction", 2)
     network, noise = network_and_noise(2)
     network.requires_grad_(False)
     before = noise.clone()
     rate = 1.0 if optimiser == "lbfgs" else 0.2
     schedule = Schedule(25, learning_rate=rate, perturbation=0.0, optimiser=optimiser, optimise_input=True)
-    fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator())
+    fitted = fit(network, noise, values, fidelity, schedule, generator=torch.Generator())
     assert fitted.losses[-1] < 0.95 * fitted.losses[0]
     assert torch.equal(noise, before) and not noise.requires_grad
 
 
 def test_a_fitted_input_is_restored_with_the_weights():
-    """One bad output: with the input left where it was, the fit would start again from elsewhere."""
-    values, energy = problem("reconstruction", 2)
+    """One bad output: the input must be restored together with the weights."""
+    values, fidelity = problem("reconstruction", 2)
     network, noise = network_and_noise(2)
     calls = 0
 
@@ -182,15 +182,15 @@ def test_a_fitted_input_is_restored_with_the_weights():
     seen: list[torch.Tensor] = []
     network.register_forward_hook(spike)
     schedule = Schedule(12, learning_rate=0.05, perturbation=0.0, optimise_input=True)
-    fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator())
+    fitted = fit(network, noise, values, fidelity, schedule, generator=torch.Generator())
     assert not torch.equal(seen[9], noise)  # it had moved
     assert torch.equal(seen[10], noise)  # and is back at the last snapshot, the start
     assert np.isfinite(fitted.losses[10:]).all() and np.isfinite(fitted.image).all()
 
 
 def test_no_good_iteration_still_gives_an_image():
-    """A first loss that is not finite: the image is the untouched network's, not the coarse observation."""
-    values, energy = problem("downsampling", 2)
+    """If no loss is finite, the image is that of the untrained network, not the observation."""
+    values, fidelity = problem("downsampling", 2)
     network, noise = network_and_noise(2)
     calls = 0
 
@@ -200,26 +200,26 @@ def test_no_good_iteration_still_gives_an_image():
         return output * float("inf") if calls == 1 else output
 
     network.register_forward_hook(spike)
-    fitted = fit(network, noise, values, energy, Schedule(1, perturbation=0.0), generator=torch.Generator())
+    fitted = fit(network, noise, values, fidelity, Schedule(1, perturbation=0.0), generator=torch.Generator())
     assert fitted.image.shape == (BANDS, ROWS, COLUMNS) and np.isfinite(fitted.image).all()
 
 
-def test_check_pixels_of_a_coarse_observation():
-    """The check score is taken on what would have been observed: pure noise is not predicted, so the fit stops."""
+def test_check_pixels_of_a_downsampled_observation():
+    """The check score compares predicted observations: pure noise cannot be predicted, so the fit stops."""
     torch.manual_seed(3)
     operator = degradation.bicubic_decimation((ROWS + 1, COLUMNS + 1), 2)
     values = torch.randn(1, BANDS, 9, 12)
     check = (torch.rand(values.shape) < 0.2).float()
-    energy = DownsamplingFidelity(operator, values, 1 - check)
+    fidelity = DownsamplingFidelity(operator, values, 1 - check)
     network = Hourglass(BANDS, BANDS, TINY[2])
     noise = torch.rand(1, BANDS, ROWS + 1, COLUMNS + 1) / 10
     schedule = Schedule(400, learning_rate=0.03, perturbation=0.0, patience=30)
-    fitted = fit(network, noise, values, energy, schedule, generator=torch.Generator(), check=check)
+    fitted = fit(network, noise, values, fidelity, schedule, generator=torch.Generator(), check=check)
     assert len(fitted.losses) < 400 and len(fitted.losses) - fitted.iteration == 30
     assert fitted.image.shape == (BANDS, ROWS + 1, COLUMNS + 1)
 
 
-def test_unknown_optimiser_is_refused():
+def test_an_unknown_optimiser_is_rejected():
     with pytest.raises(ValueError, match="'sgd' is unknown"):
         Schedule(10, optimiser="sgd")
     assert dataclasses.replace(Schedule(10), optimiser="lbfgs").optimiser == "lbfgs"

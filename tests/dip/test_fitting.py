@@ -1,4 +1,4 @@
-"""The deep-prior loop: it fits what is observed, repeats itself, stops in time, and survives a jump of the loss."""
+"""The fitting loop fits observed values, is reproducible, stops in time, and recovers from a jump of the loss."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(scene, schedule=QUICK, seed=0, network=None, **options):
 
 
 class Spiking(torch.nn.Module):
-    """A network whose output is bad in chosen iterations, as when an optimiser leaps."""
+    """A network whose output is bad in chosen iterations, as after a bad step of the optimiser."""
 
     def __init__(self, spikes: dict[int, float]) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Spiking(torch.nn.Module):
         return self.inner(noise) * self.spikes.get(self.calls, 1.0)
 
 
-def test_fits_what_is_observed(scene):
+def test_the_fit_reproduces_observed_values(scene):
     _, weights, truth = scene
     fitted = run(scene)
     observed = weights[0].bool().numpy()
@@ -64,8 +64,8 @@ def test_fits_what_is_observed(scene):
     assert fitted.losses[-1] < fitted.losses[0] / 10
 
 
-def test_missing_values_have_no_say(scene):
-    """Whatever stands at missing pixels, the fit is the same to the last bit."""
+def test_missing_values_have_no_influence(scene):
+    """The values at missing pixels do not change the fit, bit for bit."""
     values, weights, truth = scene
     poisoned = torch.where(weights > 0, values, torch.tensor(1e6))
     schedule = dataclasses.replace(QUICK, iterations=15)
@@ -74,7 +74,7 @@ def test_missing_values_have_no_say(scene):
     )
 
 
-def test_seed_decides(scene):
+def test_the_seed_determines_the_result(scene):
     schedule = dataclasses.replace(QUICK, iterations=15)
     first, again, other = (run(scene, schedule, seed).image for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -82,7 +82,7 @@ def test_seed_decides(scene):
 
 
 def test_perturbations_cut_from_one_draw_differ(scene):
-    """They have the deviation that was asked for, and no two iterations see the same input."""
+    """They have the requested deviation, and no two iterations have the same input."""
     inputs = []
 
     class Listening(Hourglass):
@@ -123,7 +123,7 @@ def test_the_average_is_the_exponential_moving_average():
     assert estimate(None, 40) == 40
     # Mean of n, n - 1, n - 2... with weights that halve: n - 1.
     assert estimate(0.5, 40) == pytest.approx(39, abs=1e-4)
-    # The first outputs do not linger: decay 0.98 would leave 0.98 ** 39 = 45 % of the first without correction.
+    # The first outputs lose their weight: decay 0.98 would leave 0.98 ** 39 = 45 % of the first without correction.
     assert estimate(0.98, 40) > 30
 
 
@@ -157,7 +157,7 @@ def test_early_stopping_keeps_the_best_iterate(scene):
 @pytest.mark.parametrize("bad", [1e4, float("nan"), float("inf")])
 @pytest.mark.parametrize("average", [None, 0.98])
 def test_a_jump_of_the_loss_is_undone(scene, bad, average):
-    """One bad output in iteration 70 of 90 leaves no trace but a lost iteration."""
+    """One bad output in iteration 70 of 90 only costs iterations."""
     schedule = dataclasses.replace(QUICK, average=average)
     calm = run(scene, schedule, network=Spiking({}))
     shaken = run(scene, schedule, network=Spiking({70: bad}))
@@ -174,7 +174,7 @@ def test_a_jump_in_the_last_iteration_is_not_the_result(scene):
 
 
 def test_a_bad_step_after_the_snapshot_is_undone(scene):
-    """The weights that are kept at iteration 50 are those that gave its loss, not those of the step after it."""
+    """The snapshot of iteration 50 holds the weights before its step."""
     network, steps = Hourglass(4, 2, SMALL), []
 
     def leap(optimiser, *_):
@@ -193,8 +193,8 @@ def test_a_bad_step_after_the_snapshot_is_undone(scene):
     assert np.isfinite(fitted.losses[-1]) and fitted.losses[-1] < fitted.losses[0] / 5
 
 
-def test_reduced_precision_gives_nearly_the_same(scene):
-    """Where the device is fast at bfloat16 it is used; elsewhere the switch has no effect. Either way it fits."""
+def test_reduced_precision_gives_nearly_the_same_image(scene):
+    """bfloat16 is used on devices where it is fast; elsewhere the option has no effect."""
     exact, reduced = (run(scene, dataclasses.replace(QUICK, reduced_precision=on)) for on in (False, True))
     assert reduced.image.dtype == np.float32
     assert reduced.losses[-1] < 3 * exact.losses[-1] + 0.01

@@ -1,4 +1,4 @@
-"""Work side by side: results in order, tasks made only as they are needed, errors in their place."""
+"""Concurrent work: results in order, tasks made only when needed, errors raised in their place."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dip_core.runtime.executors import LocalExecutor, budgeted_progress
 from dip_core.runtime.progress import ProgressReporter
 
 
-def test_workers_work_at_the_same_time_and_results_keep_their_order():
-    meeting = threading.Barrier(3, timeout=10)  # passes only if three are under way at once
+def test_workers_run_at_the_same_time_and_results_keep_their_order():
+    meeting = threading.Barrier(3, timeout=10)  # passes only if three workers run at the same time
 
     def work(task):
         meeting.wait()
@@ -66,16 +66,16 @@ def test_an_error_is_raised_in_its_place_and_ends_the_work():
     assert found == [0, 1] and len(begun) < 10
 
 
-def test_shares_never_go_back():
-    told = []
-    shares = SharedProgress(4, lambda done, piece: told.append((done, piece)))
+def test_shared_progress_never_falls():
+    emitted = []
+    shares = SharedProgress(4, lambda done, piece: emitted.append((done, piece)))
     for place, fraction in ((1, 0.5), (0, 1.0), (1, 0.25), (1, 1.0), (2, 1.0), (3, 1.0)):
         shares.update(place, fraction)
-    assert told == [(0.125, 1), (0.375, 2), (0.375, 2), (0.5, 3), (0.75, 4), (1.0, 4)]
+    assert emitted == [(0.125, 1), (0.375, 2), (0.375, 2), (0.5, 3), (0.75, 4), (1.0, 4)]
 
 
 def test_an_error_stops_the_pieces_that_still_run():
-    """A fit beside the one that failed would go on for minutes, for nothing."""
+    """A concurrent fit would otherwise continue for minutes after another one failed."""
     shares = SharedProgress(2, lambda done, piece: True)
     running, failed = threading.Event(), threading.Event()
     steps = []
@@ -96,22 +96,22 @@ def test_an_error_stops_the_pieces_that_still_run():
     assert failed.is_set() and len(steps) < 500
 
 
-def test_a_piece_that_ends_early_counts_as_whole():
-    told = []
-    shares = SharedProgress(2, lambda done, piece: told.append(done))
+def test_a_piece_that_ends_early_counts_as_complete():
+    emitted = []
+    shares = SharedProgress(2, lambda done, piece: emitted.append(done))
     for place in (0, 1):
         with shares.piece(place) as progress:
-            assert progress.update(0.4)  # who answers nothing lets it go on
-    assert told == [0.2, 0.5, 0.7, 1.0]
+            assert progress.update(0.4)  # no answer lets the work continue
+    assert emitted == [0.2, 0.5, 0.7, 1.0]
 
 
-def test_a_piece_stops_where_it_is_asked_to():
+def test_a_piece_stops_on_request():
     with SharedProgress(1, lambda done, piece: done < 0.5).piece(0) as progress:
         assert progress.update(0.4) and not progress.update(0.6)
 
 
-def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
-    told = []
+def test_progress_of_concurrent_tiles_is_monotonic_and_ends_at_1():
+    emitted = []
 
     def work(recipe, task, progress):
         for step in range(1, 6):
@@ -119,23 +119,23 @@ def test_progress_of_tiles_side_by_side_is_monotonic_and_ends_whole():
             assert progress.update(step / 5)
         return np.zeros((1, 1, 1)), np.full((1, 1, 1), task)
 
-    tiles = LocalExecutor(Context(told.append), work, "Filling")
+    tiles = LocalExecutor(Context(emitted.append), work, "Filling")
     assert [int(places[0, 0, 0]) for _, places in tiles.results(None, iter(range(8)), 8, 3)] == list(range(8))
-    progress = [event.fraction for event in told if isinstance(event, Progress)]
+    progress = [event.fraction for event in emitted if isinstance(event, Progress)]
     assert progress == sorted(progress) and progress[-1] == 1.0
-    assert told[-1].step == "Filling tile 8 of 8"
+    assert emitted[-1].step == "Filling tile 8 of 8"
 
 
-def test_tiles_side_by_side_share_the_time_that_is_left():
+def test_concurrent_tiles_share_the_remaining_time():
     context = Context(time_budget=4.0)
     progress = budgeted_progress(context, 0, 4, workers=2)
-    context._start -= 1.5  # half of what is left is each one's, for two run at a time
+    context._start -= 1.5  # each of two concurrent tiles may use half of the remaining time
     assert progress.update(0.5)
     context._start -= 1.0
     assert not progress.update(0.5)
 
 
-def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
+def test_concurrent_seeds_give_the_same_mean(monkeypatch):
     images = landscape(3, 40, 44).astype(np.float32)
     seen = np.ones((40, 44), bool)
     at_once, most = [], []
@@ -151,39 +151,41 @@ def test_seeds_side_by_side_make_the_same_mean(monkeypatch):
 
     monkeypatch.setattr(image_fit, "fit", counted)
     before = torch.get_num_threads()
-    means, told = [], []
+    means, emitted = [], []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            most.clear(), told.clear()
+            most.clear(), emitted.clear()
             means.append(
                 deep_prior.denoise_eigen_images(
                     images,
                     seen,
                     iterations=4,
                     seeds=2,
-                    progress=ProgressReporter(lambda done: told.append(done) or True),
+                    progress=ProgressReporter(lambda done: emitted.append(done) or True),
                 )
             )
             assert max(most) == threads and torch.get_num_threads() == threads
-            assert told == sorted(told) and told[-1] == 1.0 and len(told) == 10  # of each, 4 iterations and the end
+            assert (
+                emitted == sorted(emitted) and emitted[-1] == 1.0 and len(emitted) == 10
+            )  # 4 iterations and the end of each fit
     finally:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(*means)
 
 
-def test_a_network_that_is_stopped_stops_its_neighbour():
-    images, told = landscape(2, 36, 36).astype(np.float32), []
+def test_a_stopped_network_stops_the_concurrent_one():
+    images, emitted = landscape(2, 36, 36).astype(np.float32), []
     stopped = deep_prior.denoise_eigen_images(
         images,
         np.ones((36, 36), bool),
         seeds=2,
-        progress=ProgressReporter(lambda done: told.append(done) or len(told) < 6),
+        progress=ProgressReporter(lambda done: emitted.append(done) or len(emitted) < 6),
     )
-    assert len(told) <= 10 and np.isfinite(stopped).all()
+    assert len(emitted) <= 10 and np.isfinite(stopped).all()
 
 
-def test_all_jobs_are_done_and_the_first_error_is_told():
+def test_all_jobs_run_and_the_first_error_is_raised():
     def fail(number):
         raise ValueError(number)
 
@@ -216,7 +218,7 @@ def test_an_error_beside_a_long_job_drops_the_rest():
 
 
 def test_a_long_job_does_not_keep_the_others_waiting():
-    """One worker has the long job; the other does all the rest meanwhile."""
+    """One worker has the long job; the other one does all others in the meantime."""
     rest = threading.Event()
     left = list(range(6))
 

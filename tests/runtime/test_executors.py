@@ -36,7 +36,7 @@ def test_no_address_means_this_machine():
 
 def double(recipe, task, progress=None):
     """Work that is easy to check."""
-    time.sleep(0.05 * (task % 3))  # so that tiles end in another order than they began
+    time.sleep(0.05 * (task % 3))  # so that tiles do not end in the order of their start
     values = np.full((1, 2, 2), recipe * task, np.float32)
     return values, values + 1
 
@@ -52,7 +52,7 @@ def test_results_have_the_order_of_the_tasks(cluster):
 
 
 def test_tasks_are_made_no_faster_than_they_are_needed(cluster):
-    """A scene of a thousand tiles must not stand in memory at once: two a worker are under way."""
+    """A scene of a thousand tiles must not be in memory at once: each worker has two tiles."""
     made = []
 
     def tasks():
@@ -64,7 +64,7 @@ def test_tasks_are_made_no_faster_than_they_are_needed(cluster):
     for taken in range(1, 6):
         next(results)
         assert len(made) <= 4 + taken
-    results.close()  # the consumer has failed, say
+    results.close()  # for example because the consumer failed
     assert len(made) < 12
 
 
@@ -86,7 +86,7 @@ def test_a_cluster_gives_the_same_file_as_this_machine(cluster, tmp_path):
     assert local.numbers == remote.numbers and local.numbers["PIXELS_LEFT"] == 0
     for name in ("output", "filled"):
         np.testing.assert_array_equal(read(here[name]), read(there[name]))
-    # Other processes may add in another order: the last digits of single precision.
+    # Other processes may sum in another order, which changes the last digits of single precision.
     np.testing.assert_allclose(read(here["uncertainty"]), read(there["uncertainty"]), rtol=1e-4)
 
 
@@ -101,7 +101,7 @@ def test_a_cluster_gives_the_same_file_as_this_machine(cluster, tmp_path):
         ("tls://127.0.0.1:1", "refused"),
     ],
 )
-def test_wrong_addresses_are_refused_at_once(address, reason):
+def test_wrong_addresses_are_rejected_at_once(address, reason):
     started = time.monotonic()
     with pytest.raises(SchedulerUnavailable, match=reason) as caught:
         make_executor(address, Context(), double, "Doubling")
@@ -110,7 +110,7 @@ def test_wrong_addresses_are_refused_at_once(address, reason):
     assert time.monotonic() - started < 3
 
 
-def test_a_scheduler_that_does_not_answer_is_given_up_in_time():
+def test_waiting_for_a_silent_scheduler_times_out():
     """A port that accepts and stays silent, as of another program; 15 s in use, 3 s here.
 
     In a process of its own, which leaves as the worker does: a client that never connected waits 20 s for its end.
@@ -138,7 +138,7 @@ def test_a_scheduler_that_does_not_answer_is_given_up_in_time():
     assert address in sentence and float(seconds) < 5
 
 
-def test_a_cluster_without_workers_is_refused():
+def test_a_cluster_without_workers_is_rejected():
     with (
         distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=":0", protocol="tcp://") as empty,
         pytest.raises(SchedulerUnavailable, match="it has no worker"),

@@ -12,7 +12,7 @@ from core_scenes import ROOT
 from dip_core.runtime.threads import set_torch_threads
 
 
-def test_threads_leave_a_core_to_the_desktop():
+def test_one_core_is_left_for_the_desktop():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     before = torch.get_num_threads()
     try:

@@ -14,7 +14,7 @@ SIZES = [(64, 0), (64, 16), (64, 31), (65, 32), (256, 64), (256, 100), (512, 64)
 
 
 def blend(rows, columns, size, overlap, tile_values):
-    """The mosaic of ``tile_values(tile)``, ``(layer, row, column)``, put together as a run does it."""
+    """The mosaic of ``tile_values(tile)``, ``(layer, row, column)``, assembled as in a run."""
     grid = split_into_tiles(rows, columns, size, overlap)
     mosaic = Mosaic(1, columns, 2)
     parts = []
@@ -46,7 +46,7 @@ def test_weights_sum_to_one_everywhere(size, overlap):
 
 
 @pytest.mark.parametrize(("size", "overlap"), SIZES)
-def test_neighbours_overlap_by_what_was_asked(size, overlap):
+def test_neighbours_have_the_requested_overlap(size, overlap):
     for length in LENGTHS:
         row = split_into_tiles(5, length, size, overlap)[0]
         ends = [int(tile.window.col_off + tile.window.width) for tile in row]
