@@ -84,7 +84,7 @@ def back_project(
 
 def band_deviation(values: NDArray, observed: Mask) -> NDArray[np.float64]:
     """Standard deviation of each band's observed pixels ``(band,)``; 0 without any."""
-    return np.array([float(band[seen].std()) if seen.any() else 0.0 for band, seen in zip(values, observed)])
+    return np.array([float(band[mask].std()) if mask.any() else 0.0 for band, mask in zip(values, observed)])
 
 
 def _tensor(array: NDArray) -> Tensor:

@@ -47,9 +47,9 @@ def fit_principal_components(windows: Sequence[MaskedPixels]) -> PrincipalCompon
     Uses the pixels that are observed in all bands, or all pixels if there are fewer than 50 of these.
     """
     complete = [np.asarray(observed.all(axis=0)) for _, observed in windows]
-    if sum(int(np.count_nonzero(seen)) for seen in complete) < MIN_COMPLETE_PIXELS:
-        complete = [np.ones_like(seen) for seen in complete]
-    samples = [sample_spectra(values, seen) for (values, _), seen in zip(windows, complete) if seen.any()]
+    if sum(int(np.count_nonzero(mask)) for mask in complete) < MIN_COMPLETE_PIXELS:
+        complete = [np.ones_like(mask) for mask in complete]
+    samples = [sample_spectra(values, mask) for (values, _), mask in zip(windows, complete) if mask.any()]
     sample = np.concatenate(samples, axis=1).astype(np.float64)
     mean, scale = sample.mean(axis=1), sample.std(axis=1)
     scale = np.where(scale > 0, scale, 1.0)

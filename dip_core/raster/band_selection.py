@@ -62,7 +62,7 @@ class SelectedScene:
         parts.sort(key=lambda part: -int(np.count_nonzero(part[1])))
         separator = np.zeros((len(self.bands), 1, width), np.float32)
         values = [array for pixels, _ in parts for array in (pixels, separator)]
-        observed = [array for _, seen in parts for array in (seen, separator > 0)]
+        observed = [array for _, mask in parts for array in (mask, separator > 0)]
         return np.concatenate(values, axis=1), np.concatenate(observed, axis=1)
 
 
