@@ -77,14 +77,18 @@ DENOISERS = {
 
 @dataclass(frozen=True)
 class DenoiseMethod:
-    """A METHOD: its denoisers, whose weights are set by validation, and the largest automatic tile in pixels a side.
+    """A METHOD: one denoiser, or two that are weighted by validation.
 
-    ``max_tile`` None: as large as the memory of the networks allows.
+    ``max_tile``: the largest automatic tile in pixels a side; None: as large as the memory of the networks allows.
     """
 
     name: str
     denoisers: tuple[str, ...]
     max_tile: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.denoisers) not in (1, 2):
+            raise ValueError(f"METHOD {self.name} has {len(self.denoisers)} denoisers: list one or two.")
 
     @property
     def on_eigen_images(self) -> bool:
