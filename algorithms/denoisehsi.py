@@ -22,7 +22,7 @@ class DenoiseHsi(Restorer):
     RESULT_SUFFIX = "denoised"
     HELP = """
 <p>Bad bands (<code>bbl</code> 0), empty bands and unobserved pixels are returned bit for bit.</p>
-<p><b>Input.</b> A raster with all its bands, because the bands help each other.</p>
+<p><b>Input.</b> A raster with all its bands, because each band is predicted from the others.</p>
 <p><b>How it works.</b> Noise is estimated as the part of a band that the other bands cannot predict. The spectra are
 scaled by it and reduced to the few spectral components that contain signal. The images of these components are denoised
 and transformed back.</p>

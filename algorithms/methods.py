@@ -24,9 +24,9 @@ class MethodOptions:
 
     @property
     def html(self) -> str:
-        """All descriptions as an HTML list."""
-        items = "".join(f"<li><i>{value}</i>: {text}.</li>" for value, text in self.descriptions.items())
-        return f"<p><b>Methods.</b></p><ul>{items}</ul>"
+        """All descriptions as HTML, one per line; a list would be indented too far for the narrow help panel."""
+        lines = "".join(f"<br><i>{value}</i>: {text}." for value, text in self.descriptions.items())
+        return f"<p><b>Methods.</b>{lines}</p>"
 
 
 DEEP_PRIOR = "a small deep image prior alone, an untrained network that is fitted to this raster"

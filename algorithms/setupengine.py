@@ -42,11 +42,9 @@ class SetUpEngine(DeepPriorAlgorithm):
 <p>Restorations run in a separate Python process, so that PyTorch and its libraries never enter QGIS. This algorithm
 builds the Python environment for it in your user data folder, or in the folder <code>DEEP_PRIOR_HOME</code> if that
 environment variable is set. It needs about 1.5 GB, or 7 GB with CUDA.</p>
-<p><b>Actions.</b></p>
-<ul><li><i>build</i> downloads and installs what is missing with pip, through the proxy of QGIS's network settings. It
-does nothing if the environment is complete.</li>
-<li><i>test</i> reports the libraries and devices of the engine. Paste its text into a problem report.</li>
-<li><i>remove</i> deletes the environment.</li></ul>
+<p><b>Actions.</b><br><i>build</i>: downloads and installs what is missing with pip, through the proxy of QGIS's network
+settings; does nothing if the environment is complete.<br><i>test</i>: reports the libraries and devices of the engine;
+paste its text into a problem report.<br><i>remove</i>: deletes the environment.</p>
 <p><b>Outputs.</b> The diagnostics as text, and the path of the engine's Python. Optional: a log of the installer, and
 the diagnostics as a page.</p>
 <p>To use your own Python environment instead, enter its Python in Settings &gt; Options &gt; Processing &gt; Providers
