@@ -23,7 +23,7 @@ number() { # number NAME: the last value that qgis_process printed for an output
     sed -n "s/^$1:[[:space:]]*//p" "$log" | tail -n 1
 }
 
-rounded() { # rounded NAME: the same with one decimal; the point is a point in every language
+rounded() { # rounded NAME: the same with one decimal, and a decimal point in every locale
     LC_ALL=C printf '%.1f' "$(number "$1")"
 }
 

@@ -1,15 +1,15 @@
-# The environment in which QGIS runs for this checkout; sourced by qgis-process and run-tests, never run.
+# Environment variables of QGIS for this checkout; sourced by qgis-process and run-tests.
 #
-# PATH: QGIS's embedded Python takes its prefix from the first python3 in PATH, and a python3 of pyenv, conda
-# or a venv there ends in "No module named 'qgis'" or a crash. Only the system's folders are safe.
-# Profile: its own folder in the checkout's .cache, with this checkout linked and enabled as a plugin, so that
-# neither the user's profile nor another checkout is touched.
+# PATH: QGIS's embedded Python takes its prefix from the first python3 in PATH. With a python3 of pyenv, conda or a venv,
+# it fails with "No module named 'qgis'" or crashes, so PATH contains the system's folders only.
+# Profile: a folder in the checkout's .cache, in which this checkout is linked and enabled as a plugin. The user's profile
+# is not changed.
 
 checkout=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 qgis_home=$checkout/.cache/qgis
 
 mkdir -p "$qgis_home/plugins" "$qgis_home/config/profiles/default/QGIS"
-# Linked and written only where needed, since a QGIS that runs at the same time may be reading.
+# Written only if needed, because another QGIS may be reading the files.
 if [ "$(readlink -- "$qgis_home/plugins/deep_prior" || true)" != "$checkout" ]; then
     ln -sfn -- "$checkout" "$qgis_home/plugins/deep_prior"
 fi
@@ -20,7 +20,7 @@ for settings in QGIS3.ini QGIS4.ini; do
         mv -f -- "$settings.$$" "$settings"
     fi
 done
-# Qt asks for a folder that only its user can enter.
+# Qt requires a folder that only its user can open.
 install -d -m 0700 "$qgis_home/run"
 
 unset PYTHONHOME PYTHONPATH PYTHONSTARTUP VIRTUAL_ENV
@@ -29,7 +29,7 @@ export QT_QPA_PLATFORM=offscreen
 export XDG_RUNTIME_DIR=$qgis_home/run
 export QGIS_PLUGINPATH=$qgis_home/plugins
 export QGIS_CUSTOM_CONFIG_PATH=$qgis_home/config
-# Without any locale, Qt takes file names for ASCII.
+# Without a locale, Qt reads file names as ASCII.
 [ -n "${LC_ALL:-}${LANG:-}" ] || export LANG=C.UTF-8
 if [ -z "${DEEP_PRIOR_PYTHON:-}" ] && [ -x "$checkout/.venv-engine/bin/python" ]; then
     export DEEP_PRIOR_PYTHON=$checkout/.venv-engine/bin/python
