@@ -66,5 +66,5 @@ def _ridge_estimate(
     progress: ProgressReporter = SILENT,
 ) -> Cube:
     """The estimate of the non-local ridge, in the data's units."""
-    images, seen = subspace.project(values, observed)
-    return subspace.reconstruct(nl_ridge(images, seen, device=device, progress=progress).images)
+    images, any_observed = subspace.project(values, observed)
+    return subspace.reconstruct(nl_ridge(images, any_observed, device=device, progress=progress).images)

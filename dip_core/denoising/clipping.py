@@ -63,8 +63,8 @@ def find_limits(values: NDArray, observed: Mask, sigma: NDArray[np.float64]) -> 
     one noise deviation of the limit. Saturated targets and fill values have no such neighbours.
     """
     low, high = np.full(len(values), -np.inf), np.full(len(values), np.inf)
-    for band, (image, seen) in enumerate(zip(values, observed)):
-        levels, counts = np.unique(image[seen], return_counts=True)
+    for band, (image, mask) in enumerate(zip(values, observed)):
+        levels, counts = np.unique(image[mask], return_counts=True)
         if len(levels) > 2 * _SPIKE_NEIGHBOURS:
             near_low = counts[1 : np.searchsorted(levels, levels[0] + sigma[band], side="right")].sum()
             near_high = counts[np.searchsorted(levels, levels[-1] - sigma[band]) : -1].sum()

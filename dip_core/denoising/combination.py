@@ -37,7 +37,7 @@ def run_denoisers(
     device = resolve_device(options.device)
     records = [DENOISERS[name] for name in names]
     if any(record.on_eigen_images for record in records):
-        images, seen = subspace.project(values, observed)
+        images, any_observed = subspace.project(values, observed)
     estimates = []
     for record, part in zip(records, progress.split(len(records))):
         denoise = record.function()
@@ -45,12 +45,12 @@ def run_denoisers(
             result = denoise(values, observed, seed=seed, device=device, iterations=options.iterations, progress=part)
             estimates.append(Estimate(result.images))
             continue
-        result = denoise(images, seen, seed=seed, device=device, iterations=options.iterations, progress=part)
+        result = denoise(images, any_observed, seed=seed, device=device, iterations=options.iterations, progress=part)
         leverage = result.leverage
         if leverage is not None:
             # The error of values predicted for missing bands counts as noise; without any band, all signal is lost.
             lost = subspace.signal_variance[:, None, None].astype(np.float32)
-            leverage = np.where(seen, leverage * subspace.error_variance(observed), lost)
+            leverage = np.where(any_observed, leverage * subspace.error_variance(observed), lost)
         estimates.append(Estimate(subspace.reconstruct(result.images), leverage))
     return estimates
 

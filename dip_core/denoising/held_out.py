@@ -44,15 +44,15 @@ def central_window(observed: Mask, side: int = VALIDATION_SIDE) -> Crop:
 
     ``observed``: ``(band, row, column)``; a pixel counts if any band observes it.
     """
-    seen = np.asarray(observed.any(axis=0))
-    rows, columns = seen.shape
+    any_observed = np.asarray(observed.any(axis=0))
+    rows, columns = any_observed.shape
     height, width = min(side, rows), min(side, columns)
     best, corner = -1.0, (0, 0)
     for top in np.unique(np.linspace(0, rows - height, _POSITIONS).astype(int)):
         for left in np.unique(np.linspace(0, columns - width, _POSITIONS).astype(int)):
             distance = np.hypot(top - (rows - height) / 2, left - (columns - width) / 2)
             centrality = 1.0 - distance / (rows + columns)
-            rating = float(seen[top : top + height, left : left + width].mean()) + 0.01 * centrality
+            rating = float(any_observed[top : top + height, left : left + width].mean()) + 0.01 * centrality
             if rating > best:
                 best, corner = rating, (int(top), int(left))
     return slice(None), slice(corner[0], corner[0] + height), slice(corner[1], corner[1] + width)

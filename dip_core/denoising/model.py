@@ -193,9 +193,9 @@ def _enriched_subspace(
         completed, observed = values.copy(), observed & _inside(part, observed.shape)
         completed[part] = complete_clipped(values[part], kept[part], subspace, limits, device, first_stage_only=True)
         kept = kept & observed
-    images, seen = subspace.project(completed, kept)
+    images, any_observed = subspace.project(completed, kept)
     completed = np.where(kept, completed, subspace.reconstruct(images))
-    guide = nl_ridge(images[part], seen[part[1:]], device=device, progress=STOP).images
+    guide = nl_ridge(images[part], any_observed[part[1:]], device=device, progress=STOP).images
     return add_weak_directions(subspace, completed, observed, guide, part)
 
 

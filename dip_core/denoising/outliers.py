@@ -23,8 +23,8 @@ _MAX_LINE_DIFFERENCE = 6.0  # standard errors of a line's median
 _MIN_LINE_DIFFERENCE = 0.3  # noise deviations that a line's median must differ by, however small its standard error
 _NEIGHBOUR_LINES = 7  # on either side
 _MIN_LINE_SAMPLES = 12
-_MIN_LINE_OUTLIERS = 0.6  # of a line's samples: if more are outliers, the line is one
-_MAX_BAND_SHARE = 0.5  # of a band's samples: if more seem to be outliers, none is
+_MAX_LINE_SHARE = 0.6  # of outliers in a line; with more, the whole line is an outlier
+_MAX_BAND_SHARE = 0.5  # of outliers in a band; with more, none is marked
 _ROUNDS = 2
 
 
@@ -73,13 +73,13 @@ def robust_subspace(values: NDArray, observed: Mask, sigma: NDArray[np.float64] 
 def _differ_from_neighbours(values: NDArray, observed: Mask) -> Mask:
     """Observed samples that differ strongly from the median of 5 x 5 pixels."""
     outliers = np.zeros(observed.shape, bool)
-    for band, (image, seen) in enumerate(zip(values, observed)):
-        if not seen.any():
+    for band, (image, mask) in enumerate(zip(values, observed)):
+        if not mask.any():
             continue
-        filled = np.where(seen, image, np.median(image[seen]))
+        filled = np.where(mask, image, np.median(image[mask]))
         difference = filled - ndimage.median_filter(filled, 5)
-        scale = 1.4826 * float(np.median(np.abs(difference[seen])))
-        outliers[band] = seen & (np.abs(difference) > _MAX_MEDIAN_DIFFERENCE * scale) & (scale > 0)
+        scale = 1.4826 * float(np.median(np.abs(difference[mask])))
+        outliers[band] = mask & (np.abs(difference) > _MAX_MEDIAN_DIFFERENCE * scale) & (scale > 0)
     return outliers
 
 
@@ -106,5 +106,5 @@ def _outlier_columns(residual: NDArray, observed: Mask, outliers: Mask) -> Mask:
     usual = 1.4826 * np.median(np.abs(medians - neighbours), axis=1, keepdims=True)
     threshold = np.maximum(_MAX_LINE_DIFFERENCE * np.maximum(standard_error, usual), _MIN_LINE_DIFFERENCE)
     striped = enough & (np.abs(medians - neighbours) > threshold)
-    striped |= enough & (np.sum(outliers, axis=1) > _MIN_LINE_OUTLIERS * count)
+    striped |= enough & (np.sum(outliers, axis=1) > _MAX_LINE_SHARE * count)
     return observed & striped[:, None, :]

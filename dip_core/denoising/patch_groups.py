@@ -46,8 +46,8 @@ def find_groups(
 
     Returns flat indices of the patches' upper left corners, ``(group, patch)``, the reference patch first. ``mask``:
     observed pixels; patches with unobserved ones are taken last. ``wanted``: pixels whose estimates are needed (None:
-    the observed ones); reference patches without any have no group. ``first``: first row and column of the grid of
-    reference patches.
+    the observed ones); reference patches without such pixels have no group. ``first``: first row and column of the
+    grid of reference patches.
     """
     _, rows, columns = guide.shape
     patch = sizes.patch

@@ -48,8 +48,8 @@ def plan_tiles(method: str, compute: Compute, bands: int, shape: tuple[int, int]
         overlap = compute.overlap or min(_OVERLAP, max_size // 4)
     fitting = int(np.sqrt(_MAX_TILE_VALUES / bands)) // _TILE_STEP * _TILE_STEP
     size = compute.tile_size or max(min(fitting, max_size), 3 * overlap)
-    enlarged_for_overlap = size > max_size and not compute.tile_size
-    if limited_by_network and enlarged_for_overlap and fit_memory(method, size**2, bands, "denoise") > 2 * MAX_FIT_BYTES:
+    enlarged_for_overlap = limited_by_network and size > max_size and not compute.tile_size
+    if enlarged_for_overlap and fit_memory(method, size**2, bands, "denoise") > 2 * MAX_FIT_BYTES:
         raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {method}: give less.")
     return size, min(overlap, (size - 1) // 2)
 

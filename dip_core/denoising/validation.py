@@ -28,7 +28,7 @@ from .clipping import Limits, moments
 from .error_model import DenoisingErrorModel, default_error_model, fit_error_model
 from .held_out import HeldOutData
 
-_MIN_SLOPE = 0.5  # of the clipped mean: samples that are clipped more often than not say little
+_MIN_SLOPE = 0.5  # of the clipped mean; with a smaller slope, most samples are clipped
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def score_estimate(
     """The error model fitted to the held-out samples, and the scores of ``estimate`` ``(band, row, column)``.
 
     With clipped data, an estimate x is compared with the samples as ``g(x)``, and the difference is divided by the
-    slope of g; samples that are clipped more often than not do not count.
+    slope of g; samples where g has a small slope do not count.
     """
     mean, variance, slope = moments(estimate, np.sqrt(held_out.noise), limits)
     compared = held_out.mask & (slope > _MIN_SLOPE)

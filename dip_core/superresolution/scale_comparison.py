@@ -34,7 +34,7 @@ class ScaleComparison:
         return any(mask.any() for mask in self.compared)
 
     def restricted_to(self, masks: Sequence[NDArray[np.bool_]]) -> ScaleComparison:
-        """The comparison at the pixels of further ``masks`` ``(row, column)``; unchanged if none of them is left."""
+        """The comparison within further ``masks`` ``(row, column)``; unchanged if that leaves no pixel."""
         restricted = [mask & further for mask, further in zip(self.compared, masks)]
         if not any(mask.any() for mask in restricted):
             return self

@@ -88,7 +88,7 @@ def enlarge_scene(
     """Estimates and deviations in full-width strips of the fine grid, consistent across the borders of tiles."""
     psf, f = recipe.options.psf, job.factor
     rows, columns = selected.scene.grid.shape
-    # Rows of the input that are waiting: `kept` holds their layers, `first` is the first of them.
+    # `kept`: layers of rows that are not yet written; `first`: the first of them, in input pixels.
     kept, first = np.zeros((2, len(selected.bands), 0, columns * f), np.float32), 0
     start = 0
     for _, layers in _blended_tiles(job, selected, plan, recipe, context, guide):
