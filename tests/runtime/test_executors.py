@@ -1,7 +1,8 @@
-"""Where tiles run: a Dask cluster gives what this machine gives, and one that is not there is named in time."""
+"""Executors: a Dask cluster gives the same result as this machine, and a missing cluster is reported in time."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,12 +22,28 @@ distributed = pytest.importorskip("distributed", reason="Dask is an extra of the
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """Two worker processes and a scheduler that listens on TCP, as on another machine."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp://", memory_limit=0
-    ) as running:
-        yield running.scheduler_address
+def cluster(tmp_path_factory):
+    """A scheduler and two workers in processes of their own, which can only import what is sent to them."""
+    folder = tmp_path_factory.mktemp("cluster")
+    file = folder / "scheduler.json"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    dask = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-E", "-m", "dask"]
+    common = ["--scheduler-file", str(file), "--no-dashboard"]
+    commands = [
+        [*dask, "scheduler", *common, "--port", "0", "--host", "127.0.0.1"],
+        [*dask, "worker", *common, "--nworkers", "2", "--nthreads", "1", "--memory-limit", "0"],
+    ]
+    running = []
+    try:
+        for command in commands:
+            running.append(subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL))
+        with distributed.Client(scheduler_file=str(file), set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            yield client.scheduler.address
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            process.wait(20)
 
 
 def test_no_address_means_this_machine():
@@ -39,6 +56,9 @@ def double(recipe, task, progress=None):
     time.sleep(0.05 * (task % 3))  # so that tiles do not end in the order of their start
     values = np.full((1, 2, 2), recipe * task, np.float32)
     return values, values + 1
+
+
+double.__module__ = "__main__"  # sent by value, because the workers cannot import this file
 
 
 def test_results_have_the_order_of_the_tasks(cluster):
@@ -70,6 +90,9 @@ def test_tasks_are_made_no_faster_than_they_are_needed(cluster):
 
 def fail(recipe, task, progress=None):
     raise ZeroDivisionError("by zero")
+
+
+fail.__module__ = "__main__"
 
 
 def test_an_error_on_a_worker_is_reported(cluster):
