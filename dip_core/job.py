@@ -73,15 +73,18 @@ class InpaintStripesJob:
     mask: str | None = None
     correct_offsets: bool = True
     method: str = "best"
-    network_input: str = "noise"
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
         require(self.input, "No INPUT raster was given: choose one.")
         require(self.outputs.output, "No OUTPUT file was given: choose one.")
         require_one_of("METHOD", self.method, STRIPE_METHODS)
-        require_one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
         require_distinct_paths(self.outputs, (self.input, *((self.mask,) if self.mask else ())))
+
+    @property
+    def network_input(self) -> str:
+        """The input of networks: noise, as published for this task."""
+        return NETWORK_INPUTS[0]
 
     @property
     def inputs(self) -> tuple[str, ...]:
