@@ -279,14 +279,13 @@ def to_json(job: Job) -> str:
 
 
 def from_json(text: str) -> Job:
-    """The job in a JSON text. Raises InvalidJob if the text is not a valid job."""
+    """The job in a JSON text. Raises InvalidJob."""
     try:
         record = json.loads(text)
         job_type = JOB_TYPES[record.pop("task")]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InvalidJob(
-            reason=f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(JOB_TYPES)}."
-        ) from error
+        reason = f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(JOB_TYPES)}."
+        raise InvalidJob(reason=reason) from error
     try:
         for name, part in (("outputs", Outputs), ("compute", Compute)):
             if name in record:
