@@ -49,6 +49,11 @@ class FillMethod:
         return any(GAP_EXPERTS[name].network for name in self.experts)
 
     @property
+    def uses_guide(self) -> bool:
+        """Whether a guide helps."""
+        return any(GAP_EXPERTS[name].needs_guide for name in self.experts)
+
+    @property
     def published(self) -> bool:
         """Whether the METHOD is a paper's."""
         return any(GAP_EXPERTS[name].published for name in self.experts)

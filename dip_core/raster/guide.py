@@ -24,7 +24,6 @@ from .grid import grid_of
 from .scene import Scene
 from .source import alpha_index, open_raster, short_message
 
-GUIDED_METHODS = ("best", "fast")  # the methods that use a guide
 _NO_CRS = "it cannot be warped, because one of them has no CRS, and its size is not {0.width} x {0.height} pixels"
 
 
@@ -96,14 +95,14 @@ class Guide:
         return total / number, deviation, float(count.min() / (scene.grid.width * scene.grid.height))
 
 
-def open_guide(path: str | None, method: str, scene: Scene, context: Context) -> Guide | None:
-    """Open a job's guide; None, with a warning, if the method uses no guide or the guide does not overlap the scene.
+def open_guide(path: str | None, method: str, uses_guide: bool, scene: Scene, context: Context) -> Guide | None:
+    """Open a job's guide; None, with a warning, if it cannot help.
 
-    Raises the errors of `Guide`.
+    ``uses_guide``: whether the METHOD ``method`` uses guides. Raises the errors of `Guide`.
     """
     if not path:
         return None
-    if method not in GUIDED_METHODS:
+    if not uses_guide:
         context.warn(f"METHOD {method} uses no guide: GUIDE has no effect.")
         return None
     guide = Guide(path, scene)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from ..events import Result
 from ..inpainting import pipeline
 from ..inpainting.find_gaps import find_gap_mask
+from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem
 from ..job import GapFillJob
 from ..raster.guide import open_guide
@@ -20,7 +21,7 @@ def run(job: GapFillJob, context: Context) -> Result:
         context.progress(0.0, "Reading the scene")
         scene = stack.enter_context(Scene(job.inputs))
         gaps = find_gap_mask(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
-        guide = open_guide(job.guide, job.method, scene, context)
+        guide = open_guide(job.guide, job.method, FILL_METHODS[job.method].uses_guide, scene, context)
         problem = build_problem(scene, gaps, stack.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "

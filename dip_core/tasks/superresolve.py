@@ -113,7 +113,8 @@ def _read_model(job: SuperResolveJob, selected: SelectedScene, context: Context)
 
 def _open_guide(job: SuperResolveJob, scene: Scene, context: Context) -> Guide | None:
     """The job's guide on the output's grid, if its METHOD uses one and it has finer detail than the input."""
-    guide = open_guide(job.guide, job.method, UpsampledScene(scene, job.factor), context)
+    uses_guide = bool(METHODS[job.method].with_guide)
+    guide = open_guide(job.guide, job.method, uses_guide, UpsampledScene(scene, job.factor), context)
     if guide is None:
         return None
     if guide.pixel_ratio > job.factor / _MIN_PIXEL_RATIO:
