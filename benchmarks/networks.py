@@ -1,7 +1,7 @@
-"""The lean networks beside the paper's: milliseconds an iteration, time a pixel, and time of a whole fit.
+"""Times the lean networks and the paper's: milliseconds per iteration, time per pixel, and time of a complete fit.
 
-Indian Pines (145 x 145 pixels, 200 bands), a few iterations of each network by the product's own fit, in one run. The
-lean prior of *Denoise HSI* sees eigen-images, as the product gives them to it; the others see all bands.
+Runs some iterations of each network on Indian Pines (145 x 145 pixels, 200 bands) with the product's fitting loop. The
+lean network of *Denoise HSI* gets eigen-images, as in the product; the others get all bands.
 
 Usage: python -m benchmarks.networks [--iterations N] [--device NAME] [--out FOLDER]
 """
@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks import common
+from benchmarks import RESULTS, pages
+from benchmarks.machine import Machine, limit_threads, measured_on
 from benchmarks.papers import protocols
 from dip_core.denoising.deep_prior import SEEDS, denoise_bands, denoise_eigen_images
 from dip_core.dip.presets import preset
@@ -29,124 +31,136 @@ from dip_core.runtime.concurrency import map_in_order
 from dip_core.runtime.progress import ProgressReporter
 
 EIGEN_IMAGES = 6
-SIDE = 145  # pixels: of the scene as it was recorded
-_WARM_UP = 5  # iterations that are not counted: on a GPU, the fourth is recorded
+SIDE = 145  # pixels, of the recorded image
 PAPER, LEAN = "paper_2d", "lean"
-_LEAN_RUNS = 6  # times the iterations of the paper's networks
+_WARM_UP_ITERATIONS = 5  # not timed: on a GPU, the fourth is recorded as a CUDA graph
+_LEAN_ITERATIONS = 6  # times those of the paper's networks
+
 Fit = Callable[[int, ProgressReporter], object]
-Network = tuple[str, str, int, Fit]  # task, name, iterations of a whole fit (of all seeds together), and the fit
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of a task, the iterations of a complete fit (of all seeds together), and the fit."""
+
+    task: str
+    name: str
+    iterations: int
+    fit: Fit
 
 
 def main() -> None:
     """Time the networks and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.networks", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
-        "--iterations", type=int, default=9, help="of the paper's networks; lean ones run six times that"
+        "--iterations", type=int, default=9, help="iterations of the paper's networks; lean ones run six times as many"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="in each of which all networks run; the median counts")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds over all networks; the median is reported")
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N, mps or auto")
-    parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for networks.json and networks.md")
-    chosen = parser.parse_args()
-    threads = common.threads()
-    device = devices.resolve_device(chosen.device)
-    machine = common.Machine(str(device), threads)
-    rows = measured(networks(device), chosen.iterations, chosen.rounds, threads if device.type == "cpu" else 1)
-    found = {"rows": rows, "machine": machine.describe(), "foreign_load": machine.foreign_load()}
-    common.save(chosen.out, "networks", found, page(found))
-    print(page(found))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for networks.json and networks.md")
+    arguments = parser.parse_args()
+    threads = limit_threads()
+    device = devices.resolve_device(arguments.device)
+    machine = Machine(str(device), threads)
+    max_workers = threads if device.type == "cpu" else 1
+    rows = time_networks(networks(device), arguments.iterations, arguments.rounds, max_workers)
+    print(pages.save(arguments.out, "networks", {"rows": rows, **machine.facts()}, page))
 
 
-def measured(them: list[Network], iterations: int, rounds: int, most: int) -> list[dict]:
-    """A row for each network: milliseconds of an iteration, one fit on all cores or ``most`` fits on a core each."""
-    ways = sorted({1, most})
-    taken: dict[tuple[int, int], list[float]] = {}
+def time_networks(entries: Sequence[Network], iterations: int, rounds: int, max_workers: int) -> list[dict]:
+    """A row per network: milliseconds per iteration of one fit on all cores, and of ``max_workers`` fits at a time."""
+    worker_counts = sorted({1, max_workers})
+    times: dict[tuple[int, int], list[float]] = {}
     for _ in range(rounds):
-        for place, (_, name, _, fit) in enumerate(them):
-            for workers in ways:
-                number = iterations if name == PAPER else _LEAN_RUNS * iterations
-                taken.setdefault((place, workers), []).append(1e3 * seconds(fit, number, workers))
+        for index, network in enumerate(entries):
+            for workers in worker_counts:
+                number = iterations if network.name == PAPER else _LEAN_ITERATIONS * iterations
+                milliseconds = 1e3 * seconds_per_iteration(network.fit, number, workers)
+                times.setdefault((index, workers), []).append(milliseconds)
     return [
         {
-            "task": task,
-            "network": name,
-            "iterations": whole,
-            "milliseconds": {str(workers): statistics.median(taken[place, workers]) for workers in ways},
+            "task": network.task,
+            "network": network.name,
+            "iterations": network.iterations,
+            "milliseconds": {str(workers): statistics.median(times[index, workers]) for workers in worker_counts},
         }
-        for place, (task, name, whole, _) in enumerate(them)
+        for index, network in enumerate(entries)
     ]
 
 
 def networks(device: torch.device) -> list[Network]:
-    """The paper's network and the lean one of either task."""
+    """The paper's network and the lean one, for inpainting and for denoising."""
     problem = protocols.inpainting()
     values = problem.clean[:, :SIDE, :SIDE].astype(np.float32)
     observed = np.ascontiguousarray(problem.observed[:, :SIDE, :SIDE])
-    gappy = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
-    everything = np.ones(values.shape, bool)
+    observation = Observation(np.where(observed, values, np.float32(0)), observed, ~observed)
+    all_observed = np.ones(values.shape, bool)
 
     def inpainting(name: str) -> Fit:
         return lambda iterations, progress: GAP_EXPERTS[name].estimate(
-            gappy, ExpertContext(iterations=iterations, device=device, progress=progress)
+            observation, ExpertContext(iterations=iterations, device=device, progress=progress)
         )
 
-    def lean(iterations: int, progress: ProgressReporter) -> object:
+    def lean_denoising(iterations: int, progress: ProgressReporter) -> object:
         images = values[:EIGEN_IMAGES] * np.float32(10)
         return denoise_eigen_images(
-            images, everything[0], device=device, iterations=iterations, seeds=1, progress=progress
+            images, all_observed[0], device=device, iterations=iterations, seeds=1, progress=progress
         )
 
+    def paper_denoising(iterations: int, progress: ProgressReporter) -> object:
+        return denoise_bands(values, all_observed, PAPER, iterations=iterations, device=device, progress=progress)
+
+    def published(task: str, name: str) -> int:
+        return preset(task, name).schedule.iterations
+
     return [
-        ("inpaint", PAPER, preset("inpaint", PAPER).schedule.iterations, inpainting(PAPER)),
-        ("inpaint", LEAN, preset("inpaint", "deep_prior").schedule.iterations, inpainting("deep_prior")),
-        (
-            "denoise",
-            PAPER,
-            preset("denoise", PAPER).schedule.iterations,
-            lambda iterations, progress: denoise_bands(
-                values, everything, PAPER, iterations=iterations, device=device, progress=progress
-            ),
-        ),
-        ("denoise", LEAN, preset("denoise", "deep_prior").schedule.iterations * SEEDS, lean),
+        Network("inpaint", PAPER, published("inpaint", PAPER), inpainting(PAPER)),
+        Network("inpaint", LEAN, published("inpaint", "deep_prior"), inpainting("deep_prior")),
+        Network("denoise", PAPER, published("denoise", PAPER), paper_denoising),
+        Network("denoise", LEAN, published("denoise", "deep_prior") * SEEDS, lean_denoising),
     ]
 
 
-def seconds(fit: Fit, iterations: int, workers: int = 1) -> float:
-    """The time of an iteration, of so many fits side by side on their shares of the cores."""
+def seconds_per_iteration(fit: Fit, iterations: int, workers: int = 1) -> float:
+    """The time of an iteration if ``workers`` fits run at a time and share the threads, divided by their number."""
     threads = torch.get_num_threads()
-    told: dict[int, list[float]] = {worker: [] for worker in range(workers)}
+    iteration_times: dict[int, list[float]] = {worker: [] for worker in range(workers)}
 
     def run(worker: int) -> None:
         torch.set_num_threads(max(1, threads // workers))
 
-        def take_time(fraction: float) -> bool:
-            told[worker].append(time.monotonic())
+        def record_time(fraction: float) -> bool:
+            iteration_times[worker].append(time.monotonic())
             return True
 
-        fit(iterations, ProgressReporter(take_time))
+        fit(iterations, ProgressReporter(record_time))
 
     try:
         for _ in map_in_order(run, range(workers), workers):
             pass
     finally:
         torch.set_num_threads(threads)
-    # What counts is when all fits are under way: from the last one's start to the first one's end.
-    start, end = max(times[_WARM_UP] for times in told.values()), min(times[-1] for times in told.values())
+    # Only the time during which all fits run counts.
+    start = max(times[_WARM_UP_ITERATIONS] for times in iteration_times.values())
+    end = min(times[-1] for times in iteration_times.values())
     if end <= start:
-        raise SystemExit("The fits did not run at the same time: give more --iterations.")
-    done = sum(
-        np.interp(end, times, range(len(times))) - np.interp(start, times, range(len(times))) for times in told.values()
+        raise SystemExit("The fits did not run at the same time: use more --iterations.")
+    completed = sum(
+        np.interp(end, times, range(len(times))) - np.interp(start, times, range(len(times)))
+        for times in iteration_times.values()
     )
-    return (end - start) / float(done)
+    return (end - start) / float(completed)
 
 
-def page(found: dict) -> str:
+def page(record: dict) -> str:
     """The table as Markdown."""
+    papers = {row["task"]: row for row in record["rows"] if row["network"] == PAPER}
     body = []
-    for row in found["rows"]:
-        paper = next(other for other in found["rows"] if other["task"] == row["task"] and other["network"] == PAPER)
-        (own, whole), (papers, paper_whole) = (
-            (min(one["milliseconds"].values()), min(one["milliseconds"].values()) * one["iterations"] / 1e3)
-            for one in (row, paper)
+    for row in record["rows"]:
+        own, paper = _fastest(row), _fastest(papers[row["task"]])
+        fit_seconds, paper_fit_seconds = (
+            milliseconds * entry["iterations"] / 1e3
+            for milliseconds, entry in ((own, row), (paper, papers[row["task"]]))
         )
         body.append(
             (
@@ -154,31 +168,36 @@ def page(found: dict) -> str:
                 f"`{row['network']}`",
                 " / ".join(f"{value:.0f}" for value in row["milliseconds"].values()),
                 f"{1e3 * own / SIDE**2:.2f}",
-                f"{papers / own:.1f}",
+                f"{paper / own:.1f}",
                 str(row["iterations"]),
-                f"{whole:.0f}",
-                f"{paper_whole / whole:.1f}",
+                f"{fit_seconds:.0f}",
+                f"{paper_fit_seconds / fit_seconds:.1f}",
             )
         )
-    heads = (
+    columns = (
         "Task",
         "Network",
-        "ms an iteration: one fit / side by side",
-        "µs a pixel",
-        "paper's time / its own",
+        "ms per iteration: one fit / several",
+        "µs per pixel",
+        "paper's time / own time",
         "Iterations",
-        "s a fit",
-        "paper's fit / its own",
+        "s per fit",
+        "paper's fit / own fit",
     )
     text = (
-        "Indian Pines, 145 x 145 pixels, 200 bands; time of an iteration, the median of some rounds: of one fit on all "
-        "cores, and of as many fits at a time as there are cores, on one core each (so divided by their number). The "
-        "product runs the lean networks in the second way where it has several tiles, hold-outs or seeds to fit, and "
-        "the paper's in the first; the other columns take the quicker one of both. A whole fit is that time times the "
-        "iterations of all seeds: the lean networks stop earlier by the observed pixels left out of the fit, the "
-        f"paper's run to their end. {common.measured_on([found])}"
+        "Indian Pines, 145 x 145 pixels, 200 bands. The time of an iteration is the median of some rounds. It is "
+        "measured in two ways: one fit on all cores; and several fits at a time, one per core, divided by their "
+        "number. The product uses the second way for the lean networks if there are several tiles, validation runs or "
+        "seeds to fit, and the first for the paper's networks. The other columns use the faster of the two. The time "
+        "of a fit is that of all iterations of all seeds. The lean networks often stop earlier, according to observed "
+        f"pixels that are left out of the loss; the paper's run to the end. {measured_on([record])}"
     )
-    return f"# The lean networks beside the paper's\n\n{text}\n\n{common.markdown_table(heads, body)}"
+    heading = "# The lean networks compared with the paper's"
+    return pages.join([heading, text, pages.markdown_table(columns, body)])
+
+
+def _fastest(row: dict) -> float:
+    return min(row["milliseconds"].values())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Peers: methods of scikit-image and tensorly, run as their documentation advises, on arrays ``(band, row, column)``.
+"""Methods of scikit-image and tensorly, run as their documentation recommends, on arrays ``(band, row, column)``.
 
-Those of scikit-image are told the true noise level; the low-rank ones get the spectral rank that the product finds.
+The denoisers of scikit-image get the true noise level ``sigma``; the low-rank methods use the spectral rank that the
+product estimates.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from dip_core.imaging.subspace import Subspace, find_subspace
 from dip_core.inpainting.experts.registry import GAP_EXPERTS
 
 FILL_NODATA = "fill-nodata"
-SPATIAL_RANK = 4  # rows and columns divided by this are the spatial ranks of the Tucker decomposition
-_SWEEPS = 20
+SPATIAL_RANK_DIVISOR = 4  # of rows and columns: the quotients are the spatial ranks of the Tucker decomposition
+_MAX_ITERATIONS = 20
 
 Cube = NDArray[np.float64]
 
 
 def principal_components(noisy: NDArray, sigma: float) -> Cube:
-    """Projection to the automatic spectral subspace; ``sigma`` is not needed."""
-    space = _subspace(noisy)
-    return space.reconstruct(space.project(noisy, np.ones(noisy.shape, bool))[0]).astype(np.float64)
+    """Projection onto the estimated signal subspace; ``sigma`` is not used."""
+    subspace = _subspace(noisy)
+    return subspace.reconstruct(subspace.project(noisy, np.ones(noisy.shape, bool))[0]).astype(np.float64)
 
 
 def wavelet(noisy: NDArray, sigma: float) -> Cube:
-    """BayesShrink, band by band."""
+    """BayesShrink, per band."""
     from skimage.restoration import denoise_wavelet
 
     return np.stack([denoise_wavelet(band, sigma=sigma, method="BayesShrink", rescale_sigma=True) for band in noisy])
 
 
 def non_local_means(noisy: NDArray, sigma: float) -> Cube:
-    """Non-local means with scikit-image's own advice for h, band by band."""
+    """Non-local means with the h that scikit-image recommends, per band."""
     from skimage.restoration import denoise_nl_means
 
     options = {"patch_size": 7, "patch_distance": 9, "fast_mode": True}
@@ -44,36 +45,35 @@ def non_local_means(noisy: NDArray, sigma: float) -> Cube:
 
 
 def total_variation(noisy: NDArray, sigma: float) -> Cube:
-    """Chambolle's total variation, band by band; the weight is the noise level, as its paper has it to start from."""
+    """Chambolle's total variation, per band; the weight is the noise level, the initial value in his paper."""
     from skimage.restoration import denoise_tv_chambolle
 
     return np.stack([denoise_tv_chambolle(band, weight=sigma) for band in noisy])
 
 
 def tucker_low_rank(noisy: NDArray, sigma: float) -> Cube:
-    """Tucker decomposition: the automatic spectral rank, and a quarter of the spatial ones; needs no ``sigma``."""
+    """Tucker decomposition with the estimated spectral rank and a quarter of the spatial ranks; ignores ``sigma``."""
     return _tucker(noisy, _subspace(noisy).rank, None)
 
 
-def inpaint_biharmonic(given: NDArray, observed: Mask) -> Cube:
-    """scikit-image's biharmonic inpainting, band by band, each hole by itself: all at once would take hours."""
+def inpaint_biharmonic(values: NDArray, observed: Mask) -> Cube:
+    """scikit-image's biharmonic inpainting, per band and per hole (one system for all holes would take hours)."""
     from skimage.restoration import inpaint_biharmonic as inpaint
 
     if (observed == observed[:1]).all():
-        filled = inpaint(np.moveaxis(given, 0, -1), ~observed[0], split_into_regions=True, channel_axis=-1)
+        filled = inpaint(np.moveaxis(values, 0, -1), ~observed[0], split_into_regions=True, channel_axis=-1)
         return np.moveaxis(filled, -1, 0)
-    return np.stack([inpaint(band, ~seen, split_into_regions=True) for band, seen in zip(given, observed)])
+    return np.stack([inpaint(band, ~seen, split_into_regions=True) for band, seen in zip(values, observed)])
 
 
-def inpaint_tucker(given: NDArray, observed: Mask) -> Cube:
-    """Masked Tucker decomposition of the linear fill, observed pixels put back; ranks as in denoising.
+def inpaint_tucker(values: NDArray, observed: Mask) -> Cube:
+    """Masked Tucker decomposition; observed pixels are kept, ranks are those of denoising.
 
-    Started from zeros, it could not fill a column that is missing in all rows and bands: no value is left to tell
-    that column's factor.
+    It starts from the linear fill: zeros contain no information on a column that is missing in all rows and bands.
     """
-    start = GAP_EXPERTS["linear"].estimate(Observation(given.astype(np.float32), observed, ~observed))
+    start = GAP_EXPERTS["linear"].estimate(Observation(values.astype(np.float32), observed, ~observed))
     estimate = _tucker(start, _subspace(start).rank, observed)
-    return np.where(observed, given, estimate)
+    return np.where(observed, values, estimate)
 
 
 DENOISERS: dict[str, Callable[[NDArray, float], Cube]] = {
@@ -98,12 +98,12 @@ def _tucker(cube: NDArray, rank: int, observed: Mask | None) -> Cube:
     from tensorly.decomposition import tucker
 
     tensor = tensorly.tensor(cube.astype(np.float64))
-    ranks = [rank, *(length // SPATIAL_RANK for length in cube.shape[1:])]
+    ranks = [rank, *(length // SPATIAL_RANK_DIVISOR for length in cube.shape[1:])]
     if observed is None:
-        found = tucker(tensor, rank=ranks, n_iter_max=_SWEEPS)
+        factors = tucker(tensor, rank=ranks, n_iter_max=_MAX_ITERATIONS)
     else:
-        # A start from one unmasked sweep: its own masked start decomposes the whole cube eighteen times.
+        # One unmasked iteration as the start; tensorly's own masked start decomposes the whole cube eighteen times.
         start = tucker(tensor, rank=ranks, n_iter_max=1)
         mask = tensorly.tensor(observed.astype(np.float64))
-        found = tucker(tensor, rank=ranks, n_iter_max=_SWEEPS, init=start, mask=mask)
-    return np.asarray(tensorly.tucker_to_tensor(found))
+        factors = tucker(tensor, rank=ranks, n_iter_max=_MAX_ITERATIONS, init=start, mask=mask)
+    return np.asarray(tensorly.tucker_to_tensor(factors))

@@ -1,5 +1,5 @@
-"""The tables of the DHP and CASCADE papers with our presets in them, by the papers' own protocols.
+"""The tables of the DHP and CASCADE papers with our presets in them, measured by the papers' own protocols.
 
-A *protocol* makes a *problem*: a clean cube, and what methods are given of it. A *row* is one method on one problem;
-an untrained network's row is a *trace*: its scores at chosen iterations of the product's own fit.
+A *problem* is a clean cube and the damaged cube that methods get. A *row* is one method on one problem. The row of an
+untrained network is a *trace*: scores at selected iterations of the product's own fit.
 """

@@ -1,7 +1,7 @@
-"""What the papers print: Table 1 of DHP, Tables 1 and 2 of CASCADE; and what the authors' own DHP log tells.
+"""Figures that the papers print: Table 1 of DHP, Tables 1 and 2 of CASCADE.
 
-DHP's ``MPSNR`` of inpainting is the PSNR of the whole cube: only so does doing nothing score its 17.75 dB. The other
-columns hold what the paper calls MPSNR, MSSIM and SAM.
+DHP's ``MPSNR`` of inpainting is the PSNR of the whole cube: only then does the input have its 17.75 dB. The other
+columns are the paper's MPSNR, MSSIM and SAM.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The papers' scores: PSNR of the cube and of its bands, SSIM, spectral angle; PSNR and RMSE of what was hidden."""
+"""The papers' scores: PSNR of the cube and of its bands, SSIM, spectral angle; PSNR and RMSE of the hidden pixels."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from .protocols import Problem
 
 
 def scores(image: NDArray, problem: Problem, similarity: bool = True) -> dict[str, float | None]:
-    """By name, peak 1; ``hidden_psnr`` and ``hidden_rmse`` where pixels are hidden.
+    """Scores by name for data with a peak of 1; None if a score is not defined.
 
-    ``similarity`` False leaves the slow SSIM out. None where a score is not defined.
+    ``hidden_psnr`` and ``hidden_rmse`` are included if pixels are hidden. ``similarity`` False omits SSIM, which is
+    slow.
     """
     peaks = [1.0] * len(problem.clean)
-    map_ = similarity_map(image, problem.clean, peaks) if similarity else None
+    ssim = similarity_map(image, problem.clean, peaks) if similarity else None
     whole = Comparison(peaks)
-    whole.add(image, problem.clean, similarity=map_)
+    whole.add(image, problem.clean, similarity=ssim)
     found = whole.scores()
-    out = {"psnr": found["psnr"], "mpsnr": found["mpsnr"], "ssim": found["mssim"], "sam": found["sam"]}
+    values = {"psnr": found["psnr"], "mpsnr": found["mpsnr"], "ssim": found["mssim"], "sam": found["sam"]}
     if problem.hidden is not None:
         hidden = Comparison(peaks)
         hidden.add(image, problem.clean, problem.hidden)
-        of_hidden = hidden.scores()
-        out |= {"hidden_psnr": of_hidden["psnr"], "hidden_rmse": of_hidden["rmse"]}
-    # A spectrum of zeros has no direction: where a method leaves such pixels, the mean angle misses them.
+        hidden_scores = hidden.scores()
+        values |= {"hidden_psnr": hidden_scores["psnr"], "hidden_rmse": hidden_scores["rmse"]}
+    # The angle of a spectrum of zeros is not defined: a mean over the other pixels would be misleading.
     if problem.hidden is not None and not np.any(np.abs(image)[problem.hidden]):
-        out["sam"] = math.nan
-    return {name: value if math.isfinite(value) else None for name, value in out.items()}
+        values["sam"] = math.nan
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
