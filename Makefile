@@ -24,8 +24,8 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-all test-core test-qgis check format docs \
-    bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty bench-papers $(PAPERS) install package \
-    clean distclean
+    bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty bench-papers \
+    bench-pages $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 20
@@ -104,6 +104,9 @@ bench-papers: $(PAPERS) ## reproduce the tables of DHP and CASCADE (about 3 hour
 
 $(PAPERS): bench-papers-%: system $(ENGINE)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.papers $* $(BENCH_ARGS)
+
+bench-pages: system $(ENGINE) ## make the result pages and the README's summary again from the stored results
+	.venv-engine/bin/python -m benchmarks --pages
 
 install: ## link this checkout into your QGIS profile (QGIS_PROFILE_DIR: another profile)
 	tools/install-plugin
