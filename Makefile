@@ -1,12 +1,12 @@
 # Deep Prior: set-up, demo, tests, checks and packaging. `make help` lists the targets.
 #
-# Three Python environments, all made with the system's Python (never one from PATH, because QGIS's embedded Python
-# would use it):
+# Python environments, all made with the system's Python (not the first one in PATH, because QGIS's embedded Python
+# would use that one too):
 #   .venv-engine  the worker's: torch, numpy, rasterio...; no QGIS. Built by the code of the plugin.
-#   .venv-host    QGIS's own Python modules, with pytest; no torch. The two prove the process boundary.
+#   .venv-host    QGIS's own Python modules and pytest; no torch. So the tests prove that both sides are independent.
 #   .venv-tools   linters.
-# A fourth one, .venv-docs, is made by `make docs` only.
-# Each contains a stamp that is newer than the files it was made from; then set-up does nothing.
+#   .venv-docs    mkdocs; made by `make docs` and `make site`.
+# An environment is made again if a file that it depends on is newer than its stamp, `.ready`.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,13 +24,13 @@ BENCH_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
 .PHONY: help setup system demo test test-all test-core test-qgis check format docs \
-    bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty bench-papers \
-    bench-pages $(PAPERS) install package clean distclean
+    site help-pages bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty \
+    bench-papers bench-pages $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 20
 
-setup: system $(ENGINE) $(HOST) $(TOOLS) ## install everything that the other targets need (skips finished steps)
+setup: system $(ENGINE) $(HOST) $(TOOLS) ## install what the other targets need; skips finished steps
 
 system:
 	@tools/setup-system
@@ -68,39 +68,44 @@ test-core: system $(ENGINE) ## run the core tests only
 test-qgis: system $(ENGINE) $(HOST) ## run the QGIS tests only
 	tools/run-tests qgis -- $(PYTEST_ARGS)
 
-check: system $(ENGINE) $(TOOLS) ## lint, check types, and run the security scan of the plugin repository
+check: system $(ENGINE) $(TOOLS) ## lint, check types, and run the security checks of the plugin repository
 	tools/check
 
 format: system $(TOOLS) ## format the code
 	.venv-tools/bin/ruff check --fix-only --quiet .
 	.venv-tools/bin/ruff format .
 
-docs: system $(DOCS) ## build the documentation into build/site and the help pages into resources/help; fails at a broken link
+docs: help-pages site ## build the help pages (resources/help) and the documentation (build/site)
+
+help-pages: system $(DOCS)
 	.venv-docs/bin/python tools/build-help
+
+site: system $(DOCS) ## build the documentation only; fails if a link is broken
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --clean
 
-bench: system $(ENGINE) ## compare every task with other methods; results in benchmarks/results/ and README.md
+bench: system $(ENGINE) ## compare all tasks with other methods; results in benchmarks/results/ and README.md
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks $(BENCH_ARGS)
 
-bench-gaps: system $(ENGINE) ## reproduce the table of the GAP paper (about 40 minutes on two cores)
+bench-gaps: system $(ENGINE) ## reproduce the table of the GAP paper (40 minutes on two cores)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_paper $(BENCH_ARGS)
 
-bench-scenes: system $(ENGINE) ## compare all test scenes with GDAL's Fill nodata (about half an hour)
+bench-scenes: system $(ENGINE) ## compare gap filling of all scenes with GDAL's Fill nodata (30 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.gap_scenes $(BENCH_ARGS)
 
-bench-crops: system $(ENGINE) ## compare METHOD best with the best of its estimators on 20 crops (about a quarter of an hour)
+bench-crops: system $(ENGINE) ## compare METHOD best with its best expert on 20 crops (15 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.crops $(BENCH_ARGS)
 
-bench-networks: system $(ENGINE) ## time the lean networks and the paper's (about three minutes)
+bench-networks: system $(ENGINE) ## time the lean networks and the paper's (3 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.networks $(BENCH_ARGS)
 
-bench-superresolve: system $(ENGINE) ## super-resolution of four scenes, by estimator (about 5 minutes)
+bench-superresolve: system $(ENGINE) ## compare super-resolution experts on four scenes (5 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.superresolve $(BENCH_ARGS)
 
-bench-uncertainty: system $(ENGINE) ## compare the uncertainty of denoising and super-resolution with their errors (about 5 minutes)
+bench-uncertainty: system $(ENGINE) ## compare UNCERTAINTY with errors: denoising, super-resolution (5 minutes)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.uncertainty $(BENCH_ARGS)
 
-bench-papers: $(PAPERS) ## reproduce the tables of DHP and CASCADE (about 3 hours); parts: bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade
+# One table each: bench-papers-inpaint, -denoise, -superresolve, -volume, -cascade.
+bench-papers: $(PAPERS) ## reproduce the tables of the DHP and CASCADE papers (3 hours)
 
 $(PAPERS): bench-papers-%: system $(ENGINE)
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m benchmarks.papers $* $(BENCH_ARGS)
