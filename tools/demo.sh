@@ -1,5 +1,5 @@
 #!/bin/bash
-# The main job with the real qgis_process: cut SLC-off gaps into a scene, fill them, compare with the original.
+# Demo with qgis_process: simulates SLC-off gaps in a scene, fills them, and compares the result with the original.
 # Usage: demo.sh FOLDER. Fails if a step fails or an output is missing.
 set -euo pipefail
 tools=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
@@ -10,7 +10,7 @@ results=(scene.tif scene_with_gaps.tif gap_mask.tif filled.tif uncertainty.tif f
     metrics.csv assessment.html assessment.csv)
 log=$folder/demo.log
 mkdir -p -- "$folder"
-# Results of an earlier run must not be taken for those of this one.
+# So that results of an earlier run are not mistaken for those of this run.
 rm -f -- "$log" "${results[@]/#/$folder/}"
 
 step() { # step ALGORITHM PARAMETER=VALUE...
@@ -19,7 +19,7 @@ step() { # step ALGORITHM PARAMETER=VALUE...
     "$tools/qgis-process" run "deepprior:$1" -- "${@:2}" 2>&1 | tee -a "$log"
 }
 
-number() { # number NAME: the last value that qgis_process printed for an output, or nothing
+number() { # number NAME: the last value that qgis_process printed for an output; empty if there is none
     sed -n "s/^$1:[[:space:]]*//p" "$log" | tail -n 1
 }
 
@@ -54,7 +54,7 @@ done
 cat <<END
 
 == Done
-Pixels filled: $(number PIXELS_CHANGED); left: $(number PIXELS_LEFT)
+Pixels filled: $(number PIXELS_CHANGED); not filled: $(number PIXELS_LEFT)
 RMSE on hidden pixels: $(rounded HELDOUT_RMSE) (GDAL's Fill nodata on the same pixels: $(rounded BASELINE_RMSE))
 RMSE of the filled pixels, compared with the original: $(rounded RMSE)
 

@@ -1,7 +1,7 @@
 """Writes the demo scene: six Landsat-like bands of the Indian Pines cube as a georeferenced GeoTIFF.
 
-Usage: make_demo_scene.py OUTPUT.tif. The cube (145 x 145 pixels of 20 m, 200 AVIRIS bands, June 1992) comes with
-the package tensorly; nothing is downloaded. Each Landsat-like band is the mean of the AVIRIS bands in its range.
+Usage: make_demo_scene.py OUTPUT.tif. The cube (145 x 145 pixels of 20 m, 200 AVIRIS bands, June 1992) is part of the
+package tensorly; nothing is downloaded. Each Landsat-like band is the mean of the AVIRIS bands in its range.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from tensorly.datasets import load_indian_pines
 
-# The sensor's 220 bands lie almost evenly between these wavelengths (micrometres); the cube lacks the bands in which
-# water vapour absorbs the light: 104-108, 150-163 and 220, counted from 1.
+# The wavelengths (micrometres) of the sensor's 220 bands are almost evenly spaced in this range. The cube does not
+# contain the bands that water vapour absorbs: 104-108, 150-163 and 220, counted from 1.
 AVIRIS_RANGE = (0.40, 2.50)
-WATER_BANDS = {*range(104, 109), *range(150, 164), 220}
+ABSORBED_BANDS = {*range(104, 109), *range(150, 164), 220}
 
 # Wavelength ranges of Landsat 7 ETM+ in micrometres.
 LANDSAT_BANDS = {
@@ -29,33 +29,33 @@ LANDSAT_BANDS = {
     "SWIR 1": (1.55, 1.75),
     "SWIR 2": (2.09, 2.35),
 }
-# Near West Lafayette, Indiana, where the scene was taken; the cube itself has no georeference, so this is nominal.
-CRS_CODE = 32616
-CORNER = (490_000.0, 4_481_000.0)
-PIXEL = 20.0
-NODATA = 0  # the cube's values start at 955
+# Near West Lafayette, Indiana, where the scene was recorded; nominal, because the cube has no georeference.
+EPSG_CODE = 32616
+UPPER_LEFT = (490_000.0, 4_481_000.0)
+PIXEL_SIZE = 20.0
+NODATA = 0  # the lowest value of the cube is 955
 
 
 def aviris_wavelengths() -> NDArray[np.float64]:
     """Centre wavelengths of the cube's 200 bands, in micrometres."""
-    every = np.linspace(*AVIRIS_RANGE, 220)
-    kept = [number not in WATER_BANDS for number in range(1, 221)]
-    return every[kept]
+    sensor = np.linspace(*AVIRIS_RANGE, 220)
+    in_cube = [number not in ABSORBED_BANDS for number in range(1, 221)]
+    return sensor[in_cube]
 
 
-def landsat_like(cube: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """The six bands ``(band, row, column)`` of a cube ``(row, column, 200)``."""
+def landsat_bands(cube: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Six Landsat-like bands ``(band, row, column)`` from a cube ``(row, column, 200)``."""
     wavelengths = aviris_wavelengths()
     bands = []
-    for shortest, longest in LANDSAT_BANDS.values():
-        inside = (wavelengths >= shortest) & (wavelengths <= longest)
+    for low, high in LANDSAT_BANDS.values():
+        inside = (wavelengths >= low) & (wavelengths <= high)
         bands.append(cube[:, :, inside].mean(axis=2))
     return np.rint(bands).astype(np.uint16)
 
 
 def main(path: str) -> None:
     """Write the scene with band names and wavelengths."""
-    pixels = landsat_like(load_indian_pines().tensor)
+    pixels = landsat_bands(load_indian_pines().tensor)
     count, height, width = pixels.shape
     with rasterio.open(
         path,
@@ -66,15 +66,15 @@ def main(path: str) -> None:
         count=count,
         dtype="uint16",
         nodata=NODATA,
-        crs=CRS.from_epsg(CRS_CODE),
-        transform=from_origin(*CORNER, PIXEL, PIXEL),
+        crs=CRS.from_epsg(EPSG_CODE),
+        transform=from_origin(*UPPER_LEFT, PIXEL_SIZE, PIXEL_SIZE),
         compress="deflate",
         photometric="minisblack",
     ) as scene:
         scene.write(pixels)
-        for number, (name, (shortest, longest)) in enumerate(LANDSAT_BANDS.items(), start=1):
+        for number, (name, (low, high)) in enumerate(LANDSAT_BANDS.items(), start=1):
             scene.set_band_description(number, name)
-            centre = (shortest + longest) / 2
+            centre = (low + high) / 2
             scene.update_tags(number, wavelength=f"{centre:.3f}", wavelength_units="Micrometers")
 
 
