@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .lines import Plane, Profile, line_medians
+from .lines import LineMask, Plane, Profile, line_medians
 
 MAX_WIDTH = 24  # lines; wider runs are not stripes
 MIN_PIXELS = 16  # of a line, to examine it
@@ -21,8 +20,6 @@ _MAX_NEIGHBOUR_SHARE = 0.5  # of a neighbour's pixels that have a stuck line's v
 _EQUAL = 0.01  # of the typical deviation along a line; smaller differences count as equal
 _MAX_COPY_DIFFERENCE = 0.1  # of the typical difference between lines
 _MAX_COPIED_SHARE = 0.15  # of the lines; if more look copied, the raster has been enlarged
-
-LineMask = NDArray[np.bool_]  # True for some lines of a view
 
 
 def find_dead_lines(view: Plane, min_pixels: int = MIN_PIXELS) -> LineMask:

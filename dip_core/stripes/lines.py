@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.floating]
 Profile = NDArray[np.float64]
+LineMask = NDArray[np.bool_]  # True for some lines
 
 _TILTED_LINES_PER_PIXEL = 3
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .dead_lines import MAX_WIDTH, LineMask, runs
-from .lines import Direction, Profile, line_medians, robust_spread, running_median
-from .state import WINDOW, DetectionState, StripedLines, line_parts, min_pixels
+from .dead_lines import MAX_WIDTH, runs
+from .found_stripes import StripedLines
+from .lines import Direction, LineMask, Profile, line_medians, robust_spread, running_median
+from .state import WINDOW, DetectionState, line_parts, min_pixels
 
 _MIN_SCORE = 8.0  # standard deviations of the line medians; high, because edges in the scene have heavy tails
 _MIN_NOISE_SHARE = 1.0  # of the noise; a smaller offset is not worth a correction

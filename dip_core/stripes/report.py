@@ -17,7 +17,7 @@ from ..reporting.formatting import format_count
 from ..reporting.page import Figure, Gallery, KeyNumber, Report, Section
 from ..reporting.pictures import mask_picture, picture, step_for, stretch_of, thumbnail
 from ..reporting.tables import Column, DataTable
-from .detection import Stripes
+from .found_stripes import Stripes
 
 MAX_PICTURES = 4
 _COLUMNS = (

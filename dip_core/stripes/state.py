@@ -6,43 +6,19 @@ Steps use the index of a band among the *examined* bands: those with varying val
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
 from .band_residual import BandResidual, compute_band_residual, fill_missing, select_filled
-from .dead_lines import MAX_WIDTH, MIN_PIXELS, LineMask, find_dead_lines, find_stuck_lines
-from .lines import Direction, Profile, line_medians, line_spreads, robust_spread, running_median
+from .dead_lines import MAX_WIDTH, MIN_PIXELS, find_dead_lines, find_stuck_lines
+from .found_stripes import StripedLines
+from .lines import Direction, LineMask, Profile, line_medians, line_spreads, robust_spread, running_median
 
 WINDOW = 2 * MAX_WIDTH + 3  # lines of the running median; a stripe fills less than half of it
 _MIN_LENGTH_SHARE = 0.3  # of a line's full length that must be observed
 _MIN_HALF_LENGTH = 48  # pixels of half lines that are examined on their own
-
-
-@dataclass(frozen=True)
-class StripedLines:
-    """The striped lines of one band in one direction, from position ``start`` to ``stop`` along them.
-
-    ``offset`` ``(line,)``: the value that the stripe added, 0 for other lines. ``dead`` ``(line,)``: True for dead
-    lines. ``score``: the largest score of an offset, in standard deviations of the line medians; 0 without offsets.
-    """
-
-    band: int
-    direction: Direction
-    start: int
-    stop: int
-    offset: Profile
-    dead: LineMask
-    score: float
-
-    def locate(
-        self, rows: slice = slice(None), columns: slice = slice(None)
-    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """The line of each pixel of a window ``(row, column)``, and True between ``start`` and ``stop``."""
-        position = self.direction.positions(rows, columns)
-        return self.direction.line_numbers(rows, columns), (position >= self.start) & (position < self.stop)
 
 
 class DetectionState:

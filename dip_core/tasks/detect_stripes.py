@@ -21,7 +21,8 @@ from ..raster.writer import RasterWriter
 from ..reporting.writing import write_requested
 from ..runtime.context import Context
 from ..stripes.band_residual import MIN_BANDS
-from ..stripes.detection import DEAD, OFFSET, Stripes, check_memory, find_stripes
+from ..stripes.detection import check_memory, find_stripes
+from ..stripes.found_stripes import DEAD, OFFSET, Stripes
 from ..stripes.report import stripe_report, stripe_summary, stripe_table
 
 

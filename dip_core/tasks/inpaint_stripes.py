@@ -27,14 +27,8 @@ from ..raster.scene import Scene
 from ..raster.source import open_raster
 from ..reporting.page import Section, Table
 from ..runtime.context import Context
-from ..stripes.detection import (
-    BYTES_PER_VALUE,
-    MASK_BYTES_PER_VALUE,
-    OFFSET,
-    Stripes,
-    check_memory,
-    find_stripes,
-)
+from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, check_memory, find_stripes
+from ..stripes.found_stripes import OFFSET, Stripes
 
 _MEDIAN_ERROR = 1.2533  # standard error of a median, relative to that of a mean
 
