@@ -161,11 +161,12 @@ def _fill(scene: MaskedScene, method: str, iterations: int | None, device: str, 
     if method in PRODUCT:
         return _run_product(scene, method, device, threads)
     observation = scene.observation()
-    completed = 0
+    completed, last_fraction = 0, 0.0
 
     def count(fraction: float) -> bool:
-        nonlocal completed
-        completed += 1
+        nonlocal completed, last_fraction
+        completed += fraction > last_fraction  # the start of a fit is reported too
+        last_fraction = fraction
         return True
 
     start = time.monotonic()
