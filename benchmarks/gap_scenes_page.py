@@ -22,8 +22,8 @@ def page(results: dict[str, dict]) -> str:
             + measured_on(list(results.values())),
             "## Error on the reference pixels",
             "RMSE in percent of that of GDAL's Fill nodata on the same pixels. Each band is divided by its standard "
-            "deviation first, so that all bands count equally. Nothing was selected on these pixels. The last column "
-            "compares `best` with the best single expert among its candidates.",
+            "deviation first, so that all bands count equally. The pixels were hidden from all methods. The last "
+            "column compares `best` with the best single expert among its candidates.",
             _reference_table(results),
             "## Error on the hidden test pixels of the validation",
             "As in the product's report: RMSE in the data's units, in percent of that of Fill nodata, and the selected "
