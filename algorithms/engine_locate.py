@@ -19,7 +19,7 @@ from .engine_process import ROOT, EngineError, is_program
 
 PYTHON_VARIABLE = "DEEP_PRIOR_PYTHON"
 MIN_PYTHON = (3, 10)
-MAIN_LIBRARIES = ("torch", "rasterio", "scipy", "skimage", "matplotlib")
+MAIN_LIBRARIES = ("torch", "rasterio", "scipy", "skimage", "matplotlib", "jinja2", "psutil", "threadpoolctl")
 
 
 class Engine(NamedTuple):
