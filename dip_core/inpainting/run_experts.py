@@ -11,13 +11,13 @@ from ..dip.cost import fit_memory
 from ..imaging.observation import Observation
 from ..runtime.concurrency import SharedProgress, run_all
 from ..runtime.devices import resolve_device
-from ..runtime.memory import available_memory
+from ..runtime.memory import total_memory
 from ..runtime.progress import SILENT, ProgressReporter
 from ..runtime.threads import set_torch_threads, usable_threads
 from .experts.interface import ExpertContext
 from .experts.registry import GAP_EXPERTS
 
-# Of the available memory and in bytes, for all observations that are filled at a time.
+# For all observations that are filled at a time: a share of the machine's memory, and bytes.
 _MAX_MEMORY_SHARE, _MAX_MEMORY = 0.25, 4e9
 _BYTES_PER_VALUE = 96  # per band and pixel, for all experts without a network together
 _MAX_CONCURRENT_EXPERTS = 2
@@ -124,6 +124,7 @@ def concurrent_windows(
     threads = usable_threads(options.threads)
     networks = sum(fit_memory(record.name, pixels, bands) for record in records if record.network)
     bytes_each = _BYTES_PER_VALUE * bands * pixels + networks
-    fitting = int(min(_MAX_MEMORY, _MAX_MEMORY_SHARE * available_memory()) / bytes_each)
+    # Not the available memory: a network's result depends on its number of threads, which must not vary between runs.
+    fitting = int(min(_MAX_MEMORY, _MAX_MEMORY_SHARE * total_memory()) / bytes_each)
     workers = max(1, min(threads, count, fitting))
     return workers, replace(options, threads=threads // workers)

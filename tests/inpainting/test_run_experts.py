@@ -64,7 +64,7 @@ def test_the_papers_networks_use_all_cores(any_number_of_threads):
     ],
 )
 def test_memory_limits_the_windows(monkeypatch, any_number_of_threads, names, bands_and_pixels, expected):
-    monkeypatch.setattr(run_experts, "available_memory", lambda: 8e9)
+    monkeypatch.setattr(run_experts, "total_memory", lambda: 8e9)
     assert workers(names, bands_and_pixels=bands_and_pixels)[0] == expected
 
 
