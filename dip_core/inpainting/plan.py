@@ -129,6 +129,8 @@ def _tile_size(job: FillJob, method: FillMethod, shape: tuple[int, int], bands: 
 
 def _rounds(scheme: ValidationScheme, gaps: GapMask, windows: list[Window]) -> int:
     """How often pixels are hidden in each window."""
+    if not windows:
+        return 0
     low, high = scheme.min_rounds, scheme.max_rounds
     if len(windows) > 1:
         low, high = _MIN_ROUNDS_OF_WINDOWS, _MAX_ROUNDS_OF_WINDOWS

@@ -57,6 +57,11 @@ def test_rounds_are_repeated_until_enough_pixels_are_hidden(no_deep_prior, metho
     assert plan(every_nth_column_missing(side, period), method).rounds == rounds
 
 
+def test_a_scene_without_gaps_is_not_validated():
+    found = plan(gaps_of(np.ones((1, 60, 60), bool)))
+    assert not found.windows and found.rounds == 0
+
+
 def test_an_empty_first_band_does_not_exclude_a_window(no_deep_prior):
     target = np.stack([np.zeros((600, 600), bool), slanted_gaps(600, 600)])
     observed = np.stack([np.zeros((600, 600), bool), ~target[1]])
