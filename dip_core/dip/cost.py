@@ -72,6 +72,11 @@ def largest_network_tile(names: Sequence[str], bands: int, task: str, longest: f
         needed = max(fit_memory(name, pixels, bands, task) for name in names)
         if needed <= MAX_FIT_BYTES:
             return size
-    if needed > _MAX_MEMORY_SHARE * available_memory():
-        raise OutOfMemory(reason=f"METHOD {names[0]} needs about {needed / 1e9:.0f} GB for {bands} bands")
+    available = available_memory()
+    if needed > _MAX_MEMORY_SHARE * available:
+        raise OutOfMemory(
+            reason=f"METHOD {names[0]} needs about {needed / 1e9:.0f} GB for {bands} bands, and "
+            f"{available / 1e9:.0f} GB are available",
+            advice="Close other programs, or choose METHOD fast.",  # the tile is the smallest one
+        )
     return MIN_NETWORK_TILE

@@ -1,13 +1,14 @@
-"""The estimated cost of a fit, compared with the counted multiply-adds of its convolutions."""
+"""The estimated cost of a fit, compared with the counted multiply-adds of its convolutions, and its memory."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from dip_core.dip import build
-from dip_core.dip.cost import fit_cost
+from dip_core.dip import build, cost
+from dip_core.dip.cost import MAX_FIT_BYTES, MIN_NETWORK_TILE, fit_cost, fit_memory, largest_network_tile
 from dip_core.dip.presets import PRESETS, preset
+from dip_core.errors import OutOfMemory
 
 
 @pytest.mark.parametrize("name", PRESETS["inpaint"])
@@ -31,3 +32,14 @@ def test_the_cost_is_correct_within_a_factor_of_two(name):
     fits = bands if chosen.per_band else 1
     expected = 3 * operations * chosen.schedule.iterations * fits
     assert 0.5 < fit_cost(name, rows * columns, bands) / expected < 2
+
+
+def test_the_smallest_tile_may_exceed_the_limit_if_it_fits_into_memory(monkeypatch):
+    bands = 2000
+    needed = fit_memory("paper_3d", MIN_NETWORK_TILE**2, bands)
+    assert needed > MAX_FIT_BYTES
+    monkeypatch.setattr(cost, "available_memory", lambda: 2 * needed)
+    assert largest_network_tile(["paper_3d"], bands, "inpaint") == MIN_NETWORK_TILE
+    monkeypatch.setattr(cost, "available_memory", lambda: needed)
+    with pytest.raises(OutOfMemory, match=f"2000 bands, and {needed / 1e9:.0f} GB are available.*METHOD fast"):
+        largest_network_tile(["paper_3d"], bands, "inpaint")
