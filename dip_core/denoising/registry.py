@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import cast
 
 from ..runtime.devices import resolve_device
+from ..runtime.lazy_import import import_object
 from .denoiser import Denoiser
 
 
@@ -35,8 +35,7 @@ class DenoiserRecord:
 
     def function(self) -> Denoiser:
         """Import the denoiser."""
-        module, _, name = self.load.partition(":")
-        return cast(Denoiser, getattr(import_module(f".{module}", __package__), name))
+        return cast(Denoiser, import_object(self.load, __package__))
 
     def is_affordable(self, pixels: int, device: str) -> bool:
         """Whether a METHOD with several denoisers runs this one on a scene of ``pixels`` rows times columns."""

@@ -6,7 +6,6 @@ A 2-D network takes the bands as channels, ``(1, band, row, column)``; a 3-D net
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..arrays import Mask
+from ..runtime.lazy_import import import_object
 from .presets import Preset
 
 _generator_lock = threading.Lock()
@@ -71,8 +71,7 @@ def draw_network_input(preset: Preset, shape: tuple[int, int, int], kind: str, g
 
 def build_network(preset: Preset, bands: int, input_channels: int) -> nn.Module:
     """The untrained network for a number of bands and input channels; weights come from torch's own generator."""
-    module, name = preset.network_type.load.split(":")
-    network_class = getattr(importlib.import_module(f".{module}", __package__), name)
+    network_class = import_object(preset.network_type.load, __package__)
     outputs = bands if preset.dimensions == 2 else 1
     network: nn.Module = network_class(input_channels, outputs, preset.architecture)
     return network

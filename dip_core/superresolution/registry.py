@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ..arrays import Cube
+from ..runtime.lazy_import import import_object
 from ..runtime.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class ExpertRecord:
 
     def function(self) -> ExpertFunction:
         """Import the expert."""
-        module, _, name = self.load.partition(":")
-        return cast(ExpertFunction, getattr(import_module(f".{module}", __package__), name))
+        return cast(ExpertFunction, import_object(self.load, __package__))
 
     def margin(self, factor: int) -> int:
         """Coarse pixels around a tile that its estimate needs; networks that are fitted to a tile use none."""

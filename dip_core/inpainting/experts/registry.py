@@ -7,11 +7,11 @@ here. METHOD ``best`` then uses it, and ``fast`` if it computes without torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import cast
 
 from ...arrays import Cube
 from ...imaging.observation import Observation
+from ...runtime.lazy_import import import_object
 from .interface import DEFAULT_CONTEXT, Expert, ExpertContext
 
 
@@ -51,8 +51,7 @@ class GapExpert:
 
     def function(self) -> Expert:
         """Import the expert."""
-        module, _, name = self.load.partition(":")
-        return cast(Expert, getattr(import_module(f".{module}", __package__), name))
+        return cast(Expert, import_object(self.load, __package__))
 
     def estimate(self, observation: Observation, context: ExpertContext = DEFAULT_CONTEXT) -> Cube:
         """Run the expert; ``(band, row, column)``."""
