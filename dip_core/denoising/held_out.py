@@ -39,8 +39,8 @@ class HeldOutData:
     baseline: Cube
 
 
-def central_window(observed: Mask, side: int = VALIDATION_SIDE) -> Crop:
-    """The window of at most ``side`` x ``side`` pixels with the most observed ones, as near the centre as possible.
+def most_observed_crop(observed: Mask, side: int = VALIDATION_SIDE) -> Crop:
+    """The crop of at most ``side`` x ``side`` pixels with the most observed ones, as near the centre as possible.
 
     ``observed``: ``(band, row, column)``; a pixel counts if any band observes it.
     """

@@ -21,7 +21,7 @@ from .clipped_data import clipped_subspace, complete_clipped
 from .clipping import Limits, find_limits, no_limits
 from .combination import combine_estimates, run_denoisers, scale_leverage
 from .error_model import DenoisingErrorModel, default_error_model
-from .held_out import Crop, HeldOutData, central_window, draw_hidden_samples, hold_out
+from .held_out import Crop, HeldOutData, draw_hidden_samples, hold_out, most_observed_crop
 from .nl_ridge import nl_ridge
 from .options import DenoiseOptions
 from .outliers import find_outliers, replace_outliers
@@ -104,7 +104,7 @@ def fit_model(
     pixels: int | None = None,
     progress: ProgressReporter = SILENT,
 ) -> DenoisingModel:
-    """Fit the model to ``values`` ``(band, row, column)``; denoisers are validated on a central window.
+    """Fit the model to ``values`` ``(band, row, column)``; denoisers are validated on one crop of them.
 
     ``pixels``: rows times columns of the scene that the values are a sample of; None: they are the scene. Raises
     ValueError if no pixel is observed in all bands.
@@ -120,7 +120,7 @@ def fit_model(
     plain = _find_subspace(values, observed, limits, sigma, levels, options)
     names = method.select_denoisers(observed[0].size if pixels is None else pixels, options.device)
     rng = np.random.default_rng([options.seed, 1])
-    crop = central_window(observed)
+    crop = most_observed_crop(observed)
     hidden = draw_hidden_samples(inliers[crop], rng)
     subspace = plain
     if len(values) >= MIN_REGRESSION_BANDS and method.on_eigen_images:
@@ -171,10 +171,10 @@ def _find_subspace(
     levels: NDArray[np.float64],
     options: DenoiseOptions,
 ) -> Subspace:
-    """Noise levels and subspace; of clipped data, from a central window if a pixel of it is observed in all bands."""
+    """Noise levels and subspace; of clipped data, from a crop if a pixel of it is observed in all bands."""
     if not limits.any:
         return find_subspace(values, observed, sigma, levels)
-    crop = central_window(observed, _CLIPPED_SIDE)
+    crop = most_observed_crop(observed, _CLIPPED_SIDE)
     if observed[crop].all(axis=0).any():
         values, observed = values[crop], observed[crop]
     return clipped_subspace(values, observed, limits, sigma, resolve_device(options.device))
@@ -184,7 +184,7 @@ def _enriched_subspace(
     subspace: Subspace, values: NDArray, observed: Mask, kept: Mask, limits: Limits, options: DenoiseOptions
 ) -> Subspace:
     """The subspace with weak directions of the signal covariance. ``kept``: observed samples that may be used."""
-    part = central_window(observed, _COVARIANCE_SIDE)
+    part = most_observed_crop(observed, _COVARIANCE_SIDE)
     if np.count_nonzero(observed[part].all(axis=0)) < _MIN_PIXELS_PER_BAND * len(values):
         return subspace
     device = resolve_device(options.device)

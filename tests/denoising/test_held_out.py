@@ -7,7 +7,7 @@ import pytest
 from core_scenes import add_noise, material_cube
 from noisy_spectra import everywhere
 
-from dip_core.denoising.held_out import central_window, hold_out
+from dip_core.denoising.held_out import hold_out, most_observed_crop
 from dip_core.imaging.subspace import find_subspace
 
 
@@ -37,9 +37,9 @@ def test_too_few_samples_are_not_held_out():
     assert hold_out(values, everywhere(values), subspace, np.random.default_rng(0)) is None
 
 
-def test_the_window_is_central_and_holds_observed_pixels():
+def test_the_crop_is_central_and_holds_observed_pixels():
     observed = np.ones((2, 200, 100), bool)
-    assert central_window(observed, 50)[1:] == (slice(75, 125), slice(25, 75))
+    assert most_observed_crop(observed, 50)[1:] == (slice(75, 125), slice(25, 75))
     observed[:, :150] = False
-    window = central_window(observed, 50)
+    window = most_observed_crop(observed, 50)
     assert observed[window].all()
