@@ -69,7 +69,8 @@ class ExpertRecord:
 
 
 def _network(name: str, label: str) -> ExpertRecord:
-    return ExpertRecord(name, label, f"networks:{name}", fits_network=True, gain_order=2, max_validation_windows=1)
+    load = f"network_experts:{name}"
+    return ExpertRecord(name, label, load, fits_network=True, gain_order=2, max_validation_windows=1)
 
 
 EXPERTS = {
@@ -111,7 +112,7 @@ EXPERTS = {
         ExpertRecord(
             "paper_cascade",
             "Residual cascade (CASCADE paper)",
-            "networks:paper_cascade",
+            "network_experts:paper_cascade",
             needs_model=True,
             gain_order=2,
             radius=CASCADE_RADIUS,
