@@ -21,11 +21,13 @@ TOOLS := .venv-tools/.ready
 DOCS := .venv-docs/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+BEFORE ?=
+COMPARE_ARGS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
-.PHONY: help setup system demo test test-all test-core test-qgis check format docs \
-    site help-pages bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve bench-uncertainty \
-    bench-papers bench-pages $(PAPERS) install package clean distclean
+.PHONY: help setup system demo test test-all test-core test-qgis compare check format \
+    docs site help-pages bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve \
+    bench-uncertainty bench-papers bench-pages $(PAPERS) install package clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 20
@@ -67,6 +69,10 @@ test-core: system $(ENGINE) ## run the core tests only
 
 test-qgis: system $(ENGINE) $(HOST) ## run the QGIS tests only
 	tools/run-tests qgis -- $(PYTEST_ARGS)
+
+compare: system $(ENGINE) ## compare the outputs with those of the checkout BEFORE=FOLDER (5 minutes on two cores)
+	@[ -n "$(BEFORE)" ] || { echo "Name the other checkout: make compare BEFORE=FOLDER" >&2; exit 2; }
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m tools.compare_outputs "$(BEFORE)" $(COMPARE_ARGS)
 
 check: system $(ENGINE) $(TOOLS) ## lint, check types, and run the security checks of the plugin repository
 	tools/check
