@@ -38,7 +38,7 @@ def add_example(monkeypatch):
 
 def record(registry, start: str):
     """The record that the page prints, which begins with ``start``."""
-    (printed,) = re.findall(rf"({re.escape(start)}.*?\))[,`]", PAGE)
+    (printed,) = re.findall(rf"({re.escape(start)}.*?\))[,`\n]", PAGE)
     return eval(printed, vars(registry))
 
 
