@@ -115,7 +115,9 @@ def probe(python: str, timeout: float = 300.0, root: Path = ROOT) -> dict[str, A
     try:
         done = run_captured([python, "-m", "dip_core", "--probe"], timeout, clean_environment(root=root))
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"The engine's Python '{python}' did not answer within {timeout:.0f} s.") from error
+        raise EngineError(
+            f"The engine's Python '{python}' did not answer within {timeout:.0f} s. Run the tool again."
+        ) from error
     except OSError as error:
         raise EngineError(
             f"The engine's Python '{python}' cannot be started ({error.strerror}). {SETUP_HINT}"
