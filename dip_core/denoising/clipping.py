@@ -42,7 +42,7 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """True where a band is clipped."""
+        """Whether any band is clipped."""
         return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
 
     def censored(self, values: NDArray, observed: Mask) -> tuple[Mask, Mask]:

@@ -35,10 +35,10 @@ def fit_image(
 ) -> NDArray[np.float32]:
     """The network's image ``(band, row, column)``, fitted to a scaled image.
 
-    ``weights``: weight of each value in the loss, of the image's shape, 0 where missing; may be None with
-    ``degradation``, where every value then counts. ``check``: weights of the values that are left out of the loss and
-    decide when to stop.
     ``degradation``: makes the observed image from the network's image, which has ``shape`` (rows, columns).
+    ``weights``: weight of each value in the loss, of the image's shape, 0 where missing. With ``degradation`` it may
+    be None: every value counts.
+    ``check``: weights of the values that are left out of the loss and decide when to stop.
     """
     device = device or torch.device("cpu")
     bands = len(observed_image)

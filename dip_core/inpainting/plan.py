@@ -55,7 +55,10 @@ class FillJob(Protocol):
 
 @dataclass(frozen=True)
 class FillPlan:
-    """``experts``: the candidates. ``skipped``: why other experts are no candidates, by name. Sizes are in pixels."""
+    """What a gap fill will compute; the sizes are in pixels.
+
+    ``experts``: the candidates. ``skipped``: why other experts are no candidates, by name.
+    """
 
     experts: tuple[str, ...]
     windows: list[Window]
