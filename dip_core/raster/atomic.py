@@ -87,8 +87,11 @@ def discard() -> None:
 
 
 def check_disk_space(target: str, needed: int) -> None:
-    """Raise DiskFull if the folder of ``target`` has less than ``needed`` bytes free."""
-    free = shutil.disk_usage(os.path.dirname(os.path.abspath(target))).free
+    """Raise DiskFull if the folder of ``target`` has less than ``needed`` bytes free, as far as the system tells."""
+    try:
+        free = shutil.disk_usage(os.path.dirname(os.path.abspath(target))).free
+    except OSError:  # some network drives
+        return
     if free < needed:
         raise DiskFull(path=target, reason=f"{free / 1e6:.0f} MB free, about {needed / 1e6:.0f} MB needed")
 

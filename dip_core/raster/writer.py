@@ -140,12 +140,11 @@ class RasterWriter:
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
                 yield
         except (RasterioError, OSError) as error:
-            text = short_message(error)
             with contextlib.suppress(OSError):
                 atomic.check_disk_space(self.path, 1 << 20)
-            if "No space" in text or "ENOSPC" in text:
+            if "No space" in str(error) or "ENOSPC" in str(error):
                 raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
-            raise UnwritableOutput(path=self.path, reason=text) from error
+            raise UnwritableOutput(path=self.path, reason=short_message(error)) from error
 
 
 def _opaque(alpha: NDArray, dtype: np.dtype) -> float:

@@ -106,3 +106,11 @@ def test_disk_space_is_checked(tmp_path):
     atomic.check_disk_space(target, 1)
     with pytest.raises(DiskFull, match="MB free, about 1000000000000 MB needed"):
         atomic.check_disk_space(target, 10**18)
+
+
+def test_a_disk_that_does_not_tell_its_space_is_accepted(tmp_path, monkeypatch):
+    def unknown(folder):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(atomic.shutil, "disk_usage", unknown)
+    atomic.check_disk_space(str(tmp_path / "o.tif"), 1 << 60)

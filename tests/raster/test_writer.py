@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.rpc import RPC
 from rasterio.windows import Window
 
-from dip_core.errors import UnwritableOutput
+from dip_core.errors import DiskFull, UnwritableOutput
 from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
 from dip_core.raster.writer import RasterWriter
@@ -220,3 +220,13 @@ def test_paths_that_cannot_be_written_are_errors(tmp_path, pixels):
             assert str(place) in str(caught.value)
     atomic.discard()
     assert sorted(os.listdir(tmp_path)) == ["a.tif", "file", "folder"]
+
+
+def test_a_full_disk_is_recognised_in_a_long_message(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise rasterio.errors.RasterioIOError(f"{'x' * 300}: No space left on device")
+
+    scene = write(tmp_path / "in.tif", landscape(1).astype("u1"))
+    monkeypatch.setattr(rasterio.io.DatasetWriter, "write", fail)
+    with pytest.raises(DiskFull):
+        copy(scene, tmp_path / "out.tif")
