@@ -80,7 +80,8 @@ def find_masks(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Conte
     marked = _read_mask(job, scene) if job.mask else None
     stripes = Stripes(scene.shape)
     if marked is None or (job.correct_offsets and (marked == OFFSET).any()):
-        check_memory(scene.shape)
+        if marked is not None:  # the memory of the masks was checked, not that of the detection
+            check_memory(scene.shape, BYTES_PER_VALUE - MASK_BYTES_PER_VALUE)
         progress = context.reporter("Looking for stripes").part(0.02, 0.1)
         stripes = find_stripes(scene.read(), valid, _usable_bands(scene, valid).tolist(), progress)
     # The pixels of a tilted line hold various fractions of its offset, so they are inpainted.
