@@ -48,6 +48,7 @@ def limit_blas_threads(count: int = 1) -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(count, user_api="blas")
+    os.environ[_BLAS_VARIABLE] = str(count)  # for a library that is loaded later
 
 
 def map_on_cores(
