@@ -24,7 +24,7 @@ from benchmarks.scene_cases import SEED, GapCase
 from benchmarks.single_methods import expert_fills
 from benchmarks.worker import run_worker
 from dip_core.inpainting.experts.registry import gap_expert_names
-from dip_core.inpainting.find_gaps import find_gap_mask
+from dip_core.inpainting.gap_rules import find_gap_mask
 from dip_core.inpainting.run_experts import ExpertOptions
 from dip_core.job import Outputs
 from dip_core.raster.scene import Scene

@@ -18,7 +18,7 @@ from benchmarks import rasters
 from dip_core.arrays import Mask
 from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import holdout
-from dip_core.inpainting.find_gaps import find_gap_mask
+from dip_core.inpainting.gap_rules import find_gap_mask
 from dip_core.job import Compute, GapFillJob, Outputs
 from dip_core.raster.guide import Guide
 from dip_core.raster.scene import Scene

@@ -26,11 +26,11 @@ from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.job import Compute, Outputs, SuperResolveJob
 from dip_core.superresolution.enlarge import enlarge_window
 from dip_core.superresolution.options import EnlargeOptions
-from dip_core.superresolution.registry import METHODS
+from dip_core.superresolution.registry import ENLARGEMENT_METHODS
 from dip_core.superresolution.scale_statistics import fit_scale_statistics
 
-EXPERTS = METHODS["fast"].experts
-ROWS = ("bicubic", *EXPERTS, "fast", "best", "deep_prior")
+ENLARGEMENT_EXPERTS = ENLARGEMENT_METHODS["fast"].experts
+ROWS = ("bicubic", *ENLARGEMENT_EXPERTS, "fast", "best", "deep_prior")
 COLUMNS = ("method", "MPSNR", "SSIM", "SAM", "seconds", "weights")
 Cube = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def measure(name: str, fine: Cube, factor: int, threads: int) -> dict:
     start, weights = time.monotonic(), None
     if name == "bicubic":
         image: NDArray = enlarge_bicubic(coarse, factor)
-    elif name in EXPERTS:
+    elif name in ENLARGEMENT_EXPERTS:
         image = _enlarge_with_expert(name, coarse, psf, threads)
     else:
         with tempfile.TemporaryDirectory() as folder:

@@ -6,8 +6,8 @@ import numpy as np
 from core_scenes import landscape, slanted_gaps, warnings_of
 
 from dip_core.imaging.observation import Observation
-from dip_core.inpainting.find_gaps import find_gap_mask
 from dip_core.inpainting.gap_mask import GapMask
+from dip_core.inpainting.gap_rules import find_gap_mask
 from dip_core.raster.scene import Scene
 from dip_core.runtime.context import Context
 

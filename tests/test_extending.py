@@ -61,9 +61,9 @@ def test_the_gap_expert_is_validated_and_used(add_example, monkeypatch, tmp_path
 
 def test_the_denoiser_is_used(add_example, monkeypatch):
     add_example("dip_core/denoising/median.py")
-    monkeypatch.setitem(denoising_registry.DENOISERS, "median", record(denoising_registry, 'DenoiserRecord("median"'))
+    monkeypatch.setitem(denoising_registry.DENOISERS, "median", record(denoising_registry, 'Denoiser("median"'))
     method = denoising_registry.DenoiseMethod("fast", ("median",), max_tile=1024)
-    monkeypatch.setitem(denoising_registry.METHODS, "fast", method)
+    monkeypatch.setitem(denoising_registry.DENOISING_METHODS, "fast", method)
     clean = landscape(24, 48, 48)
     noisy = (clean + np.random.default_rng(0).normal(0, 10, clean.shape)).astype(np.float32)
     estimate, deviation, model = denoise(noisy, np.ones(noisy.shape, bool), DenoiseOptions("fast"))

@@ -19,7 +19,7 @@ from ..dip.presets import Preset, preset
 from ..runtime.concurrency import SharedProgress
 from ..runtime.progress import SILENT, ProgressReporter
 from ..runtime.threads import map_on_cores
-from .denoiser import Denoised, Denoiser
+from .denoiser import Denoised, DenoiserFunction
 
 SEEDS = 2
 _CHECK_SHARE = 0.04  # of the observed pixels: left out of the loss to decide when to stop
@@ -35,13 +35,13 @@ def deep_prior(
     iterations: int | None = None,
     progress: ProgressReporter = SILENT,
 ) -> Denoised:
-    """The lean network; see `denoiser.Denoiser`."""
+    """The lean network; see `denoiser.DenoiserFunction`."""
     return Denoised(
         denoise_eigen_images(images, observed, seed=seed, device=device, iterations=iterations, progress=progress)
     )
 
 
-def _published(name: str) -> Denoiser:
+def _published(name: str) -> DenoiserFunction:
     """The denoiser that applies a preset of the DHP paper to the bands."""
 
     def denoise(

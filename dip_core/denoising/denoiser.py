@@ -21,7 +21,7 @@ class Denoised(NamedTuple):
     leverage: Cube | None = None
 
 
-class Denoiser(Protocol):
+class DenoiserFunction(Protocol):
     """A function that denoises the observed pixels of images ``(channel, row, column)``.
 
     A denoiser of eigen-images gets images whose noise has variance 1, independent between pixels, and a mask ``(row,

@@ -25,7 +25,7 @@ from .held_out import Crop, HeldOutData, draw_hidden_samples, hold_out, most_obs
 from .nl_ridge import nl_ridge
 from .options import DenoiseOptions
 from .outliers import find_outliers, replace_outliers
-from .registry import DENOISERS, METHODS
+from .registry import DENOISERS, DENOISING_METHODS
 from .signal_covariance import add_weak_directions
 from .validation import DenoisingScore, optimal_gains, pairwise_weights, score_estimate
 
@@ -110,7 +110,7 @@ def fit_model(
     ValueError if no pixel is observed in all bands.
     """
     set_torch_threads(options.threads)
-    method = METHODS[options.method]
+    method = DENOISING_METHODS[options.method]
     sigma = None if options.sigma is None else np.full(len(values), options.sigma)
     inliers = observed
     if options.noise == "mixed":
@@ -150,7 +150,7 @@ def _validate(
     weights = pairwise_weights(held_out, [estimate.values for estimate in estimates], limits)
     mean, spread, leverage = combine_estimates(estimates, weights, held_out.subspace)
     gains, weak = np.ones(subspace.rank), subspace.weak
-    if METHODS[options.method].on_eigen_images and weak is not None and weak.any():
+    if DENOISING_METHODS[options.method].on_eigen_images and weak is not None and weak.any():
         # Only weak directions are scaled: strong ones may belong to materials outside the validated window.
         gains = np.where(weak, optimal_gains(held_out, mean, limits), 1.0)
         kept = gains >= min(_MIN_GAIN, gains.max())
@@ -207,6 +207,6 @@ def _inside(part: Crop, shape: tuple[int, ...]) -> Mask:
 
 def _complete(values: NDArray, observed: Mask, subspace: Subspace, limits: Limits, options: DenoiseOptions) -> NDArray:
     """Values with clipped samples completed; published methods get them as they are."""
-    if not limits.any or METHODS[options.method].published:
+    if not limits.any or DENOISING_METHODS[options.method].published:
         return values
     return complete_clipped(values, observed, subspace, limits, resolve_device(options.device))

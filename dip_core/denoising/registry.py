@@ -1,6 +1,6 @@
 """The denoisers and the METHODs that combine them, one record each.
 
-To add a denoiser, write a function with the signature of `denoiser.Denoiser` and add its record here.
+To add a denoiser, write a function with the signature of `denoiser.DenoiserFunction` and add its record here.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import cast
 
 from ..runtime.devices import resolve_device
 from ..runtime.lazy_import import import_object
-from .denoiser import Denoiser
+from .denoiser import DenoiserFunction
 
 
 @dataclass(frozen=True)
-class DenoiserRecord:
+class Denoiser:
     """What the package knows about a denoiser.
 
     ``label``: its name in reports. ``load``: ``module:function`` in this package; imported when the denoiser runs,
@@ -33,9 +33,9 @@ class DenoiserRecord:
     published: bool = False
     max_pixels: Mapping[str, int] | None = None
 
-    def function(self) -> Denoiser:
+    def function(self) -> DenoiserFunction:
         """Import the denoiser."""
-        return cast(Denoiser, import_object(self.load, __package__))
+        return cast(DenoiserFunction, import_object(self.load, __package__))
 
     def is_affordable(self, pixels: int, device: str) -> bool:
         """Whether a METHOD with several denoisers runs this one on a scene of ``pixels`` rows times columns."""
@@ -45,25 +45,23 @@ class DenoiserRecord:
 DENOISERS = {
     record.name: record
     for record in (
-        DenoiserRecord("nl_ridge", "Non-local ridge", "nl_ridge:nl_ridge", has_leverage=True),
-        DenoiserRecord(
-            "nl_ridge_pair", "Non-local ridge, two patch sizes", "nl_ridge:nl_ridge_pair", has_leverage=True
-        ),
-        DenoiserRecord(
+        Denoiser("nl_ridge", "Non-local ridge", "nl_ridge:nl_ridge", has_leverage=True),
+        Denoiser("nl_ridge_pair", "Non-local ridge, two patch sizes", "nl_ridge:nl_ridge_pair", has_leverage=True),
+        Denoiser(
             "deep_prior",
             "Deep prior",
             "deep_prior:deep_prior",
             # About ten seconds on two cores, and on a GPU.
             max_pixels={"cpu": 64 * 64, "mps": 512 * 512, "cuda": 2048 * 2048},
         ),
-        DenoiserRecord(
+        Denoiser(
             "paper_2d",
             "Deep hyperspectral prior, 2-D (DHP paper)",
             "deep_prior:paper_2d",
             on_eigen_images=False,
             published=True,
         ),
-        DenoiserRecord(
+        Denoiser(
             "paper_3d",
             "Deep hyperspectral prior, 3-D (DHP paper)",
             "deep_prior:paper_3d",
@@ -106,7 +104,7 @@ class DenoiseMethod:
         return tuple(name for name in self.denoisers if DENOISERS[name].is_affordable(pixels, device))
 
 
-METHODS = {
+DENOISING_METHODS = {
     method.name: method
     for method in (
         DenoiseMethod("best", ("nl_ridge_pair", "deep_prior"), max_tile=1024),

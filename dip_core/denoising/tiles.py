@@ -19,7 +19,7 @@ from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter
 from ..runtime.tiling import Tile, split_into_tiles
 from .model import DenoisingModel, denoise_window
-from .registry import METHODS
+from .registry import DENOISING_METHODS
 
 _MAX_TILE_VALUES = 1 << 26  # of all bands: 256 MiB
 _OVERLAP = 48  # pixels: more than the radius of the search window and a patch
@@ -41,7 +41,7 @@ def plan_tiles(method: str, compute: Compute, bands: int, shape: tuple[int, int]
     ``shape``: rows and columns of the scene. Raises InvalidJob if a network cannot take the bands or the overlap,
     OutOfMemory if the smallest tile is too large.
     """
-    max_size, overlap = METHODS[method].max_tile, compute.overlap or _OVERLAP
+    max_size, overlap = DENOISING_METHODS[method].max_tile, compute.overlap or _OVERLAP
     limited_by_network = max_size is None
     if max_size is None:
         max_size = largest_network_tile([method], bands, "denoise", max(shape))

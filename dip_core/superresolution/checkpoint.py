@@ -15,7 +15,7 @@ from ..runtime.context import Context
 from .model_file import load_tensors, save_tensors
 from .trainer import Trainer
 
-ITEM = "DEEP_PRIOR_CHECKPOINT"
+CHECKPOINT_ITEM = "DEEP_PRIOR_CHECKPOINT"
 
 
 class Checkpoint:
@@ -32,7 +32,7 @@ class Checkpoint:
         if not os.path.exists(self.path):
             return
         try:
-            tensors, record = load_tensors(self.path, ITEM)
+            tensors, record = load_tensors(self.path, CHECKPOINT_ITEM)
         except DeepPriorError:
             context.warn(f"The checkpoint '{self.path}' cannot be read: training starts from the beginning.")
             return
@@ -49,7 +49,7 @@ class Checkpoint:
     def save(self, trainer: Trainer) -> None:
         """Write the file, completely or not at all."""
         tensors, record = trainer.state()
-        save_tensors(self._temporary, tensors, ITEM, {**record, "key": self._key})
+        save_tensors(self._temporary, tensors, CHECKPOINT_ITEM, {**record, "key": self._key})
         os.replace(self._temporary, self.path)
 
     def remove(self) -> None:

@@ -11,7 +11,7 @@ from ..arrays import Cube, Mask
 from ..runtime.progress import SILENT, ProgressReporter
 from ..runtime.threads import set_torch_threads
 from .options import EnlargeOptions
-from .registry import EXPERTS
+from .registry import ENLARGEMENT_EXPERTS
 from .window import CoarseWindow
 
 
@@ -32,7 +32,10 @@ def enlarge_window(
     """
     set_torch_threads(options.threads)
     window = CoarseWindow(values, observed, options, guide)
-    estimates = [EXPERTS[name].function()(window, seed, part) for name, part in zip(names, progress.split(len(names)))]
+    estimates = [
+        ENLARGEMENT_EXPERTS[name].function()(window, seed, part)
+        for name, part in zip(names, progress.split(len(names)))
+    ]
     progress.update(1.0)
     return estimates
 

@@ -24,7 +24,7 @@ class RoughnessErrorModel:
 
     def deviation(self, image: Cube, factor: int) -> Cube:
         """One standard deviation of the error at each pixel, ``(band, row, column)``."""
-        rough = roughness(image, factor)
+        rough = rms_gradient(image, factor)
         out = np.empty(image.shape, np.float32)
         for band, (centres, errors) in enumerate(zip(self.centres, self.errors)):
             # A flat surface has no error; below the lowest bin the error falls with the roughness.
@@ -36,7 +36,7 @@ class RoughnessErrorModel:
         return replace(self, centres=self.centres[band : band + 1], errors=self.errors[band : band + 1])
 
 
-def roughness(image: NDArray, factor: int) -> NDArray[np.float64]:
+def rms_gradient(image: NDArray, factor: int) -> NDArray[np.float64]:
     """Root mean square gradient around each pixel of ``(band, row, column)``; errors are large where it is large."""
     out = np.empty(image.shape)
     for band, plane in enumerate(image.astype(np.float64)):
@@ -46,14 +46,14 @@ def roughness(image: NDArray, factor: int) -> NDArray[np.float64]:
     return out
 
 
-def fit_error_model(
+def fit_roughness_error_model(
     truths: Sequence[Cube], compared: Sequence[Mask], estimates: Sequence[Cube], factor: int
 ) -> RoughnessErrorModel:
     """Fit the model to windows with a known truth: RMSE in bins with equally many pixels, monotonic in roughness.
 
     All sequences hold one array ``(band, row, column)`` per window. NaN for bands without compared pixels.
     """
-    rough = [roughness(image, factor) for image in estimates]
+    rough = [rms_gradient(image, factor) for image in estimates]
     bands = len(truths[0])
     centres, errors = np.zeros((bands, _BINS)), np.zeros((bands, _BINS))
     for band in range(bands):

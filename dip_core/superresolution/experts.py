@@ -2,7 +2,7 @@
 
 ``back_projection`` is bicubic interpolation, made consistent with the observation; ``vectorial_tv`` starts from it;
 ``steered_ridge`` corrects both. ``guided`` takes the detail that the guide predicts and enlarges the remainder by the
-steered ridge. All have the signature of `registry.ExpertFunction`.
+steered ridge. All have the signature of `registry.EnlargementExpertFunction`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from safetensors.numpy import save as serialise
 from ..errors import DiskFull, ModelMismatch, UnreadableModel, UnwritableOutput
 
 FORMAT = 2
-ITEM = "DEEP_PRIOR_MODEL"
+MODEL_ITEM = "DEEP_PRIOR_MODEL"
 NETWORK = "cascade"
 # Micrometres by which the wavelengths of equal bands may differ: half of the finest spectral sampling of sensors.
 _MAX_WAVELENGTH_DIFFERENCE = 0.002
@@ -70,12 +70,12 @@ def band_difference(
 
 def write_model(path: str, tensors: Mapping[str, NDArray], card: ModelCard) -> None:
     """Write a model to the temporary file ``path``. Raises UnwritableOutput and DiskFull."""
-    save_tensors(path, tensors, ITEM, {"format": FORMAT, "network": NETWORK, **asdict(card)})
+    save_tensors(path, tensors, MODEL_ITEM, {"format": FORMAT, "network": NETWORK, **asdict(card)})
 
 
 def read_model(path: str) -> tuple[Tensors, ModelCard]:
     """The weights and the card of a model. Raises UnreadableModel."""
-    tensors, record = load_tensors(path, ITEM)
+    tensors, record = load_tensors(path, MODEL_ITEM)
     if record.pop("format", None) != FORMAT or record.pop("network", None) != NETWORK:
         raise UnreadableModel(path=path, reason="it was made by another version of Deep Prior")
     try:

@@ -1,6 +1,6 @@
 """The experts with a network: untrained ones (DHP paper, equation 6) and the trained cascade (CASCADE paper).
 
-All have the signature of `registry.ExpertFunction`.
+All have the signature of `registry.EnlargementExpertFunction`.
 """
 
 from __future__ import annotations

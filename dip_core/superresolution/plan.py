@@ -13,7 +13,7 @@ from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..runtime.devices import resolve_device
 from ..runtime.tiling import split_into_tiles
-from .registry import EXPERTS, METHODS
+from .registry import ENLARGEMENT_EXPERTS, ENLARGEMENT_METHODS
 
 _MAX_TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
 _MAX_TILE = 512  # fine pixels: PSF matrices and the cascade's feature maps grow with the tile
@@ -46,7 +46,7 @@ class EnlargementPlan:
     @property
     def needs_statistics(self) -> bool:
         """Whether an expert uses the statistics of the scene."""
-        return any(EXPERTS[name].needs_statistics for name in self.names)
+        return any(ENLARGEMENT_EXPERTS[name].needs_statistics for name in self.names)
 
 
 def plan_enlargement(job: SuperResolveJob, selected: SelectedScene, guide: Guide | None = None) -> EnlargementPlan:
@@ -55,8 +55,8 @@ def plan_enlargement(job: SuperResolveJob, selected: SelectedScene, guide: Guide
     rows, columns = selected.scene.grid.shape
     names, skipped = _select_experts(job, rows * columns * factor**2, bands)
     if guide:
-        names += METHODS[job.method].with_guide
-    records = [EXPERTS[name] for name in names]
+        names += ENLARGEMENT_METHODS[job.method].with_guide
+    records = [ENLARGEMENT_EXPERTS[name] for name in names]
     networks = [record.name for record in records if record.fits_network]
     max_size = max(MIN_NETWORK_TILE, int(np.sqrt(_MAX_TILE_BYTES / 8 / bands)) // factor)
     if networks:
@@ -99,10 +99,10 @@ def spread_windows(selected: SelectedScene, factor: int, side: int, max_count: i
 
 def _select_experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple[tuple[str, ...], dict[str, str]]:
     """The METHOD's experts, and the reasons for those that are too slow; a single one is never skipped."""
-    experts = METHODS[job.method].experts
+    experts = ENLARGEMENT_METHODS[job.method].experts
     skipped: dict[str, str] = {}
     for name in experts if len(experts) > 1 else ():
-        if not EXPERTS[name].fits_network:
+        if not ENLARGEMENT_EXPERTS[name].fits_network:
             continue
         cost = _FITS * fit_cost(name, fine_pixels, bands, "superresolve")
         if cost > MAX_COST[resolve_device(job.compute.device).type]:

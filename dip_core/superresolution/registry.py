@@ -1,6 +1,6 @@
 """The super-resolution experts and the METHODs that combine them, one record each.
 
-To add an expert, write a function with the signature of `ExpertFunction` and add its record here.
+To add an expert, write a function with the signature of `EnlargementExpertFunction` and add its record here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CASCADE_RADIUS = 42  # fine pixels around a pixel that the cascade's output depe
 COMBINED, BASELINE = "mixture", "bicubic"  # names of the weighted mean and of the baseline among the scores
 
 
-class ExpertFunction(Protocol):
+class EnlargementExpertFunction(Protocol):
     """A function that enlarges a window."""
 
     def __call__(self, window: CoarseWindow, seed: int, progress: ProgressReporter) -> Cube:
@@ -32,7 +32,7 @@ class ExpertFunction(Protocol):
 
 
 @dataclass(frozen=True)
-class ExpertRecord:
+class EnlargementExpert:
     """What the package knows about an expert.
 
     ``label``: its name in reports. ``load``: ``module:function`` in this package; imported when the expert runs.
@@ -57,9 +57,9 @@ class ExpertRecord:
     radius: int = 0
     max_validation_windows: int = 4
 
-    def function(self) -> ExpertFunction:
+    def function(self) -> EnlargementExpertFunction:
         """Import the expert."""
-        return cast(ExpertFunction, import_object(self.load, __package__))
+        return cast(EnlargementExpertFunction, import_object(self.load, __package__))
 
     def margin(self, factor: int) -> int:
         """Coarse pixels around a tile that its estimate needs; networks that are fitted to a tile use none."""
@@ -68,28 +68,28 @@ class ExpertRecord:
         return -(-self.radius // factor) if self.radius else CONSISTENCY_MARGIN
 
 
-def _network(name: str, label: str) -> ExpertRecord:
+def _network(name: str, label: str) -> EnlargementExpert:
     load = f"network_experts:{name}"
-    return ExpertRecord(name, label, load, fits_network=True, gain_order=2, max_validation_windows=1)
+    return EnlargementExpert(name, label, load, fits_network=True, gain_order=2, max_validation_windows=1)
 
 
-EXPERTS = {
+ENLARGEMENT_EXPERTS = {
     record.name: record
     for record in (
-        ExpertRecord(
+        EnlargementExpert(
             "back_projection",
             "Bicubic interpolation and back-projection",
             "experts:back_projection",
             needs_statistics=True,
         ),
-        ExpertRecord(
+        EnlargementExpert(
             "vectorial_tv",
             "Vectorial total variation",
             "experts:vectorial_tv",
             needs_statistics=True,
             default_weight=0.5,
         ),
-        ExpertRecord(
+        EnlargementExpert(
             "steered_ridge",
             "Steered ridge (self-supervised)",
             "experts:steered_ridge",
@@ -97,7 +97,7 @@ EXPERTS = {
             default_weight=0.5,
         ),
         # A guide that lowers the error by less than 1 % does so by chance.
-        ExpertRecord(
+        EnlargementExpert(
             "guided",
             "Fusion with the guide",
             "experts:guided",
@@ -109,7 +109,7 @@ EXPERTS = {
         _network("deep_prior", "Deep prior"),
         _network("paper_2d", "Deep hyperspectral prior, 2-D (DHP paper)"),
         _network("paper_3d", "Deep hyperspectral prior, 3-D (DHP paper)"),
-        ExpertRecord(
+        EnlargementExpert(
             "paper_cascade",
             "Residual cascade (CASCADE paper)",
             "network_experts:paper_cascade",
@@ -125,12 +125,12 @@ _OTHER_LABELS = {COMBINED: "Weighted mean", BASELINE: "Bicubic interpolation (ba
 
 def label(name: str) -> str:
     """The name of an expert, of the weighted mean or of the baseline in reports."""
-    return _OTHER_LABELS.get(name) or EXPERTS[name].label
+    return _OTHER_LABELS.get(name) or ENLARGEMENT_EXPERTS[name].label
 
 
 def default_weights(names: Sequence[str]) -> dict[str, float]:
     """Weights of the experts without validation: the default ones, or equal ones if none has a default."""
-    weights = {name: EXPERTS[name].default_weight for name in names}
+    weights = {name: ENLARGEMENT_EXPERTS[name].default_weight for name in names}
     if not any(weights.values()):
         weights = dict.fromkeys(names, 1.0)
     total = sum(weights.values())
@@ -148,11 +148,11 @@ class EnlargeMethod:
     @property
     def needs_model(self) -> bool:
         """Whether an expert uses the job's MODEL."""
-        return any(EXPERTS[name].needs_model for name in self.experts)
+        return any(ENLARGEMENT_EXPERTS[name].needs_model for name in self.experts)
 
 
 _WITHOUT_NETWORK = ("back_projection", "vectorial_tv", "steered_ridge")
-METHODS = {
+ENLARGEMENT_METHODS = {
     method.name: method
     for method in (
         EnlargeMethod("best", (*_WITHOUT_NETWORK, "deep_prior"), with_guide=("guided",)),

@@ -29,7 +29,7 @@ from ..reporting.restoration import (
 from ..reporting.tables import Column, DataTable
 from ..runtime.context import Context
 from .plan import EnlargementPlan
-from .registry import COMBINED, METHODS, label
+from .registry import COMBINED, ENLARGEMENT_METHODS, label
 from .scores import BandScore, ScaleValidation
 
 _CLOSE_UP = 120  # rows and columns of the input
@@ -102,7 +102,7 @@ class EnlargeReport(RestorationReport):
             KeyNumber("Consistency", self.result.consistency, note),
         ]
         if self.result.guide:
-            weight = sum(self.found.weights.get(name, 0.0) for name in METHODS[self.job.method].with_guide)
+            weight = sum(self.found.weights.get(name, 0.0) for name in ENLARGEMENT_METHODS[self.job.method].with_guide)
             keys.append(KeyNumber("Weight of the guide", f"{100 * weight:.0f} %", "selected by validation"))
         return keys
 
@@ -128,7 +128,7 @@ class EnlargeReport(RestorationReport):
             settings["Sigma"] = f"{Psf(job.factor, job.psf, job.psf_sigma).gaussian_sigma:g} output pixels"
         if guide:
             settings["Guide"] = f"{guide.path}, which covers {100 * guide.coverage:.0f} % of the raster"
-        if METHODS[job.method].needs_model:
+        if ENLARGEMENT_METHODS[job.method].needs_model:
             settings["Model"] = job.model
         settings["Bands"] = f"{len(self.bands)} restored, {len(self.result.selected.skipped)} enlarged by repetition"
         settings["Tiles"] = f"{plan.tile_size} input pixels, overlap {plan.overlap}, margin {plan.margin}"

@@ -22,7 +22,7 @@ from ..runtime.tiling import Tile, split_into_tiles
 from .enlarge import enlarge_window, weighted_mean
 from .options import EnlargeOptions
 from .plan import EnlargementPlan
-from .registry import CONSISTENCY_MARGIN, EXPERTS
+from .registry import CONSISTENCY_MARGIN, ENLARGEMENT_EXPERTS
 from .scores import ScaleValidation
 
 _STRIP_ROWS = 64  # of the input
@@ -123,7 +123,7 @@ def _blended_tiles(
     (height, width), f, margin = selected.scene.grid.shape, job.factor, plan.margin
     rows = split_into_tiles(height, width, plan.tile_size, plan.overlap)
     fine_rows = [[_fine_tile(tile, f) for tile in row] for row in rows]
-    guide_is_used = any(EXPERTS[name].needs_guide for name in recipe.weights)
+    guide_is_used = any(ENLARGEMENT_EXPERTS[name].needs_guide for name in recipe.weights)
 
     def make_task(tile: Tile, seed: int) -> EnlargeTile:
         top, left = int(tile.window.row_off), int(tile.window.col_off)

@@ -20,11 +20,11 @@ from ..raster.guide import Guide
 from ..raster.upsampled_scene import upsampled_window
 from ..runtime.context import Context
 from .enlarge import enlarge_window, weighted_mean
-from .error_model import RoughnessErrorModel, fit_error_model
+from .error_model import RoughnessErrorModel, fit_roughness_error_model
 from .guide_fusion import downsample_guide
 from .options import EnlargeOptions
 from .plan import EnlargementPlan
-from .registry import BASELINE, COMBINED, EXPERTS, default_weights
+from .registry import BASELINE, COMBINED, ENLARGEMENT_EXPERTS, default_weights
 from .scale_comparison import ScaleComparison, compare_scales
 from .scale_statistics import fit_scale_statistics
 from .scores import ScaleValidation
@@ -99,7 +99,7 @@ def _score(
 ) -> ScaleValidation:
     deviations = comparison.band_deviations()
     # Experts with a higher order get a weight only if they lower the error by 1 %; lower orders are tried first.
-    orders = [EXPERTS[name].gain_order for name in names]
+    orders = [ENLARGEMENT_EXPERTS[name].gain_order for name in names]
     costly = sorted((index for index, order in enumerate(orders) if order), key=lambda index: orders[index])
     weighted = comparison
     if guides:
@@ -107,7 +107,7 @@ def _score(
     weights = dict(zip(names, stacking_weights(weighted.error_products(estimates, deviations), costly)))
     combined = [weighted_mean(images, list(weights.values())) for images in estimates]
     baselines = [enlarge_bicubic(fill_nearest(values, observed), factor) for values, observed in comparison.copies]
-    error_model = fit_error_model(comparison.truths, comparison.compared, combined, factor)
+    error_model = fit_roughness_error_model(comparison.truths, comparison.compared, combined, factor)
     scores = {
         name: comparison.scaled_rmse([images[index] for images in estimates], deviations)
         for index, name in enumerate(names)

@@ -13,7 +13,7 @@ import numpy as np
 from ..denoising import report as denoise_report
 from ..denoising.model import DenoisingModel, fit_model
 from ..denoising.options import DenoiseOptions
-from ..denoising.registry import DENOISERS, METHODS
+from ..denoising.registry import DENOISERS, DENOISING_METHODS
 from ..denoising.tiles import denoise_tiles, plan_tiles
 from ..errors import NothingObserved
 from ..events import Result
@@ -60,7 +60,7 @@ def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> De
     except ValueError as error:
         reason = "no pixel is observed in all of its bands"
         raise NothingObserved(path=selected.scene.paths[0], reason=reason) from error
-    for name in METHODS[job.method].denoisers:
+    for name in DENOISING_METHODS[job.method].denoisers:
         if name not in model.weights:
             context.info(f"{DENOISERS[name].label} skipped: slow, little gain. METHOD {name} runs it.")
     if model.score is None:

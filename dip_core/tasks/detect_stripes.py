@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..arrays import Mask
 from ..events import Result
-from ..inpainting.find_gaps import find_gap_mask
+from ..inpainting.gap_mask import FILL_VALUE
+from ..inpainting.gap_rules import find_gap_mask
 from ..job import DetectStripesJob
 from ..raster import metadata
 from ..raster.provenance import provenance
@@ -36,9 +37,9 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         check_memory(scene.shape)
         gaps = find_gap_mask(scene)
         observed, target = gaps.window()
-        if gaps.origin == "fill value 0":  # without a nodata value, lines of zeros are dead lines, not gaps
+        if gaps.origin == FILL_VALUE:  # without a nodata value, lines of zeros are dead lines, not gaps
             observed = observed | target
-        not_bad = [info.good is not False for info in metadata.read_spectral_info(scene)]
+        not_bad = [not info.is_bad for info in metadata.read_spectral_info(scene)]
         examined = [good and bool(observed[band].any()) for band, good in enumerate(not_bad)]
         if not all(examined):
             context.info(f"{examined.count(False)} bands are flagged bad or empty and are not examined.")

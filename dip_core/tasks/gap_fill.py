@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from ..events import Result
 from ..inpainting import pipeline
-from ..inpainting.find_gaps import find_gap_mask
+from ..inpainting.gap_rules import find_gap_mask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem
 from ..job import GapFillJob

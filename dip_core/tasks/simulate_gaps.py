@@ -13,8 +13,8 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..events import Result
-from ..inpainting.find_gaps import find_gap_mask
 from ..inpainting.gap_mask import GapMask
+from ..inpainting.gap_rules import find_gap_mask
 from ..job import SimulateGapsJob
 from ..raster.provenance import provenance
 from ..raster.scene import Scene

@@ -32,7 +32,7 @@ from ..superresolution.consistency import consistency_rmse
 from ..superresolution.model_file import read_model
 from ..superresolution.options import EnlargeOptions, TrainedModel
 from ..superresolution.plan import EnlargementPlan, plan_enlargement
-from ..superresolution.registry import METHODS
+from ..superresolution.registry import ENLARGEMENT_METHODS
 from ..superresolution.scale_statistics import fit_scale_statistics
 from ..superresolution.tiles import EnlargeRecipe, enlarge_scene
 from ..superresolution.validation import validate
@@ -71,7 +71,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
         if not validation.bands:
             context.warn("The result is not validated, because the image is too small or has too many gaps.")
         if guide:
-            _report_guide(METHODS[job.method].with_guide, validation.weights, context)
+            _report_guide(ENLARGEMENT_METHODS[job.method].with_guide, validation.weights, context)
         with context.section(0.4, 0.95):
             changed, left = _write(job, selected, plan, EnlargeRecipe(validation, options), context, guide)
         context.progress(0.96, "Writing the report")
@@ -101,7 +101,7 @@ def _read_model(job: SuperResolveJob, selected: SelectedScene, context: Context)
     """The job's model, if its METHOD uses one. Raises UnreadableModel and ModelMismatch."""
     if not job.model:
         return None
-    if not METHODS[job.method].needs_model:
+    if not ENLARGEMENT_METHODS[job.method].needs_model:
         context.warn(f"METHOD {job.method} uses no model: MODEL has no effect.")
         return None
     tensors, card = read_model(job.model)
@@ -113,7 +113,7 @@ def _read_model(job: SuperResolveJob, selected: SelectedScene, context: Context)
 
 def _open_guide(job: SuperResolveJob, scene: Scene, context: Context) -> Guide | None:
     """The job's guide on the output's grid, if its METHOD uses one and it has finer detail than the input."""
-    uses_guide = bool(METHODS[job.method].with_guide)
+    uses_guide = bool(ENLARGEMENT_METHODS[job.method].with_guide)
     guide = open_guide(job.guide, job.method, uses_guide, UpsampledScene(scene, job.factor), context)
     if guide is None:
         return None

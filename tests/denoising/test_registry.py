@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from dip_core.denoising.registry import DENOISERS, METHODS
+from dip_core.denoising.registry import DENOISERS, DENOISING_METHODS
 from dip_core.dip.presets import PRESETS
 from dip_core.job import DENOISE_METHODS
 from dip_core.runtime.progress import SILENT
 
 
 def test_methods_are_those_of_the_contract():
-    assert tuple(METHODS) == DENOISE_METHODS
-    assert {name for method in METHODS.values() for name in method.denoisers} == set(DENOISERS)
+    assert tuple(DENOISING_METHODS) == DENOISE_METHODS
+    assert {name for method in DENOISING_METHODS.values() for name in method.denoisers} == set(DENOISERS)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
@@ -31,12 +31,12 @@ def test_denoisers_have_one_signature(name):
 
 
 def test_published_methods_have_a_preset():
-    for name in (name for name, method in METHODS.items() if method.published):
-        assert name in PRESETS["denoise"] and not METHODS[name].on_eigen_images
+    for name in (name for name, method in DENOISING_METHODS.items() if method.published):
+        assert name in PRESETS["denoise"] and not DENOISING_METHODS[name].on_eigen_images
 
 
 def test_best_skips_the_deep_prior_on_large_scenes():
-    best, deep_prior = METHODS["best"], METHODS["deep_prior"]
+    best, deep_prior = DENOISING_METHODS["best"], DENOISING_METHODS["deep_prior"]
     assert best.select_denoisers(64 * 64, "cpu") == ("nl_ridge_pair", "deep_prior")
     assert best.select_denoisers(150 * 150, "cpu") == ("nl_ridge_pair",)
     assert deep_prior.select_denoisers(1000 * 1000, "cpu") == ("deep_prior",)

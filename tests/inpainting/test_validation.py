@@ -8,7 +8,7 @@ from core_scenes import landscape, slanted_gaps, warnings_of, write
 
 from dip_core.events import Progress
 from dip_core.inpainting.features import DISTANCE_CLASSES
-from dip_core.inpainting.find_gaps import find_gap_mask
+from dip_core.inpainting.gap_rules import find_gap_mask
 from dip_core.inpainting.problem import build_problem
 from dip_core.inpainting.run_experts import ExpertOptions
 from dip_core.inpainting.validation import collect_samples

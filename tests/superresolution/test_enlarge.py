@@ -10,9 +10,9 @@ from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.runtime.progress import STOP
 from dip_core.superresolution.enlarge import enlarge_window, weighted_mean
 from dip_core.superresolution.options import EnlargeOptions
-from dip_core.superresolution.registry import METHODS
+from dip_core.superresolution.registry import ENLARGEMENT_METHODS
 
-EXPERTS = METHODS["fast"].experts
+ENLARGEMENT_EXPERTS = ENLARGEMENT_METHODS["fast"].experts
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
@@ -21,7 +21,7 @@ def test_every_expert_is_consistent_and_the_steered_ridge_beats_interpolation(fa
     psf = Psf(factor, kernel)
     fine = fields(bands, 48 * factor, 48 * factor)
     coarse, observed = downsampled(fine, psf)
-    estimates = enlarged(EXPERTS, coarse, observed, psf)
+    estimates = enlarged(ENLARGEMENT_EXPERTS, coarse, observed, psf)
     operator = psf.operator(fine.shape[1:])
     for image in estimates.values():
         assert image.shape == fine.shape and rmse(operator.apply(image), coarse) < 1e-3 * coarse.std()
@@ -36,8 +36,10 @@ def test_units_of_bands_do_not_matter_and_runs_are_reproducible():
     psf = Psf(2)
     coarse, observed = downsampled(fields(3, 64, 64), psf)
     units = np.array([1.0, 1000.0, 0.01])[:, None, None]
-    first, again, scaled = (enlarged(EXPERTS, values, observed, psf) for values in (coarse, coarse, coarse * units + 7))
-    for name in EXPERTS:
+    first, again, scaled = (
+        enlarged(ENLARGEMENT_EXPERTS, values, observed, psf) for values in (coarse, coarse, coarse * units + 7)
+    )
+    for name in ENLARGEMENT_EXPERTS:
         assert np.array_equal(first[name], again[name])
         assert rmse((scaled[name] - 7) / units, first[name]) < 1e-3 * coarse.std()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dip_core import errors
-from dip_core.superresolution.model_file import ITEM, ModelCard, read_model, save_tensors, write_model
+from dip_core.superresolution.model_file import MODEL_ITEM, ModelCard, read_model, save_tensors, write_model
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -37,6 +37,6 @@ def test_other_files_are_rejected(tmp_path):
     for path in (other, tmp_path / "missing.safetensors"):
         with pytest.raises(errors.UnreadableModel):
             read_model(str(path))
-    save_tensors(str(other), {"a": np.zeros(1)}, ITEM, {"format": 99})
+    save_tensors(str(other), {"a": np.zeros(1)}, MODEL_ITEM, {"format": 99})
     with pytest.raises(errors.UnreadableModel, match="another version"):
         read_model(str(other))

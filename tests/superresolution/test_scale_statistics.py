@@ -7,7 +7,7 @@ from fine_scenes import downsampled, enlarged, fields
 from scipy import ndimage
 
 from dip_core.imaging.psf import Psf
-from dip_core.superresolution.registry import METHODS
+from dip_core.superresolution.registry import ENLARGEMENT_METHODS
 from dip_core.superresolution.scale_statistics import fit_scale_statistics
 
 
@@ -35,6 +35,6 @@ def test_a_small_scene_is_enlarged_by_the_mean_of_the_two():
     coarse, observed = downsampled(fields(1, 20, 24), psf)
     statistics = fit_scale_statistics([(coarse, observed)], psf)
     assert not statistics.coefficients.any()
-    estimates = enlarged(METHODS["fast"].experts, coarse, observed, psf, statistics)
+    estimates = enlarged(ENLARGEMENT_METHODS["fast"].experts, coarse, observed, psf, statistics)
     mean = (estimates["back_projection"] + estimates["vectorial_tv"]) / 2
     assert np.abs(estimates["steered_ridge"] - mean).max() < 1e-3 * coarse.std()

@@ -18,7 +18,7 @@ from dip_core.job import Compute, Outputs, TrainJob, from_json, to_json
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
 from dip_core.superresolution.cascade import Cascade
-from dip_core.superresolution.checkpoint import ITEM
+from dip_core.superresolution.checkpoint import CHECKPOINT_ITEM
 from dip_core.superresolution.model_file import FORMAT, load_tensors, read_model, save_tensors
 from dip_core.superresolution.trainer import TrainingOptions
 from dip_core.tasks import train_superresolver
@@ -96,9 +96,9 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path):
     source = raster(tmp_path)
     run(job(tmp_path, source, budget=0.01))
     path = str(tmp_path / "m.safetensors.checkpoint")
-    tensors, record = load_tensors(path, ITEM)
+    tensors, record = load_tensors(path, CHECKPOINT_ITEM)
     incomplete = {name: value for name, value in tensors.items() if name != "network.mean"}
-    save_tensors(path, incomplete, ITEM, record)
+    save_tensors(path, incomplete, CHECKPOINT_ITEM, record)
     numbers, messages = run(job(tmp_path, source, budget=0.01))
     assert any("is incomplete: training starts from the beginning" in text for text in messages)
     assert numbers["PSNR"] > 0

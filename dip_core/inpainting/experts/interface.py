@@ -35,7 +35,7 @@ class ExpertContext:
 DEFAULT_CONTEXT = ExpertContext()
 
 
-class Expert(Protocol):
+class GapExpertFunction(Protocol):
     """A function that fills the target pixels of an observation."""
 
     def __call__(self, observation: Observation, context: ExpertContext = DEFAULT_CONTEXT) -> Cube:

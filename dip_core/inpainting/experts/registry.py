@@ -1,7 +1,7 @@
 """The gap experts, one record each.
 
-To add a gap expert, write a function with the signature of `interface.Expert` in a file of its own and add its record
-here. METHOD ``best`` then uses it, and ``fast`` if it computes without torch.
+To add a gap expert, write a function with the signature of `interface.GapExpertFunction` in a file of its own and add
+its record here. METHOD ``best`` then uses it, and ``fast`` if it computes without torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import cast
 from ...arrays import Cube
 from ...imaging.observation import Observation
 from ...runtime.lazy_import import import_object
-from .interface import DEFAULT_CONTEXT, Expert, ExpertContext
+from .interface import DEFAULT_CONTEXT, ExpertContext, GapExpertFunction
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class GapExpert:
     optional_in_stack: bool = False
     variant_share: float | None = None
 
-    def function(self) -> Expert:
+    def function(self) -> GapExpertFunction:
         """Import the expert."""
-        return cast(Expert, import_object(self.load, __package__))
+        return cast(GapExpertFunction, import_object(self.load, __package__))
 
     def estimate(self, observation: Observation, context: ExpertContext = DEFAULT_CONTEXT) -> Cube:
         """Run the expert; ``(band, row, column)``."""
@@ -78,8 +78,7 @@ GAP_EXPERTS = {
         GapExpert("harmonic", "Harmonic interpolation", "laplace:harmonic", stacked=False),
         GapExpert("biharmonic", "Biharmonic interpolation", "laplace:biharmonic"),
         GapExpert("kriging", "Kriging", "kriging:kriging"),
-        # Validation cannot tell which of the two variants is better, because their errors are so similar. The shares
-        # are the mean of the best ones on 48 crops.
+        # Validation cannot tell which of the two variants is better, because their errors are so similar.
         GapExpert(
             "plug_and_play",
             "Plug and play",
