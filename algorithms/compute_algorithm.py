@@ -11,7 +11,8 @@ from .engine_algorithm import EngineAlgorithm
 
 DEVICES = ("auto", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "mps")
 DEVICE_TOOLTIP = (
-    "auto: the fastest device. cpu. cuda:N: the NVIDIA GPU with number N, from 0. mps: the Apple GPU. "
+    "auto: the first NVIDIA GPU, else the Apple GPU, else the CPU. cpu: the CPU. cuda:N: the NVIDIA GPU with number N, "
+    "from 0. mps: the Apple GPU. "
     "Action 'test' of 'Set up the restoration engine' lists the devices of this computer."
 )
 

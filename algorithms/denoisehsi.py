@@ -60,7 +60,7 @@ gives the noise level of each band.</p>
         self.add_number(
             self.SIGMA,
             "Noise level (standard deviation, in the data's units)",
-            "The same for all bands. Leave empty to estimate the noise level of each band.",
+            "Above 0, the same for all bands. Leave empty to estimate the noise level of each band.",
             advanced=True,
             minValue=0,
         )

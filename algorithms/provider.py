@@ -59,7 +59,7 @@ class DeepPriorProvider(QgsProcessingProvider):
         return ICON
 
     def helpId(self) -> str:
-        """The provider's id in help addresses."""
+        """The provider's id in QGIS's help URLs."""
         return "deepprior"
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:

@@ -37,7 +37,7 @@ class WorkerRun:
 
     def selection_note(self) -> str:
         """The message that names the selected model; empty if there is none."""
-        return next((text for text in self.messages if text.startswith(("Chosen", "Selected"))), "")
+        return next((text for text in self.messages if text.startswith("Selected on")), "")
 
 
 def run_worker(job: Job) -> WorkerRun:

@@ -156,7 +156,7 @@ class DenoiseReport(RestorationReport):
                 text,
                 Figure(
                     plots.band_curves(noise, x_label, "standard deviation, in the data's units"),
-                    "Noise per band, before and after.",
+                    "Noise of the input and expected error of the result, per band.",
                 ),
                 Figure(
                     plots.band_curves(eigenvalues, "spectral component", "variance, in noise variances"),

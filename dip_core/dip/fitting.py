@@ -117,7 +117,7 @@ def fit(
 
 
 def _perturbation(network_input: Tensor, schedule: Schedule, generator: torch.Generator) -> Iterator[Tensor | float]:
-    """The perturbation of the input of each iteration."""
+    """The noise that is added to the input, one per iteration; 0.0 without perturbation."""
 
     def draw(*shape: int) -> Tensor:
         drawn = torch.randn(shape, generator=generator, device=generator.device)

@@ -87,7 +87,7 @@ def _select(job: FillJob, samples: ValidationSamples, bands: int, context: Conte
         context.warn("Too few observed pixels to validate on: the fill is not validated.")
         return unvalidated_model(samples, bands)
     model = select_model(samples, bands, rng, FILL_METHODS[job.method].stack)
-    context.info(f"Chosen on {len(samples)} hidden values: {model.rule.name} ({', '.join(model.used_names)}).")
+    context.info(f"Selected on {len(samples)} hidden values: {model.rule.name} ({', '.join(model.used_names)}).")
     return model
 
 

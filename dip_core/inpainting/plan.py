@@ -109,7 +109,7 @@ def plan_fill(job: FillJob, gaps: GapMask, shape: tuple[int, int], has_guide: bo
                 experts = (*experts, name)
             else:
                 minutes = operations / CPU_COST_PER_MINUTE
-                skipped[name] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD {name} to run it"
+                skipped[name] = f"it would take about {minutes:.0f} min on two CPU cores; METHOD {name} runs it"
     return FillPlan(experts, windows, rounds, tile_size, overlap, skipped)
 
 

@@ -95,8 +95,8 @@ def discrete_radon(image: Plane) -> Plane:
     """Sums along all lines that move right by 0 to 1 columns per row: the fast discrete Radon transform.
 
     Returns ``(slope, line)`` for ``image`` ``(row, column)``, whose rows are zero-padded to a power of two, n. A line
-    of slope number s moves by s columns over n rows and starts at column ``line - (n - 1)``. Sums over halves are
-    shared, so that all slopes together need n log n additions per column.
+    of slope number s moves by s columns over n rows and starts at column ``line - (n - 1)``; with n = 4, line 0 starts
+    at column -3. Sums over halves are shared, so that all slopes together need n log n additions per column.
     """
     rows, columns = image.shape
     n = 1 << max(0, int(rows - 1).bit_length())

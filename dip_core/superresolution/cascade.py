@@ -1,7 +1,7 @@
 """The cascade: six residual networks in a row that sharpen an enlarged hyperspectral image.
 
 Each *stage* has 9 x 9 x 96, 3 x 3 x 64 and 5 x 5 x bands convolutions with zero padding and ReLU; its output is its
-input plus the residual. The output of the third stage is supervised besides the final one, so that the first three
+input plus the residual. The output of the third stage is supervised beside the final one, so that the first three
 stages learn too. The network is trained on images enlarged to the final size by bicubic interpolation.
 
 Source: CASCADE paper, section 3.1 and figure 1. It says that a ReLU follows *each* convolution. After the third one of

@@ -107,5 +107,5 @@ def _select_experts(job: SuperResolveJob, fine_pixels: int, bands: int) -> tuple
         cost = _FITS * fit_cost(name, fine_pixels, bands, "superresolve")
         if cost > MAX_COST[resolve_device(job.compute.device).type]:
             minutes = cost / CPU_COST_PER_MINUTE
-            skipped[name] = f"about {minutes:.0f} minutes on two CPU cores; choose METHOD {name} to run it"
+            skipped[name] = f"it would take about {minutes:.0f} min on two CPU cores; METHOD {name} runs it"
     return tuple(name for name in experts if name not in skipped), skipped

@@ -86,12 +86,12 @@ class CoarseWindow:
 
     @cached_property
     def sharp(self) -> Cube:
-        """Principal images, enlarged by vectorial total variation."""
+        """Fine principal images, enlarged by vectorial total variation."""
         return vectorial_tv(self.components, self.smooth, self.projection)
 
     @cached_property
     def steered(self) -> Cube:
-        """Principal images, enlarged by the steered ridge."""
+        """Fine principal images, enlarged by the steered ridge."""
         return self._steered_ridge(self.smooth, self.sharp)
 
     @cached_property

@@ -25,7 +25,8 @@ def run(job: GapFillJob, context: Context) -> Result:
         problem = build_problem(scene, gaps, stack.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
-            f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene (by {gaps.origin})."
+            f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene; "
+            f"gaps are marked by: {gaps.origin}."
         )
         if not gaps.target_pixels:
             context.warn("The scene has no gaps: the output is a copy of the input.")

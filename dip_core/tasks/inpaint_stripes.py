@@ -63,8 +63,8 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
         dead_bands = int(np.count_nonzero(target.any(axis=(1, 2))))
         corrected_bands = int(np.count_nonzero(masks.corrected.any(axis=(1, 2))))
         context.info(
-            f"Stripes in {len(masks.stripes.bands)} bands ({masks.origin}): pixels to inpaint in {dead_bands} bands, "
-            f"offsets to correct in {corrected_bands}."
+            f"Stripes are marked by: {masks.origin}. Bands with pixels to inpaint: {dead_bands}; "
+            f"bands with offsets to correct: {corrected_bands}."
         )
         if not target.any() and correction is None:
             context.warn("No stripes were found: the output is a copy of the input.")

@@ -28,7 +28,7 @@ def plan(selected, **fields):
 def test_best_skips_the_network_on_large_scenes(selected):
     best = plan(selected, method="best")
     assert best.names == ("back_projection", "vectorial_tv", "steered_ridge")
-    assert "minutes on two CPU cores; choose METHOD deep_prior" in best.skipped["deep_prior"]
+    assert "min on two CPU cores; METHOD deep_prior runs it" in best.skipped["deep_prior"]
     alone = plan(selected, method="deep_prior")
     assert alone.names == ("deep_prior",) and not alone.skipped and not alone.needs_statistics
 

@@ -1,1 +1,1 @@
-"""One gap estimator per file, listed in `registry`: add a gap expert here."""
+"""The gap experts, one per file, and their registry: add an estimator of missing pixels here."""

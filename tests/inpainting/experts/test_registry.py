@@ -23,13 +23,9 @@ def test_every_expert_can_be_loaded(name):
 
 
 def test_names_by_properties():
-    assert gap_expert_names(needs_guide=True) == ("guided", "similar")
-    assert gap_expert_names(network=False, needs_device=False, needs_guide=False) == (
-        "linear",
-        "harmonic",
-        "biharmonic",
-        "kriging",
-    )
+    assert set(gap_expert_names(needs_guide=True)) >= {"guided", "similar"}
+    without_torch = gap_expert_names(network=False, needs_device=False, needs_guide=False)
+    assert set(without_torch) >= {"linear", "harmonic", "biharmonic", "kriging"}
     assert gap_expert_names() == tuple(GAP_EXPERTS)
     assert gap_expert_names(published=True) == ("paper_composite", "paper_per_band", "paper_2d", "paper_3d")
 
