@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -41,10 +39,6 @@ def error_of(task):
     with pytest.raises(DeepPriorError) as caught:
         task.result_or_raise()
     return caught.value
-
-
-def run_folders():
-    return set(glob.glob(os.path.join(tempfile.gettempdir(), "deep_prior_*", "job.json")))
 
 
 def test_success_passes_events_on_and_skips_other_output(make_task, fake_engine, tmp_path):
@@ -226,10 +220,11 @@ def test_result_of_a_cancelled_job_is_removed(make_task, fake_engine, tmp_path):
     assert not (tmp_path / "out.tif").exists()
 
 
-def test_no_run_folder_is_left(make_task, fake_engine):
-    before = run_folders()
-    make_task(fake_engine("sys.exit(1)")).run()
-    assert run_folders() == before
+def test_no_run_folder_is_left(make_task, fake_engine, tmp_path):
+    seen = tmp_path / "seen"
+    make_task(fake_engine(f"open({str(seen)!r}, 'w').write(sys.argv[-1]); sys.exit(1)")).run()
+    job_file = seen.read_text()
+    assert job_file.endswith("job.json") and not os.path.exists(os.path.dirname(job_file))
 
 
 def test_two_runs_at_once_do_not_share_names(make_task):
