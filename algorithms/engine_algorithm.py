@@ -47,7 +47,7 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         self.task: RestorationTask | None = None
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> Job:
-        """The job for these parameters; input rasters are in `paths`."""
+        """The job for these parameters; input rasters are in `paths`. Each algorithm defines it."""
         raise NotImplementedError
 
     def style_outputs(self, destinations: dict[str, str], context: QgsProcessingContext) -> None:

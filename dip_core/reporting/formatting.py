@@ -69,4 +69,4 @@ def plain(value: object) -> object:
 
 
 def _number(value: object) -> int | float:
-    return int(value) if hasattr(value, "__index__") else float(value)  # type: ignore[arg-type]
+    return int(value) if hasattr(value, "__index__") else float(value)  # type: ignore[arg-type]  # callers checked `is_number`
