@@ -6,7 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterString
 
-from ..dip_core.job import Compute
+from ..dip_core.job_fields import Compute
 from .engine_algorithm import EngineAlgorithm
 
 DEVICES = ("auto", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "mps")

@@ -6,7 +6,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ..dip_core.job import DetectStripesJob, Outputs
+from ..dip_core.job import DetectStripesJob
+from ..dip_core.job_fields import Outputs
 from . import layers
 from .algorithm import CSV_FILES, HTML_FILES
 from .engine_algorithm import EngineAlgorithm

@@ -26,7 +26,8 @@ from qgis.core import (
 )
 
 from ..dip_core import errors, events
-from ..dip_core.job import Job, Outputs
+from ..dip_core.job import Job
+from ..dip_core.job_fields import Outputs
 from .algorithm import DeepPriorAlgorithm, has_value
 from .engine_process import EngineError
 from .feedback import FeedbackAdapter, cancel_check

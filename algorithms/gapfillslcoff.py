@@ -6,7 +6,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ..dip_core.job import MASK_POLARITIES, NETWORK_INPUTS, GapFillJob, Outputs
+from ..dip_core.job_fields import Outputs
+from ..dip_core.restoration_jobs import MASK_POLARITIES, NETWORK_INPUTS, GapFillJob
 from .methods import GAP_FILLING, MethodOptions
 from .restorer import Restorer
 

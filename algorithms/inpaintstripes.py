@@ -6,7 +6,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ..dip_core.job import InpaintStripesJob, Outputs
+from ..dip_core.job_fields import Outputs
+from ..dip_core.restoration_jobs import InpaintStripesJob
 from .methods import GAP_FILLING, MethodOptions, paper_descriptions
 from .restorer import Restorer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterString
 
-from ..dip_core.job import Compute
+from ..dip_core.job_fields import Compute
 from . import layers
 from .algorithm import CSV_FILES, HTML_FILES
 from .compute_algorithm import ComputeAlgorithm

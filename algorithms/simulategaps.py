@@ -6,7 +6,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ..dip_core.job import Outputs, SimulateGapsJob
+from ..dip_core.job import SimulateGapsJob
+from ..dip_core.job_fields import Outputs
 from . import layers
 from .engine_algorithm import EngineAlgorithm
 

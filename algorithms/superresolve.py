@@ -7,7 +7,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterFile
 
-from ..dip_core.job import FACTORS, PSFS, Outputs, SuperResolveJob
+from ..dip_core.job_fields import Outputs
+from ..dip_core.restoration_jobs import FACTORS, PSFS, SuperResolveJob
 from .methods import MethodOptions, paper_descriptions
 from .restorer import Restorer
 

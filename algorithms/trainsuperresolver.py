@@ -6,7 +6,9 @@ from typing import Any
 
 from qgis.core import QgsProcessing, QgsProcessingContext, QgsProcessingFeedback
 
-from ..dip_core.job import FACTORS, Outputs, TrainJob
+from ..dip_core.job import TrainJob
+from ..dip_core.job_fields import Outputs
+from ..dip_core.restoration_jobs import FACTORS
 from .compute_algorithm import ComputeAlgorithm
 
 NUMBERS = {

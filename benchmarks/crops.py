@@ -26,7 +26,7 @@ from benchmarks.worker import run_worker
 from dip_core.inpainting.experts.registry import gap_expert_names
 from dip_core.inpainting.gap_rules import find_gap_mask
 from dip_core.inpainting.run_experts import ExpertOptions
-from dip_core.job import Outputs
+from dip_core.job_fields import Outputs
 from dip_core.raster.scene import Scene
 from dip_core.runtime import devices
 from dip_core.tasks import slc_off_geometry

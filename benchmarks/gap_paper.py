@@ -29,7 +29,8 @@ from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import gdal_baseline
 from dip_core.inpainting.experts.interface import ExpertContext
 from dip_core.inpainting.experts.registry import GAP_EXPERTS, gap_expert_names
-from dip_core.job import Compute, GapFillJob, Outputs
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import GapFillJob
 from dip_core.runtime import devices
 from dip_core.runtime.progress import ProgressReporter
 from dip_core.runtime.tiling import tile_seed

@@ -30,7 +30,7 @@ from dip_core import comparison
 from dip_core.arrays import Mask
 from dip_core.inpainting.experts.registry import gap_expert_names
 from dip_core.inpainting.run_experts import ExpertOptions
-from dip_core.job import Outputs
+from dip_core.job_fields import Outputs
 from dip_core.runtime import devices
 
 PRODUCT = ("fast", "best")

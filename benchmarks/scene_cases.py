@@ -19,9 +19,10 @@ from dip_core.arrays import Mask
 from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import holdout
 from dip_core.inpainting.gap_rules import find_gap_mask
-from dip_core.job import Compute, GapFillJob, Outputs
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster.guide import Guide
 from dip_core.raster.scene import Scene
+from dip_core.restoration_jobs import GapFillJob
 from dip_core.tasks import slc_off_geometry
 
 SEED = 0

@@ -23,7 +23,8 @@ from benchmarks.machine import Machine, limit_threads
 from benchmarks.worker import run_worker
 from dip_core.comparison import compare
 from dip_core.imaging.psf import Psf, enlarge_bicubic
-from dip_core.job import Compute, Outputs, SuperResolveJob
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import SuperResolveJob
 from dip_core.superresolution.enlarge import enlarge_window
 from dip_core.superresolution.options import EnlargeOptions
 from dip_core.superresolution.registry import ENLARGEMENT_METHODS

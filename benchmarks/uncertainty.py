@@ -23,7 +23,9 @@ from benchmarks.machine import Machine, limit_threads, measured_on
 from benchmarks.superresolve import SCENES
 from benchmarks.worker import run_worker
 from dip_core.imaging.psf import Psf
-from dip_core.job import Compute, DenoiseJob, Job, Outputs, SuperResolveJob
+from dip_core.job import Job
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import DenoiseJob, SuperResolveJob
 
 NOISE_LEVELS = (100.0, 25.0)  # standard deviations, in 255ths of the range of a band
 SEEDS = (0, 1, 2)

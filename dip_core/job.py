@@ -1,6 +1,7 @@
 """Job descriptions: what the worker is asked to do, checked when created, and converted to and from JSON.
 
-A job is plain data: paths, names and numbers. Each task has one frozen dataclass.
+A job is plain data: paths, names and numbers. Each task has one frozen dataclass; those of the restorers are in
+`restoration_jobs`.
 
 Standard library only: the QGIS side uses this module too.
 """
@@ -12,84 +13,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Union
 
 from .errors import InvalidJob
-from .job_fields import Compute, Outputs, require, require_distinct_paths, require_one_of
-
-GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
-STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
-DENOISE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
-NOISES = ("auto", "gaussian", "mixed")
-MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
-SUPERRESOLVE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade")
-FACTORS = (2, 3, 4)
-PSFS = ("bicubic", "gaussian", "lanczos")
-NETWORK_INPUTS = ("noise", "meshgrid")
-
-
-@dataclass(frozen=True)
-class GapFillJob:
-    """Fill the gaps of one scene.
-
-    ``inputs``: the scene (all its bands), then further single-band rasters of the same scene. ``gap_masks``: empty
-    (nodata, or else 0, marks gaps), one mask for all bands, or one mask per band. ``guide``: a raster of another date
-    or sensor that overlaps the scene.
-    """
-
-    task: ClassVar[str] = "gap_fill"
-
-    inputs: tuple[str, ...]
-    outputs: Outputs
-    gap_masks: tuple[str, ...] = ()
-    mask_polarity: str = "auto"
-    guide: str | None = None
-    fill_exterior: bool = False
-    method: str = "best"
-    network_input: str = "noise"
-    compute: Compute = field(default_factory=Compute)
-
-    def __post_init__(self) -> None:
-        require(self.inputs, "No INPUT raster was given: choose one.")
-        require(not isinstance(self.inputs, str), "The job's 'inputs' must be a list of paths.")
-        twin = next((path for path in self.inputs if self.inputs.count(path) > 1), None)
-        require(twin is None, f"'{twin}' is given twice: remove it from BANDS.")
-        require(self.outputs.output, "No OUTPUT file was given: choose one.")
-        require_one_of("METHOD", self.method, GAP_METHODS)
-        require_one_of("MASK_POLARITY", self.mask_polarity, MASK_POLARITIES)
-        require_one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
-        require_distinct_paths(self.outputs, (*self.inputs, *self.gap_masks, *((self.guide,) if self.guide else ())))
-
-
-@dataclass(frozen=True)
-class InpaintStripesJob:
-    """Repair the stripes of a raster.
-
-    ``mask``: None to detect stripes, or a raster with one band for all bands or one band per band: 0 clean, 2 additive
-    stripe, other values dead. ``correct_offsets``: False inpaints additive stripes like dead lines.
-    """
-
-    task: ClassVar[str] = "inpaint_stripes"
-
-    input: str
-    outputs: Outputs
-    mask: str | None = None
-    correct_offsets: bool = True
-    method: str = "best"
-    compute: Compute = field(default_factory=Compute)
-
-    def __post_init__(self) -> None:
-        require(self.input, "No INPUT raster was given: choose one.")
-        require(self.outputs.output, "No OUTPUT file was given: choose one.")
-        require_one_of("METHOD", self.method, STRIPE_METHODS)
-        require_distinct_paths(self.outputs, (self.input, *((self.mask,) if self.mask else ())))
-
-    @property
-    def network_input(self) -> str:
-        """The input of networks: noise, as published for this task."""
-        return NETWORK_INPUTS[0]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The rasters of the scene."""
-        return (self.input,)
+from .job_fields import (
+    Compute,
+    Outputs,
+    as_numbers,
+    as_paths,
+    as_words,
+    require,
+    require_distinct_paths,
+    require_numbers,
+)
+from .restoration_jobs import FACTORS, DenoiseJob, GapFillJob, InpaintStripesJob, SuperResolveJob
 
 
 @dataclass(frozen=True)
@@ -103,89 +37,13 @@ class DetectStripesJob:
 
     input: str
     outputs: Outputs
+    nodata: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.input, "No INPUT raster was given: choose one.")
         require(self.outputs.requested(), "No OUTPUT file was given: choose one.")
+        require_numbers("NODATA", self.nodata)
         require_distinct_paths(self.outputs, (self.input,))
-
-
-@dataclass(frozen=True)
-class DenoiseJob:
-    """Remove the noise of one raster.
-
-    ``noise``: auto (clipped values are detected and handled), gaussian (no value is clipped) or mixed (auto, and also
-    impulses, dead pixels and lines, and stripes). ``sigma``: standard deviation of the noise of all bands, in the
-    data's units; None to estimate it per band.
-    """
-
-    task: ClassVar[str] = "denoise"
-
-    input: str
-    outputs: Outputs
-    method: str = "best"
-    noise: str = NOISES[0]
-    sigma: float | None = None
-    compute: Compute = field(default_factory=Compute)
-
-    def __post_init__(self) -> None:
-        require(self.input, "No INPUT raster was given: choose one.")
-        require(self.outputs.output, "No OUTPUT file was given: choose one.")
-        require_one_of("METHOD", self.method, DENOISE_METHODS)
-        require_one_of("NOISE", self.noise, NOISES)
-        require(
-            self.sigma is None or self.sigma > 0,
-            f"SIGMA is {self.sigma}: give a positive noise level in the data's units, or leave it empty.",
-        )
-        require_distinct_paths(self.outputs, (self.input,))
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The rasters of the scene."""
-        return (self.input,)
-
-
-@dataclass(frozen=True)
-class SuperResolveJob:
-    """Enlarge one raster.
-
-    ``psf``: point spread function of the sensor. ``psf_sigma``: standard deviation of the Gaussian in pixels of the
-    output; None for half a pixel of the input. ``guide``: a finer raster of the same area. ``model``: a file from a
-    TrainJob.
-    """
-
-    task: ClassVar[str] = "superresolve"
-
-    input: str
-    outputs: Outputs
-    factor: int = FACTORS[0]
-    psf: str = PSFS[0]
-    psf_sigma: float | None = None
-    guide: str | None = None
-    model: str | None = None
-    method: str = SUPERRESOLVE_METHODS[0]
-    compute: Compute = field(default_factory=Compute)
-
-    def __post_init__(self) -> None:
-        require(self.input, "No INPUT raster was given: choose one.")
-        require(self.outputs.output, "No OUTPUT file was given: choose one.")
-        require(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
-        require_one_of("PSF", self.psf, PSFS)
-        require_one_of("METHOD", self.method, SUPERRESOLVE_METHODS)
-        require(
-            self.psf_sigma is None or self.psf_sigma > 0,
-            f"PSF_SIGMA is {self.psf_sigma}: give a positive number of output pixels, or leave it empty.",
-        )
-        require(
-            self.model or self.method != "paper_cascade",
-            "METHOD paper_cascade needs a MODEL: give a file made by 'Train super-resolver', or choose another METHOD.",
-        )
-        require_distinct_paths(self.outputs, tuple(path for path in (self.input, self.guide, self.model) if path))
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The rasters of the scene."""
-        return (self.input,)
 
 
 @dataclass(frozen=True)
@@ -198,11 +56,13 @@ class TrainJob:
     outputs: Outputs
     factor: int = FACTORS[0]
     compute: Compute = field(default_factory=Compute)
+    nodata: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.inputs, "No INPUTS raster was given: choose at least one.")
         require(self.outputs.model, "No MODEL file was given: choose one.")
         require(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
+        require_numbers("NODATA", self.nodata)
         require_distinct_paths(self.outputs, self.inputs)
 
 
@@ -223,6 +83,7 @@ class SimulateGapsJob:
     swath_to: float = 0.25
     percentage: float | None = None
     seed: int = 0
+    nodata: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.outputs.output or self.outputs.mask, "Neither OUTPUT nor MASK was given: choose at least one.")
@@ -233,6 +94,7 @@ class SimulateGapsJob:
             f"PERCENTAGE is {self.percentage}: give more than 0 and at most 60.",
         )
         require(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
+        require_numbers("NODATA", self.nodata)
         require_distinct_paths(self.outputs, (self.input,))
 
 
@@ -249,8 +111,10 @@ class AssessJob:
     reference: str
     outputs: Outputs
     mask: str | None = None
+    nodata: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        require_numbers("NODATA", self.nodata)
         require_distinct_paths(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
 
 
@@ -272,6 +136,8 @@ JOB_TYPES: dict[str, type[Any]] = {
     )
 }
 
+_LIST_FIELDS = {"inputs": as_paths, "gap_masks": as_paths, "nodata": as_numbers, "qa_classes": as_words}
+
 
 def to_json(job: Job) -> str:
     """The job as JSON text."""
@@ -291,10 +157,10 @@ def from_json(text: str) -> Job:
             if name in record:
                 record[name] = part(**record[name])
         for name, value in record.items():
-            if isinstance(value, list):
+            if name in _LIST_FIELDS:
+                record[name] = _LIST_FIELDS[name](value)
+            elif isinstance(value, list):
                 record[name] = tuple(value)
-            elif isinstance(value, str) and name in ("inputs", "gap_masks"):
-                record[name] = (value,)
         return job_type(**record)
     except TypeError as error:
         raise InvalidJob(reason=f"The job file has a wrong or missing entry: {error}.") from error

@@ -80,6 +80,54 @@ def require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     require(value in allowed, f"{name} '{value}' is unknown: use {', '.join(allowed)}.")
 
 
+def require_numbers(name: str, values: tuple[float, ...]) -> None:
+    """Require a tuple of numbers; NaN is allowed."""
+    is_valid = isinstance(values, tuple) and all(type(value) in (int, float) for value in values)
+    require(is_valid, f"{name} is {values!r}: give numbers separated by commas, such as -9999, 32767.")
+
+
+def as_paths(value: object) -> object:
+    """Lists as tuples, and one path as a tuple; other values unchanged, for the job to reject."""
+    return (value,) if isinstance(value, str) else _as_tuple(value)
+
+
+def as_words(value: object) -> object:
+    """The words of a text that are separated by commas, semicolons or spaces; lists as tuples."""
+    return tuple(_split(value)) if isinstance(value, str) else _as_tuple(value)
+
+
+def as_numbers(value: object) -> object:
+    """Numbers from a number, from a text (separated by commas, semicolons or spaces) or from a list of these.
+
+    Texts that are no numbers stay as they are, for `require_numbers` to reject.
+    """
+    if value is None:
+        return ()
+    items = [item for part in (value if isinstance(value, (list, tuple)) else [value]) for item in _split_text(part)]
+    return tuple(_number(item) for item in items)
+
+
+def _split(text: str) -> list[str]:
+    return [word for word in re.split(r"[,;\s]+", text) if word]
+
+
+def _split_text(value: object) -> list[object]:
+    return [*_split(value)] if isinstance(value, str) else [value]
+
+
+def _number(item: object) -> object:
+    if not isinstance(item, str):
+        return item
+    try:
+        return float(item)
+    except ValueError:
+        return item
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def require_distinct_paths(outputs: Outputs, inputs: tuple[str, ...]) -> None:
     """Require that no output overwrites an input or another output."""
     input_files = {_canonical_path(path) for path in inputs}

@@ -12,10 +12,11 @@ import rasterio
 from scipy import ndimage
 
 from dip_core.events import Event, Message
-from dip_core.job import Compute, GapFillJob, Outputs
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
 from dip_core.raster.writer import RasterWriter
+from dip_core.restoration_jobs import GapFillJob
 from dip_core.runtime.context import Context
 
 ROOT = Path(__file__).resolve().parents[1]

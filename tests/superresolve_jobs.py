@@ -10,8 +10,10 @@ import rasterio
 from core_scenes import TRANSFORM
 
 from dip_core.events import Message
-from dip_core.job import Compute, Outputs, SuperResolveJob, from_json, to_json
+from dip_core.job import from_json, to_json
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
+from dip_core.restoration_jobs import SuperResolveJob
 from dip_core.runtime.context import Context
 from dip_core.tasks import superresolve
 

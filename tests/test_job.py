@@ -12,7 +12,9 @@ from core_scenes import ROOT
 
 from dip_core import errors, events
 from dip_core.errors import InvalidJob
-from dip_core.job import JOB_TYPES, AssessJob, Compute, GapFillJob, Outputs, SimulateGapsJob, from_json, to_json
+from dip_core.job import JOB_TYPES, AssessJob, SimulateGapsJob, from_json, to_json
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import GapFillJob
 
 OUT = Outputs(output="o.tif")
 JOBS = [

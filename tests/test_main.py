@@ -17,7 +17,9 @@ from core_scenes import ROOT, landscape, read, slanted_gaps, write
 
 from dip_core import __main__, __version__, events
 from dip_core.events import Error, Progress, Result
-from dip_core.job import Compute, DenoiseJob, DetectStripesJob, GapFillJob, Outputs, SimulateGapsJob, to_json
+from dip_core.job import DetectStripesJob, SimulateGapsJob, to_json
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import DenoiseJob, GapFillJob
 
 GAP = slanted_gaps(90, 100)
 

@@ -10,8 +10,10 @@ from rasterio.enums import ColorInterp
 
 from dip_core import errors
 from dip_core.__main__ import run_file
-from dip_core.job import GapFillJob, Outputs, to_json
+from dip_core.job import to_json
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
+from dip_core.restoration_jobs import GapFillJob
 from dip_core.runtime.context import Context
 from dip_core.runtime.executors import budgeted_progress
 

@@ -18,22 +18,30 @@ RANKS = {
     "metrics": 0,
     "comparison": 1,
     "job_fields": 1,
-    "job": 2,
-    "runtime": 3,
-    "raster": 4,
-    "imaging": 5,
-    "dip": 6,
-    "reporting": 6,
-    "denoising": 7,
-    "stripes": 7,
-    "superresolution": 7,
-    "inpainting": 8,  # its plug and play estimator uses a denoiser
-    "tasks": 9,
-    "__main__": 10,
+    "restoration_jobs": 2,
+    "job": 3,
+    "runtime": 4,
+    "raster": 5,
+    "imaging": 6,
+    "dip": 7,
+    "reporting": 7,
+    "denoising": 8,
+    "stripes": 8,
+    "superresolution": 8,
+    "inpainting": 9,  # its plug and play estimator uses a denoiser
+    "tasks": 10,
+    "__main__": 11,
 }
 MAX_IMPORT_LEVELS = 8
 MAX_LINES = 300
-QGIS_SIDE = ("dip_core", "dip_core.job", "dip_core.job_fields", "dip_core.errors", "dip_core.events")
+QGIS_SIDE = (
+    "dip_core",
+    "dip_core.job",
+    "dip_core.job_fields",
+    "dip_core.restoration_jobs",
+    "dip_core.errors",
+    "dip_core.events",
+)
 
 MODULES = {
     ".".join(path.relative_to(ENGINE).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__"): path

@@ -18,7 +18,9 @@ from dip_core.imaging.back_projection import back_project
 from dip_core.imaging.observation import Observation
 from dip_core.imaging.psf import Psf, enlarge_bicubic
 from dip_core.inpainting.experts.registry import GAP_EXPERTS
-from dip_core.job import Compute, DenoiseJob, InpaintStripesJob, Job, Outputs, SuperResolveJob
+from dip_core.job import Job
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import DenoiseJob, InpaintStripesJob, SuperResolveJob
 from dip_core.runtime.devices import resolve_device
 
 from . import tables, tracing

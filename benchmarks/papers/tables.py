@@ -15,7 +15,7 @@ from typing import Any, Optional
 
 from benchmarks import pages
 from benchmarks.machine import Machine, measured_on
-from dip_core.job import DENOISE_METHODS
+from dip_core.restoration_jobs import DENOISE_METHODS
 
 KEY = ("case", "row", "schedule", "seed", "device")
 COLUMNS = {

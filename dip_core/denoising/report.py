@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..job import DenoiseJob
 from ..raster import atomic, metadata
 from ..raster.band_selection import SelectedScene
 from ..reporting import plots
@@ -19,6 +18,7 @@ from ..reporting.page import Figure, KeyNumber, Part, Section
 from ..reporting.pictures import step_for, stretch_of
 from ..reporting.restoration import RestorationReport, ValidationSummary, weight_table
 from ..reporting.tables import Column, DataTable
+from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
 from .held_out import VALIDATION_SIDE
 from .model import DenoisingModel

@@ -12,8 +12,9 @@ from rasterio.windows import Window
 from ..arrays import Cube, Mask
 from ..dip.cost import MAX_FIT_BYTES, fit_memory, largest_network_tile
 from ..errors import InvalidJob
-from ..job import Compute, DenoiseJob
+from ..job_fields import Compute
 from ..raster.band_selection import SelectedScene
+from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
 from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter

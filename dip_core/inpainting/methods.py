@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..job import GapFillJob, InpaintStripesJob
+from ..restoration_jobs import GapFillJob, InpaintStripesJob
 from .experts.registry import GAP_EXPERTS, gap_expert_names
 
 

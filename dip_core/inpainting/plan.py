@@ -11,7 +11,8 @@ from rasterio.windows import Window
 
 from ..dip.cost import CPU_COST_PER_MINUTE, MAX_COST, MAX_FIT_BYTES, fit_cost, fit_memory, largest_network_tile
 from ..errors import InvalidJob
-from ..job import Compute, InpaintStripesJob, Outputs
+from ..job_fields import Compute, Outputs
+from ..restoration_jobs import InpaintStripesJob
 from ..runtime.devices import check_device, resolve_device
 from ..runtime.tiling import Tile, split_into_tiles
 from . import holdout

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..errors import DiskFull, UnwritableOutput
-from ..job import Outputs
+from ..job_fields import Outputs
 from . import atomic, metadata
 from .scene import Scene
 from .source import short_message

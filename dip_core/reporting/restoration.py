@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 
 from .. import __version__
-from ..job import Compute, Outputs
+from ..job_fields import Compute, Outputs
 from ..raster.scene import Scene
 from ..runtime.context import Context
 from . import plots

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 from ..errors import DiskFull, UnwritableOutput
-from ..job import Outputs
+from ..job_fields import Outputs
 from ..raster import atomic
 from .html import to_html
 from .page import Report, Table

@@ -8,9 +8,9 @@ import numpy as np
 from rasterio.windows import Window
 
 from ..dip.cost import CPU_COST_PER_MINUTE, MAX_COST, MIN_NETWORK_TILE, fit_cost, largest_network_tile
-from ..job import SuperResolveJob
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
+from ..restoration_jobs import SuperResolveJob
 from ..runtime.devices import resolve_device
 from ..runtime.tiling import split_into_tiles
 from .registry import ENLARGEMENT_EXPERTS, ENLARGEMENT_METHODS

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..imaging.psf import Psf
-from ..job import SuperResolveJob
 from ..raster import atomic
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
@@ -27,6 +26,7 @@ from ..reporting.restoration import (
     weight_table,
 )
 from ..reporting.tables import Column, DataTable
+from ..restoration_jobs import SuperResolveJob
 from ..runtime.context import Context
 from .plan import EnlargementPlan
 from .registry import COMBINED, ENLARGEMENT_METHODS, label

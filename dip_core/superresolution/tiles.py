@@ -11,10 +11,10 @@ from rasterio.windows import Window
 
 from ..arrays import Cube, Mask
 from ..imaging.back_projection import back_project
-from ..job import SuperResolveJob
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..raster.upsampled_scene import upsampled_window
+from ..restoration_jobs import SuperResolveJob
 from ..runtime.context import Context
 from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter

@@ -17,11 +17,11 @@ from ..denoising.registry import DENOISERS, DENOISING_METHODS
 from ..denoising.tiles import denoise_tiles, plan_tiles
 from ..errors import NothingObserved
 from ..events import Result
-from ..job import DenoiseJob
 from ..raster.band_selection import SelectedScene, select_bands
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
+from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
 from ..runtime.devices import resolve_device
 

@@ -9,9 +9,9 @@ from ..inpainting import pipeline
 from ..inpainting.gap_rules import find_gap_mask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem
-from ..job import GapFillJob
 from ..raster.guide import open_guide
 from ..raster.scene import Scene
+from ..restoration_jobs import GapFillJob
 from ..runtime.context import Context
 
 

@@ -20,12 +20,12 @@ from ..inpainting.footprint import footprint
 from ..inpainting.gap_mask import GapMask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import Correction, build_problem
-from ..job import InpaintStripesJob
 from ..raster import metadata
 from ..raster.grid import grid_of
 from ..raster.scene import Scene
 from ..raster.source import open_raster
 from ..reporting.page import Section, Table
+from ..restoration_jobs import InpaintStripesJob
 from ..runtime.context import Context
 from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, check_memory, find_stripes
 from ..stripes.found_stripes import OFFSET, Stripes

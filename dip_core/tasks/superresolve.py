@@ -16,7 +16,6 @@ from rasterio.windows import Window
 
 from ..events import Result
 from ..imaging.psf import Psf
-from ..job import SuperResolveJob
 from ..raster import atomic, metadata
 from ..raster.band_selection import SelectedScene, select_bands
 from ..raster.guide import Guide, open_guide
@@ -24,6 +23,7 @@ from ..raster.provenance import provenance
 from ..raster.scene import Scene
 from ..raster.upsampled_scene import UpsampledScene, upsampled_window
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
+from ..restoration_jobs import SuperResolveJob
 from ..runtime.context import Context
 from ..runtime.devices import resolve_device
 from ..runtime.threads import set_torch_threads

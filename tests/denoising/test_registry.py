@@ -11,7 +11,7 @@ import torch
 
 from dip_core.denoising.registry import DENOISERS, DENOISING_METHODS
 from dip_core.dip.presets import PRESETS
-from dip_core.job import DENOISE_METHODS
+from dip_core.restoration_jobs import DENOISE_METHODS
 from dip_core.runtime.progress import SILENT
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from dip_core.denoising.tiles import plan_tiles
 from dip_core.errors import InvalidJob
-from dip_core.job import Compute
+from dip_core.job_fields import Compute
 
 
 @pytest.mark.parametrize(("bands", "size", "overlap"), [(100, 256, 48), (224, 128, 32)])

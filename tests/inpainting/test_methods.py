@@ -6,7 +6,7 @@ import pytest
 
 from dip_core.inpainting.experts.registry import GAP_EXPERTS
 from dip_core.inpainting.methods import FILL_METHODS, method_names
-from dip_core.job import GAP_METHODS, STRIPE_METHODS, GapFillJob, InpaintStripesJob
+from dip_core.restoration_jobs import GAP_METHODS, STRIPE_METHODS, GapFillJob, InpaintStripesJob
 
 
 @pytest.mark.parametrize("job, names", [(GapFillJob, GAP_METHODS), (InpaintStripesJob, STRIPE_METHODS)])

@@ -10,7 +10,8 @@ from dip_core.dip import cost
 from dip_core.errors import DeviceUnavailable, InvalidJob
 from dip_core.inpainting.gap_mask import GapMask
 from dip_core.inpainting.plan import plan_fill
-from dip_core.job import Compute, GapFillJob, InpaintStripesJob, Outputs
+from dip_core.job_fields import Compute, Outputs
+from dip_core.restoration_jobs import GapFillJob, InpaintStripesJob
 
 OUTPUTS = Outputs("o.tif")
 

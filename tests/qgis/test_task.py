@@ -16,7 +16,8 @@ pytestmark = pytest.mark.qgis
 
 @pytest.fixture
 def job(tmp_path):
-    from deep_prior.dip_core.job import GapFillJob, Outputs
+    from deep_prior.dip_core.job_fields import Outputs
+    from deep_prior.dip_core.restoration_jobs import GapFillJob
 
     outputs = Outputs(output=str(tmp_path / "out.tif"), report=str(tmp_path / "r.html"))
     return GapFillJob(inputs=("in.tif",), outputs=outputs)

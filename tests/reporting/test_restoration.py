@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from core_scenes import write
 
-from dip_core.job import DenoiseJob, Outputs
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
 from dip_core.reporting.html import to_json
@@ -22,6 +22,7 @@ from dip_core.reporting.restoration import (
     weight_table,
 )
 from dip_core.reporting.tables import Column, DataTable
+from dip_core.restoration_jobs import DenoiseJob
 from dip_core.runtime.context import Context
 
 BETTER = ValidationSummary("On 80 hidden pixels", 3.0, 0.9, "GDAL's Fill nodata", 4.0)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from dip_core.errors import UnwritableOutput
-from dip_core.job import Outputs
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
 from dip_core.reporting.html import to_html
 from dip_core.reporting.page import Report, Table

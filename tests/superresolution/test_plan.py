@@ -7,9 +7,10 @@ import pytest
 from core_scenes import write
 from fine_scenes import scene
 
-from dip_core.job import Compute, Outputs, SuperResolveJob
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster.band_selection import select_bands
 from dip_core.raster.scene import Scene
+from dip_core.restoration_jobs import SuperResolveJob
 from dip_core.runtime.context import Context
 from dip_core.superresolution.plan import plan_enlargement, spread_windows
 

@@ -11,7 +11,7 @@ from fine_scenes import random_model, scene
 
 from dip_core.dip.presets import PRESETS
 from dip_core.imaging.psf import Psf
-from dip_core.job import SUPERRESOLVE_METHODS
+from dip_core.restoration_jobs import SUPERRESOLVE_METHODS
 from dip_core.runtime.progress import SILENT
 from dip_core.superresolution.cascade import Cascade
 from dip_core.superresolution.model_file import read_model

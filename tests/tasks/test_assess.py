@@ -17,7 +17,8 @@ from matplotlib.image import imread
 from dip_core.comparison import compare
 from dip_core.errors import BandCountMismatch, GridMismatch, InvalidJob, UnreadableRaster
 from dip_core.events import Message
-from dip_core.job import AssessJob, Outputs
+from dip_core.job import AssessJob
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
 from dip_core.tasks import assess

@@ -14,8 +14,9 @@ from noisy_spectra import rmse
 from dip_core import job
 from dip_core.errors import InvalidJob, NothingObserved
 from dip_core.events import Message
-from dip_core.job import Compute, DenoiseJob, Outputs
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
+from dip_core.restoration_jobs import DenoiseJob
 from dip_core.runtime.context import Context
 from dip_core.tasks import denoise
 

@@ -15,7 +15,8 @@ from scipy import ndimage
 
 from dip_core import job
 from dip_core.errors import InvalidJob, NothingObserved, UnreadableRaster
-from dip_core.job import DetectStripesJob, Outputs
+from dip_core.job import DetectStripesJob
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
 from dip_core.tasks import detect_stripes

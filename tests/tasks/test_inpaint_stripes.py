@@ -8,8 +8,10 @@ import rasterio
 from core_scenes import table, warnings_of, write
 
 from dip_core import errors
-from dip_core.job import Compute, DetectStripesJob, InpaintStripesJob, Outputs, from_json, to_json
+from dip_core.job import DetectStripesJob, from_json, to_json
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
+from dip_core.restoration_jobs import InpaintStripesJob
 from dip_core.runtime.context import Context
 from dip_core.stripes import detection
 from dip_core.tasks import detect_stripes, inpaint_stripes

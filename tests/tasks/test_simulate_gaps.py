@@ -12,7 +12,8 @@ from core_scenes import TRANSFORM, warnings_of, write
 from rasterio.enums import ColorInterp
 
 from dip_core.errors import NothingObserved, UnreadableRaster
-from dip_core.job import Outputs, SimulateGapsJob
+from dip_core.job import SimulateGapsJob
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
 from dip_core.tasks import simulate_gaps

@@ -18,8 +18,9 @@ from superresolve_jobs import run
 from dip_core import errors
 from dip_core.imaging.degradation import bicubic_decimation
 from dip_core.imaging.psf import enlarge_bicubic
-from dip_core.job import Outputs, SuperResolveJob
+from dip_core.job_fields import Outputs
 from dip_core.raster import atomic
+from dip_core.restoration_jobs import SuperResolveJob
 
 
 @pytest.fixture(autouse=True)

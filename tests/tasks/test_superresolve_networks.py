@@ -16,8 +16,9 @@ from dip_core import errors
 from dip_core.imaging.back_projection import back_project
 from dip_core.imaging.degradation import bicubic_decimation
 from dip_core.imaging.psf import enlarge_bicubic
-from dip_core.job import Compute, Outputs, SuperResolveJob
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
+from dip_core.restoration_jobs import SuperResolveJob
 from dip_core.runtime.context import Context
 from dip_core.tasks import superresolve
 

@@ -14,7 +14,8 @@ from core_scenes import landscape, write
 
 from dip_core import errors
 from dip_core.events import Message, Progress
-from dip_core.job import Compute, Outputs, TrainJob, from_json, to_json
+from dip_core.job import TrainJob, from_json, to_json
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
 from dip_core.runtime.context import Context
 from dip_core.superresolution.cascade import Cascade
