@@ -40,8 +40,6 @@ def find_gap_mask(
             "If it is a data band, set its colour interpretation to 'undefined' first."
         )
     valid = valid_pixels(scene)
-    for text in scene.notes:
-        context.warn(text)
     if masks:
         candidates, meaning = read_gap_masks(scene, masks, polarity, valid)
         origin = f"gap mask ({meaning})"

@@ -1,8 +1,8 @@
 """A *scene*: the bands of one or more rasters on one grid, read by windows.
 
 The first raster sets the grid; the bands of further ones are appended, for example one file per band (Landsat).
-An alpha band is not a band of the scene: it marks valid pixels. A pixel is *valid* unless nodata, a mask, alpha or
-NaN excludes it.
+An alpha band is not a band of the scene: it marks valid pixels. A pixel is *valid* unless nodata, a mask, alpha, NaN or
+a missing code (see `open_scene`) excludes it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from ..errors import GridMismatch, UnreadableRaster
 from .grid import grid_of
+from .missing_values import equals_any
 from .source import alpha_index, open_raster, read_bands, read_tags, short_message
 
 BLOCK_ROWS = 512
@@ -32,8 +33,9 @@ class Scene:
     """The open bands of one or more rasters; a context manager that closes them.
 
     ``grid``: that of the first raster. ``dtype``: the smallest type that holds the values of all bands. ``notes``:
-    sentences for the user about assumptions made on opening. Raises UnreadableRaster for a file that cannot be read
-    and GridMismatch if the rasters have different grids.
+    sentences for the user about assumptions made on opening. ``missing_codes``: values that mark missing pixels besides
+    those that the metadata name, by band number. Raises UnreadableRaster for a file that cannot be read and
+    GridMismatch if the rasters have different grids.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -59,6 +61,7 @@ class Scene:
             raise
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
         self.notes: list[str] = []
+        self.missing_codes: dict[int, tuple[float, ...]] = {}
         self._nodata: float | None = None
         self._zero_is_fill: bool | None = None
         self._inherited_nodata: set[int] = set()
@@ -68,6 +71,10 @@ class Scene:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
         self._stack.close()
 
     @property
@@ -125,6 +132,14 @@ class Scene:
 
     def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """True for valid pixels, ``(band, row, column)``."""
+        valid = self.declared_valid(window, bands)
+        for place, number in enumerate(range(self.count) if bands is None else bands):
+            if self.missing_codes.get(number):
+                valid[place] &= ~equals_any(self.read(window, [number])[0], self.missing_codes[number])
+        return valid
+
+    def declared_valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """True for pixels that the file's metadata and NaN do not exclude, ``(band, row, column)``."""
 
         def read_valid(source: rasterio.DatasetReader, indexes: list[int]) -> NDArray[np.bool_]:
             valid = source.read_masks(indexes, window=window) > 0
@@ -142,8 +157,8 @@ class Scene:
         return valid
 
     def has_missing_marker(self) -> bool:
-        """True if any band has a nodata value, a mask or an alpha band."""
-        return any(band.has_mask for band in self.bands)
+        """True if any band has a nodata value, a mask, an alpha band or a missing code."""
+        return bool(self.missing_codes) or any(band.has_mask for band in self.bands)
 
     def zero_is_fill(self) -> bool:
         """True if missing pixels can only be marked by 0 in all bands: no marker (`has_missing_marker`) and no NaN."""

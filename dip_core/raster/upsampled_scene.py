@@ -31,7 +31,7 @@ class UpsampledScene(Scene):
         self.factor = factor
         self._original = scene
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Leave the original scene open."""
 
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray:
@@ -41,6 +41,10 @@ class UpsampledScene(Scene):
     def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """As `Scene.valid`, with repeated pixels."""
         return self._repeat(lambda part: self._original.valid(part, bands), window)
+
+    def declared_valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """As `Scene.declared_valid`, with repeated pixels."""
+        return self._repeat(lambda part: self._original.declared_valid(part, bands), window)
 
     def read_alpha(self, window: Window) -> NDArray | None:
         """As `Scene.read_alpha`, with repeated pixels."""

@@ -112,7 +112,7 @@ class RasterWriter:
         """
         with self._guard():
             if self._unify:
-                kept = self._like.valid(window) | (False if changed is None else changed)
+                kept = self._like.declared_valid(window) | (False if changed is None else changed)
                 pixels = np.where(kept, pixels, np.asarray(self.nodata).astype(self.dtype))
             for number in range(self.count):
                 self._file.write(pixels[number].astype(self.dtype, copy=False), number + 1, window=window)
@@ -127,7 +127,7 @@ class RasterWriter:
                         alpha = np.where(restored & (alpha == 0), opaque, alpha).astype(self.dtype)
                     self._file.write(alpha, self.count + 1, window=window)
             if self._mask:
-                mask = self._like.valid(window).any(axis=0)
+                mask = self._like.declared_valid(window).any(axis=0)
                 if restored is not None:
                     mask |= restored
                 self._file.write_mask(mask, window=window)

@@ -21,6 +21,7 @@ from ..errors import BandCountMismatch, GridMismatch, InvalidJob
 from ..events import Result
 from ..job import AssessJob
 from ..metrics import METRICS
+from ..raster.open_scene import open_scene
 from ..raster.scene import Scene
 from ..reporting.assessment import EVERYWHERE, INSIDE, OUTSIDE, Thumbnails, assessment_report, band_table
 from ..reporting.pictures import composite_bands, step_for
@@ -36,7 +37,7 @@ def run(job: AssessJob, context: Context) -> Result:
     Raises GridMismatch, BandCountMismatch, InvalidJob, UnreadableRaster, UnwritableOutput and DiskFull.
     """
     with ExitStack() as files:
-        rasters = _Rasters(job, files)
+        rasters = _Rasters(job, files, context)
         peaks = _peaks(rasters, context)
         thumbnails = Thumbnails(composite_bands(rasters.reference.count), rasters.step)
         regions, only_in_reference = _compare(rasters, peaks, thumbnails, context)
@@ -59,9 +60,9 @@ def run(job: AssessJob, context: Context) -> Result:
 class _Rasters:
     """The rasters of the job, opened, with their grids and bands checked."""
 
-    def __init__(self, job: AssessJob, files: ExitStack) -> None:
-        self.restored = files.enter_context(Scene([job.restored]))
-        self.reference = files.enter_context(Scene([job.reference]))
+    def __init__(self, job: AssessJob, files: ExitStack, context: Context) -> None:
+        self.restored = files.enter_context(open_scene([job.restored], job.nodata, context))
+        self.reference = files.enter_context(open_scene([job.reference], job.nodata, context))
         self.mask = files.enter_context(Scene([job.mask])) if job.mask else None
         for path, raster in ((job.restored, self.restored), (job.mask, self.mask)):
             difference = self.reference.grid.difference(raster.grid) if raster else None

@@ -18,8 +18,8 @@ from ..denoising.tiles import denoise_tiles, plan_tiles
 from ..errors import NothingObserved
 from ..events import Result
 from ..raster.band_selection import SelectedScene, select_bands
+from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
-from ..raster.scene import Scene
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
 from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
@@ -30,7 +30,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
     """Denoise a raster; writes the requested outputs and returns the output numbers."""
     with ExitStack() as opened:
         context.progress(0.0, "Reading the scene")
-        scene = opened.enter_context(Scene(job.inputs))
+        scene = opened.enter_context(open_scene(job.inputs, job.nodata, context))
         selected = select_bands(scene, context)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(selected.bands)} bands to "

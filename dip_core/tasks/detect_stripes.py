@@ -16,6 +16,7 @@ from ..inpainting.gap_mask import FILL_VALUE
 from ..inpainting.gap_rules import find_gap_mask
 from ..job import DetectStripesJob
 from ..raster import metadata
+from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
 from ..raster.writer import RasterWriter
@@ -32,7 +33,7 @@ def run(job: DetectStripesJob, context: Context) -> Result:
 
     Raises UnreadableRaster, NothingObserved, OutOfMemory, UnwritableOutput and DiskFull.
     """
-    with Scene([job.input]) as scene:
+    with open_scene([job.input], job.nodata, context) as scene:
         context.progress(0.0, "Reading the scene")
         check_memory(scene.shape)
         gaps = find_gap_mask(scene)

@@ -10,7 +10,7 @@ from ..inpainting.gap_rules import find_gap_mask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem
 from ..raster.guide import open_guide
-from ..raster.scene import Scene
+from ..raster.open_scene import open_scene
 from ..restoration_jobs import GapFillJob
 from ..runtime.context import Context
 
@@ -19,7 +19,7 @@ def run(job: GapFillJob, context: Context) -> Result:
     """Fill the gaps of a scene; writes the requested outputs and returns the numbers."""
     with ExitStack() as stack:
         context.progress(0.0, "Reading the scene")
-        scene = stack.enter_context(Scene(job.inputs))
+        scene = stack.enter_context(open_scene(job.inputs, job.nodata, context))
         gaps = find_gap_mask(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
         guide = open_guide(job.guide, job.method, FILL_METHODS[job.method].uses_guide, scene, context)
         problem = build_problem(scene, gaps, stack.enter_context(guide) if guide else None)

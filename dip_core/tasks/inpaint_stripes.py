@@ -22,6 +22,7 @@ from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import Correction, build_problem
 from ..raster import metadata
 from ..raster.grid import grid_of
+from ..raster.open_scene import open_scene
 from ..raster.scene import Scene
 from ..raster.source import open_raster
 from ..reporting.page import Section, Table
@@ -49,7 +50,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
     Raises UnreadableRaster, GridMismatch, BandCountMismatch, NothingObserved, OutOfMemory, and the errors of the
     pipeline.
     """
-    with Scene(job.inputs) as scene:
+    with open_scene(job.inputs, job.nodata, context) as scene:
         context.progress(0.0, "Reading the scene")
         check_memory(scene.shape, MASK_BYTES_PER_VALUE if job.mask else BYTES_PER_VALUE)
         valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)

@@ -16,6 +16,7 @@ from ..events import Result
 from ..inpainting.gap_mask import GapMask
 from ..inpainting.gap_rules import find_gap_mask
 from ..job import SimulateGapsJob
+from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
 from ..raster.writer import RasterWriter
@@ -30,7 +31,7 @@ def run(job: SimulateGapsJob, context: Context) -> Result:
 
     Raises UnreadableRaster, NothingObserved, UnwritableOutput and DiskFull.
     """
-    with Scene([job.input]) as scene:
+    with open_scene([job.input], job.nodata, context) as scene:
         context.progress(0.0, "Finding the observed pixels")
         gaps = find_gap_mask(scene, context=context)
         pattern = _pattern(job, scene, gaps)

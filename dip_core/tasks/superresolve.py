@@ -19,6 +19,7 @@ from ..imaging.psf import Psf
 from ..raster import atomic, metadata
 from ..raster.band_selection import SelectedScene, select_bands
 from ..raster.guide import Guide, open_guide
+from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
 from ..raster.upsampled_scene import UpsampledScene, upsampled_window
@@ -49,7 +50,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
     """
     with ExitStack() as opened:
         context.progress(0.0, "Reading the scene")
-        scene = opened.enter_context(Scene(job.inputs))
+        scene = opened.enter_context(open_scene(job.inputs, job.nodata, context))
         _check_disk_space(job, scene)
         selected = select_bands(scene, context)
         psf = Psf(job.factor, job.psf, job.psf_sigma)

@@ -19,7 +19,7 @@ from .. import __version__
 from ..events import Result
 from ..job import TrainJob
 from ..raster import atomic
-from ..raster.scene import Scene
+from ..raster.open_scene import open_scene
 from ..reporting.formatting import format_number
 from ..runtime.context import Context
 from ..runtime.devices import device_name, resolve_device
@@ -53,7 +53,7 @@ def run(
     device = resolve_device(job.compute.device)
     context.progress(0.0, "Cutting patches")
     with ExitStack() as opened, context.section(0.0, 0.04):
-        scenes = [opened.enter_context(Scene([path])) for path in job.inputs]
+        scenes = [opened.enter_context(open_scene([path], job.nodata, context)) for path in job.inputs]
         rng = np.random.default_rng([job.compute.seed, 0])
         data = cut_patches(scenes, job.factor, rng, max_patches, context.reporter("Cutting patches"))
     context.info(
