@@ -18,7 +18,7 @@ from benchmarks import rasters
 from dip_core.arrays import Mask
 from dip_core.imaging.observation import Observation, Standardization
 from dip_core.inpainting import holdout
-from dip_core.inpainting.gap_rules import find_gap_mask
+from dip_core.inpainting.gap_rules import GapRules, find_gap_mask
 from dip_core.job_fields import Compute, Outputs
 from dip_core.raster.guide import Guide
 from dip_core.raster.scene import Scene
@@ -61,7 +61,7 @@ class GapCase:
     def read(self) -> CaseArrays:
         """The whole scene, as the product sees it."""
         with Scene([self.scene]) as scene:
-            gaps = find_gap_mask(scene, (self.mask,) if self.mask else (), "zero_is_gap")
+            gaps = find_gap_mask(scene, GapRules((self.mask,) if self.mask else (), "zero_is_gap"))
             observed, target = gaps.window()
             pixels = scene.read()
             guide_pixels = None

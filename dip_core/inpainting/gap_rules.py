@@ -6,7 +6,7 @@ files are given, only the pixels that they mark are filled; other missing pixels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -14,25 +14,34 @@ from scipy import ndimage
 from ..arrays import Mask
 from ..errors import NothingObserved
 from ..raster.scene import Scene
+from ..restoration_jobs import GapFillJob
 from ..runtime.context import Context
 from .footprint import footprint
 from .gap_mask import FILL_VALUE, GapMask
 from .mask_files import read_gap_masks
 
 
-def find_gap_mask(
-    scene: Scene,
-    masks: Sequence[str] = (),
-    polarity: str = "auto",
-    fill_exterior: bool = False,
-    context: Context | None = None,
-) -> GapMask:
+@dataclass(frozen=True)
+class GapRules:
+    """What the user says about the gaps; the fields are those of `GapFillJob`."""
+
+    masks: tuple[str, ...] = ()
+    polarity: str = "auto"
+    fill_exterior: bool = False
+
+    @classmethod
+    def of(cls, job: GapFillJob) -> GapRules:
+        """The rules of a job."""
+        return cls(job.gap_masks, job.mask_polarity, job.fill_exterior)
+
+
+def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context | None = None) -> GapMask:
     """The gap mask of a scene.
 
     Without gap mask files, missing pixels are marked by the scene's nodata value, masks, alpha band and NaN, or by the
-    fill value 0 if it has none of these. ``masks``, ``polarity``: see `read_gap_masks`. Raises NothingObserved,
-    GridMismatch, BandCountMismatch, UnreadableRaster.
+    fill value 0 if it has none of these. Raises NothingObserved, GridMismatch, BandCountMismatch, UnreadableRaster.
     """
+    rules = rules or GapRules()
     context = context or Context()
     if _alpha_holds_data(scene):
         context.warn(
@@ -40,8 +49,8 @@ def find_gap_mask(
             "If it is a data band, set its colour interpretation to 'undefined' first."
         )
     valid = valid_pixels(scene)
-    if masks:
-        candidates, meaning = read_gap_masks(scene, masks, polarity, valid)
+    if rules.masks:
+        candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid)
         origin = f"gap mask ({meaning})"
         observed = valid & ~candidates
     elif not scene.zero_is_fill():
@@ -60,7 +69,7 @@ def find_gap_mask(
     for number in empty:
         context.warn(f"{scene.names[number]} has no observed pixel and is copied unchanged.")
     exterior = 0
-    if fill_exterior:
+    if rules.fill_exterior:
         target = candidates.copy()
     else:
         inside = footprint(np.any(observed, axis=0))

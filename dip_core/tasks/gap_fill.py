@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from ..events import Result
 from ..inpainting import pipeline
-from ..inpainting.gap_rules import find_gap_mask
+from ..inpainting.gap_rules import GapRules, find_gap_mask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem
 from ..raster.guide import open_guide
@@ -20,7 +20,7 @@ def run(job: GapFillJob, context: Context) -> Result:
     with ExitStack() as stack:
         context.progress(0.0, "Reading the scene")
         scene = stack.enter_context(open_scene(job.inputs, job.nodata, context))
-        gaps = find_gap_mask(scene, job.gap_masks, job.mask_polarity, job.fill_exterior, context)
+        gaps = find_gap_mask(scene, GapRules.of(job), context)
         guide = open_guide(job.guide, job.method, FILL_METHODS[job.method].uses_guide, scene, context)
         problem = build_problem(scene, gaps, stack.enter_context(guide) if guide else None)
         context.info(

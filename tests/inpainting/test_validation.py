@@ -8,7 +8,7 @@ from core_scenes import landscape, slanted_gaps, warnings_of, write
 
 from dip_core.events import Progress
 from dip_core.inpainting.features import DISTANCE_CLASSES
-from dip_core.inpainting.gap_rules import find_gap_mask
+from dip_core.inpainting.gap_rules import GapRules, find_gap_mask
 from dip_core.inpainting.problem import build_problem
 from dip_core.inpainting.run_experts import ExpertOptions
 from dip_core.inpainting.validation import collect_samples
@@ -128,7 +128,7 @@ def test_no_samples_if_nothing_can_be_hidden(tmp_path):
     pixels = np.zeros((1, 30, 30), "u1")
     pixels[0, 10, 10] = 5
     with Scene([write(tmp_path / "a.tif", pixels, nodata=0)]) as scene:
-        samples = collect(build_problem(scene, find_gap_mask(scene, fill_exterior=True)), EXPERTS)
+        samples = collect(build_problem(scene, find_gap_mask(scene, GapRules(fill_exterior=True))), EXPERTS)
     assert len(samples) == 0 and samples.estimates.shape == (0, 3)
 
 
