@@ -174,14 +174,18 @@ class WorkerProcess:
 
     def _result_or_raise(self, last: events.Event | None, code: int) -> events.Result:
         if isinstance(last, events.Error):
+            if last.kind == errors.UnexpectedError.__name__:
+                self.other_output += self._read_stderr().splitlines()[-MAX_OTHER_LINES:]
             raise error_from_event(last)
         if isinstance(last, events.Result) and code == 0:
             return last
-        output = "\n".join(self.other_output)
+        output = self._read_stderr()
+        raise error_from_exit(code, output if output.strip() else "\n".join(self.other_output))
+
+    def _read_stderr(self) -> str:
         with contextlib.suppress(OSError):
-            text = Path(self._folder, "stderr.txt").read_text(encoding="utf-8", errors="replace")
-            output = text if text.strip() else output
-        raise error_from_exit(code, output)
+            return Path(self._folder, "stderr.txt").read_text(encoding="utf-8", errors="replace")
+        return ""
 
 
 def _remove(paths: Iterable[str]) -> None:

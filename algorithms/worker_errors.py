@@ -10,7 +10,11 @@ from .engine_process import last_words
 
 MAX_MEMORY_WORDS = 120  # characters of the output that an OutOfMemory quotes
 _MISSING = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)")
-_MEMORY = re.compile(r"MemoryError|out of memory|bad_alloc|can't allocate memory|Cannot allocate memory", re.IGNORECASE)
+_MEMORY = re.compile(
+    "MemoryError|out of memory|bad_alloc|can't allocate memory|cannot allocate memory|failed to map segment|"
+    "paging file is too small",
+    re.IGNORECASE,
+)
 _DLL = re.compile(r"WinError (?:1114|126|127)|DLL load failed|c10\.dll", re.IGNORECASE)
 
 
@@ -30,12 +34,12 @@ def error_from_exit(code: int, output: str) -> errors.DeepPriorError:
     """The exception for a worker that ended with exit ``code`` and sent neither a result nor an error."""
     if missing := _MISSING.search(output):
         return errors.MissingLibrary(reason=missing.group(1))
+    if _MEMORY.search(output):  # before the DLLs, which do not load without memory either
+        return errors.OutOfMemory(reason=last_words(output, MAX_MEMORY_WORDS))
     if _DLL.search(output):
         return errors.MissingLibrary(
             reason="PyTorch's DLLs do not load; install Microsoft's Visual C++ Redistributable"
         )
-    if _MEMORY.search(output):
-        return errors.OutOfMemory(reason=last_words(output, MAX_MEMORY_WORDS))
     if code in (-9, 137):
         return errors.WorkerFailed(
             reason="the system ended it, most likely for lack of memory",

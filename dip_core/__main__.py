@@ -21,7 +21,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from . import __version__, errors, events, job
+from . import __version__, errors, events, failures, job
 from .raster import atomic
 from .runtime.context import Context
 
@@ -38,8 +38,6 @@ _LIBRARIES = (
     "psutil",
     "threadpoolctl",
 )
-_OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
-_MAX_REASON = 120  # characters of a library's message in an error sentence
 
 Emit = Callable[[events.Event], None]
 Task = Callable[[Any, Context], events.Result]
@@ -73,31 +71,31 @@ def run_file(path: str, emit: Emit, find_task: Callable[[str], Task] | None = No
     ``find_task``: the function for a task id; by default ``run`` of the module of that name in `dip_core.tasks`.
     """
     current: job.Job | None = None
+    step = ""
+
+    def emit_and_note_step(event: events.Event) -> None:
+        nonlocal step
+        if isinstance(event, events.Progress):
+            step = event.step or step
+        emit(event)
+
     try:
         current = job.from_json(_read_job_file(path))
         for output in current.outputs.requested().values():
             atomic.check_writable(output)  # now, not after hours of work
         compute = getattr(current, "compute", None)
-        result = (find_task or _import_task)(current.task)(current, Context(emit, compute and compute.time_budget))
+        context = Context(emit_and_note_step, compute and compute.time_budget)
+        result = (find_task or _import_task)(current.task)(current, context)
+        events.to_line(result)  # an event that cannot be sent fails before any output appears
         atomic.commit()
         emit(result)
         return 0
-    except errors.Cancelled as error:
-        emit(events.Error(str(error), error.kind))
-        return EXIT_CANCELLED
-    except errors.DeepPriorError as error:
-        emit(events.Error(str(error), error.kind, {name: str(value) for name, value in error.facts.items()}))
-        return 1
-    except ImportError as error:
-        missing = errors.MissingLibrary(reason=str(error))
-        emit(events.Error(str(missing), missing.kind, {"reason": str(error)}))
-        return 1
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        out_of_memory = _out_of_memory_error(error, current)
-        emit(events.Error(str(out_of_memory), out_of_memory.kind))
-        return 1
+    except BaseException as error:  # whatever happens, the user gets one sentence
+        found = failures.as_user_error(error, current, step)
+        if isinstance(found, errors.UnexpectedError):
+            print(failures.details(error), file=sys.stderr)  # noqa: T201  # for the log
+        emit(events.Error(str(found), found.kind, {name: str(value) for name, value in found.facts.items()}))
+        return EXIT_CANCELLED if isinstance(found, errors.Cancelled) else 1
     finally:
         atomic.discard()
 
@@ -124,7 +122,7 @@ def probe() -> int:
 
 def _read_job_file(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors on Windows write a byte order mark
             return file.read()
     except OSError as error:
         reason = f"Cannot read the job file '{path}': {os.strerror(error.errno or 5)}."
@@ -147,17 +145,6 @@ def _import_task(task: str) -> Task:
     return run
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY_TEXTS)
-
-
-def _out_of_memory_error(error: Exception, current: job.Job | None) -> errors.OutOfMemory:
-    reason = str(error).split("\n")[0][:_MAX_REASON] or "the machine's memory is used up"
-    if hasattr(current, "method"):
-        return errors.OutOfMemory(reason=reason)
-    return errors.OutOfMemory(reason=reason, advice="Clip the raster into parts first.")  # a job without tiles
-
-
 def _reserve_stdout_for_events() -> Emit:
     """Send prints of libraries, C code included, to standard error; returns the function that emits events."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
@@ -165,7 +152,7 @@ def _reserve_stdout_for_events() -> Emit:
     sys.stdout = sys.stderr
 
     def emit(event: events.Event) -> None:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # nobody reads the events any more
             stream.write(events.to_line(event) + "\n")
             stream.flush()
 

@@ -5,20 +5,34 @@ The values in a sentence are given by name: ``raise UnreadableRaster(path="a.tif
 
 from __future__ import annotations
 
+import re
+
+_MAX_FACT = 1000  # characters of one value in a sentence
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 class DeepPriorError(Exception):
-    """Base class; ``str(error)`` is the sentence for the user."""
+    """Base class; ``str(error)`` is the sentence for the user, on one line."""
 
     sentence = "{reason}"
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
-        super().__init__(self.sentence.format(**facts))
+        super().__init__(self.sentence.format(**{name: _printable(value) for name, value in facts.items()}))
 
     @property
     def kind(self) -> str:
         """The class name, which is part of the error event."""
         return type(self).__name__
+
+
+def _printable(value: object) -> object:
+    """Text on one line and of limited length: line breaks and characters that UTF-8 cannot encode are escaped."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > _MAX_FACT:
+        value = f"{value[: _MAX_FACT // 2]}...{value[-_MAX_FACT // 4 :]}"
+    return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), value)
 
 
 class InvalidJob(DeepPriorError):
@@ -128,6 +142,15 @@ class SchedulerUnavailable(DeepPriorError):
     """The Dask scheduler cannot be reached, or a tile failed on a worker."""
 
     sentence = "Cannot use the Dask scheduler '{address}': {reason}. Leave SCHEDULER empty to run on this machine."
+
+
+class UnexpectedError(DeepPriorError):
+    """An exception that no other class describes: most likely a fault of Deep Prior or of a library."""
+
+    sentence = (
+        "The run failed unexpectedly in the step '{step}' ({reason}). No output was written; "
+        "run again, and if it fails again, report it with the log."
+    )
 
 
 class Cancelled(DeepPriorError):

@@ -23,6 +23,7 @@ from .job_fields import (
     require_distinct_paths,
     require_numbers,
 )
+from .job_record import make, parse_object
 from .restoration_jobs import FACTORS, DenoiseJob, GapFillJob, InpaintStripesJob, SuperResolveJob
 
 
@@ -136,6 +137,7 @@ JOB_TYPES: dict[str, type[Any]] = {
     )
 }
 
+_PARTS: dict[str, type[Any]] = {"Outputs": Outputs, "Compute": Compute}
 _LIST_FIELDS = {"inputs": as_paths, "gap_masks": as_paths, "nodata": as_numbers, "qa_classes": as_words}
 
 
@@ -145,22 +147,11 @@ def to_json(job: Job) -> str:
 
 
 def from_json(text: str) -> Job:
-    """The job in a JSON text. Raises InvalidJob."""
-    try:
-        record = json.loads(text)
-        job_type = JOB_TYPES[record.pop("task")]
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    """The job in a JSON text; the type of every entry is checked. Raises InvalidJob."""
+    record = parse_object(text)
+    task = record.pop("task", None)
+    if not isinstance(task, str) or task not in JOB_TYPES:
         reason = f"The job file is not a Deep Prior job: its 'task' must be one of {', '.join(JOB_TYPES)}."
-        raise InvalidJob(reason=reason) from error
-    try:
-        for name, part in (("outputs", Outputs), ("compute", Compute)):
-            if name in record:
-                record[name] = part(**record[name])
-        for name, value in record.items():
-            if name in _LIST_FIELDS:
-                record[name] = _LIST_FIELDS[name](value)
-            elif isinstance(value, list):
-                record[name] = tuple(value)
-        return job_type(**record)
-    except TypeError as error:
-        raise InvalidJob(reason=f"The job file has a wrong or missing entry: {error}.") from error
+        raise InvalidJob(reason=reason)
+    job: Job = make(JOB_TYPES[task], record, _PARTS, _LIST_FIELDS)
+    return job

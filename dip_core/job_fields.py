@@ -5,12 +5,15 @@ Standard library only: the QGIS side uses this module too.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import asdict, dataclass
 
 from .errors import InvalidJob
 
+MAX_SEED = 2**53  # larger whole numbers are not exact in JSON
+MAX_THREADS = 4096
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -51,9 +54,13 @@ class Compute:
     def __post_init__(self) -> None:
         require(_DEVICE.fullmatch(self.device), f"DEVICE '{self.device}' is unknown: use auto, cpu, cuda:N or mps.")
         require(_is_count(self.seed), f"SEED is {self.seed}: give 0 or a positive whole number.")
-        require(_is_count(self.threads), f"threads is {self.threads}: give 0 (automatic) or a positive whole number.")
+        require(self.seed <= MAX_SEED, f"SEED is too large: give at most {MAX_SEED}.")
         require(
-            self.time_budget is None or self.time_budget > 0,
+            _is_count(self.threads) and self.threads <= MAX_THREADS,
+            f"threads is {self.threads}: give 0 (automatic) or a positive whole number up to {MAX_THREADS}.",
+        )
+        require(
+            self.time_budget is None or 0 < self.time_budget < math.inf,
             f"TIME_BUDGET is {self.time_budget} s: give a positive number of seconds, or leave it empty.",
         )
         require(

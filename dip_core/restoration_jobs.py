@@ -7,6 +7,7 @@ Standard library only: the QGIS side uses this module too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ NOISES = ("auto", "gaussian", "mixed")
 MASK_POLARITIES = ("auto", "zero_is_gap", "nonzero_is_gap")
 SUPERRESOLVE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d", "paper_cascade")
 FACTORS = (2, 3, 4)
+MIN_PSF_SIGMA = 0.01  # output pixels; below 0.125 there is no blur
+MAX_PSF_SIGMA = 8  # input pixels; a wider blur leaves nothing to restore
 PSFS = ("bicubic", "gaussian", "lanczos")
 NETWORK_INPUTS = ("noise", "meshgrid")
 QA_KINDS = ("auto", "landsat_c2", "landsat_c1", "sentinel2_scl", "fmask")
@@ -137,7 +140,7 @@ class DenoiseJob:
         require_one_of("METHOD", self.method, DENOISE_METHODS)
         require_one_of("NOISE", self.noise, NOISES)
         require(
-            self.sigma is None or self.sigma > 0,
+            self.sigma is None or 0 < self.sigma < math.inf,
             f"SIGMA is {self.sigma}: give a positive noise level in the data's units, or leave it empty.",
         )
         require_numbers("NODATA", self.nodata)
@@ -177,9 +180,11 @@ class SuperResolveJob:
         require(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
         require_one_of("PSF", self.psf, PSFS)
         require_one_of("METHOD", self.method, SUPERRESOLVE_METHODS)
+        largest = MAX_PSF_SIGMA * self.factor
         require(
-            self.psf_sigma is None or self.psf_sigma > 0,
-            f"PSF_SIGMA is {self.psf_sigma}: give a positive number of output pixels, or leave it empty.",
+            self.psf_sigma is None or MIN_PSF_SIGMA <= self.psf_sigma <= largest,
+            f"PSF_SIGMA is {self.psf_sigma}: give {MIN_PSF_SIGMA} to {largest} output pixels for FACTOR {self.factor}, "
+            "or leave it empty.",
         )
         require(
             self.model or self.method != "paper_cascade",

@@ -15,11 +15,11 @@ import pytest
 import rasterio
 from core_scenes import ROOT, landscape, read, slanted_gaps, write
 
-from dip_core import __main__, __version__, events
+from dip_core import __version__, events
 from dip_core.events import Error, Progress, Result
-from dip_core.job import DetectStripesJob, SimulateGapsJob, to_json
+from dip_core.job import SimulateGapsJob, to_json
 from dip_core.job_fields import Compute, Outputs
-from dip_core.restoration_jobs import DenoiseJob, GapFillJob
+from dip_core.restoration_jobs import GapFillJob
 
 GAP = slanted_gaps(90, 100)
 
@@ -292,16 +292,3 @@ def test_other_tasks_run_too(tmp_path):
     code, emitted, _ = run(job_file(tmp_path, wanted))
     assert code == 0 and emitted[-1].numbers["PERCENTAGE"] == pytest.approx(20, abs=1)
     assert (read(tmp_path / "m.tif") == 0).mean() == pytest.approx(0.2, abs=0.01)
-
-
-@pytest.mark.parametrize("kind, advice", [(DenoiseJob, "smaller TILE_SIZE"), (DetectStripesJob, "Clip the raster")])
-def test_out_of_memory_gives_advice_for_this_kind_of_job(tmp_path, kind, advice):
-    """Detect stripes has neither a TILE_SIZE nor a METHOD."""
-
-    def full(current, context):
-        raise MemoryError("Unable to allocate 50 GiB")
-
-    emitted: list = []
-    path = job_file(tmp_path, kind("a.tif", Outputs(output=str(tmp_path / "o.tif"))))
-    assert __main__.run_file(path, emitted.append, lambda task: full) == 1
-    assert emitted[-1].kind == "OutOfMemory" and advice in emitted[-1].text

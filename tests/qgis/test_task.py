@@ -124,6 +124,7 @@ def test_killed_worker_suggests_less_memory_and_leaves_no_temporary_file(make_ta
         ("ImportError: DLL load failed while importing _C", "MissingLibrary", "Visual C++"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried", "OutOfMemory", "TILE_SIZE"),
         ("numpy._core._exceptions.MemoryError: Unable", "OutOfMemory", "TILE_SIZE"),
+        ("ImportError: libtorch.so: failed to map segment from shared object", "OutOfMemory", "failed to map"),
         ("ValueError: something odd", "WorkerFailed", "something odd"),
     ],
 )
@@ -136,6 +137,17 @@ def test_stderr_of_a_dead_worker_becomes_one_sentence(make_task, fake_engine, co
     error = error_of(make_task(python))
     assert type(error).__name__ == kind
     assert words in str(error) and "\n" not in str(error)
+
+
+def test_details_of_an_unexpected_error_are_in_the_log(make_task, fake_engine):
+    python = fake_engine("""
+        print("Details for a problem report:\\n  ridge.py:7 in solve", file=sys.stderr)
+        emit("error", text="It failed unexpectedly.", kind="UnexpectedError", facts={})
+        sys.exit(1)
+        """)
+    task = make_task(python)
+    assert str(error_of(task)) == "It failed unexpectedly."
+    assert task.worker.other_output[-1] == "  ridge.py:7 in solve"
 
 
 def test_end_without_a_result_is_a_failure(make_task, fake_engine):
