@@ -43,11 +43,6 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
     """
     rules = rules or GapRules()
     context = context or Context()
-    if _alpha_holds_data(scene):
-        context.warn(
-            f"The alpha band of '{scene.paths[0]}' seems to hold data, but it is read as transparency and not filled. "
-            "If it is a data band, set its colour interpretation to 'undefined' first."
-        )
     valid = valid_pixels(scene)
     if rules.masks:
         candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid)
@@ -87,18 +82,6 @@ def valid_pixels(scene: Scene) -> Mask:
     for window in scene.blocks():
         valid[:, window.toslices()[0]] = scene.valid(window)
     return valid
-
-
-def _alpha_holds_data(scene: Scene) -> bool:
-    """Whether most alpha values are neither transparent nor opaque; a fourth data band is easily tagged as alpha."""
-    if not scene.has_alpha():
-        return False
-    intermediate = 0
-    for window in scene.blocks():
-        alpha = scene.read_alpha(window)
-        if alpha is not None and alpha.dtype.kind != "f":
-            intermediate += int(np.count_nonzero((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)))
-    return intermediate > scene.grid.width * scene.grid.height / 2
 
 
 def _fill_value_pixels(scene: Scene) -> Mask:

@@ -20,9 +20,11 @@ from rasterio.windows import Window
 from ..arrays import Cube
 from ..errors import GridMismatch, UnreadableRaster
 from ..runtime.context import Context
+from .alpha import AlphaBands, alpha_notes, find_alpha_bands, marks_missing, read_valid
+from .file_view import open_without_alpha_tags
 from .grid import grid_of
 from .scene import Scene
-from .source import alpha_index, open_raster, short_message
+from .source import open_raster, short_message
 
 _NO_CRS = "it cannot be warped, because one of them has no CRS, and its size is not {0.width} x {0.height} pixels"
 
@@ -39,17 +41,24 @@ class Guide:
         self.path = path
         self._stack = ExitStack()
         source = self._stack.enter_context(open_raster(path))
-        self._bands = [
-            index for index, interp in zip(source.indexes, source.colorinterp) if interp != ColorInterp.alpha
-        ]
-        self._has_missing_marker = MaskFlags.all_valid not in source.mask_flag_enums[0]
-        self._raster = source
-        self.pixel_ratio = 1.0
+        self.notes: list[str] = []
         try:
+            self._alpha = find_alpha_bands(source)
+            if self._alpha.data:
+                self.notes = alpha_notes(path, self._alpha)
+                source = self._stack.enter_context(open_without_alpha_tags(source))
+                self._alpha = AlphaBands(self._alpha.mask)
+            self._bands = [index for index in source.indexes if index != self._alpha.mask]
+            self._has_missing_marker = marks_missing(source, self._alpha)[0]
+            self._raster = source
+            self.pixel_ratio = 1.0
             if scene.grid.difference(grid_of(source)):
                 self.pixel_ratio = _pixel_ratio(source, scene)
                 self._raster = self._stack.enter_context(_warped(source, scene, path))
             self._mean, self._deviation, self.coverage = self._measure(scene)
+        except RasterioError as error:
+            self._stack.close()
+            raise UnreadableRaster(path=path, reason=short_message(error)) from error
         except BaseException:
             self._stack.close()
             raise
@@ -69,10 +78,7 @@ class Guide:
     def _read(self, window: Window | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         try:
             values = self._raster.read(self._bands, window=window).astype(np.float64)
-            valid = self._raster.read_masks(self._bands, window=window) > 0
-            alpha = alpha_index(self._raster)
-            if alpha is not None:  # GDAL's masks include it only in rasters of 2 and 4 bands
-                valid &= self._raster.read(alpha, window=window) > 0
+            valid = read_valid(self._raster, self._bands, window, self._alpha)
         except (RasterioError, OSError) as error:
             raise UnreadableRaster(path=self.path, reason=short_message(error)) from error
         if not self._has_missing_marker:
@@ -106,6 +112,8 @@ def open_guide(path: str | None, method: str, uses_guide: bool, scene: Scene, co
         context.warn(f"METHOD {method} uses no guide: GUIDE has no effect.")
         return None
     guide = Guide(path, scene)
+    for text in guide.notes:
+        context.warn(text)
     if not guide.coverage:
         context.warn(f"GUIDE '{path}' does not overlap the scene and is not used.")
         guide.__exit__()

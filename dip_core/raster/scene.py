@@ -1,8 +1,8 @@
 """A *scene*: the bands of one or more rasters on one grid, read by windows.
 
 The first raster sets the grid; the bands of further ones are appended, for example one file per band (Landsat).
-An alpha band is not a band of the scene: it marks valid pixels. A pixel is *valid* unless nodata, a mask, alpha, NaN or
-a missing code (see `open_scene`) excludes it.
+An alpha band that marks valid pixels is not a band of the scene (see `alpha`). A pixel is *valid* unless nodata, a
+mask, alpha, NaN or a missing code (see `open_scene`) excludes it.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..errors import GridMismatch, UnreadableRaster
+from .alpha import alpha_notes, find_alpha_bands, read_valid
 from .grid import grid_of
 from .missing_values import equals_any
-from .source import alpha_index, open_raster, read_bands, read_tags, short_message
+from .source import open_raster, read_bands, read_tags, short_message
 
 BLOCK_ROWS = 512
 _BANDS_PER_READ = 64
-_Reader = Callable[[rasterio.DatasetReader, list[int]], NDArray]  # an open file and band indexes (from 1) to pixels
+_Result = TypeVar("_Result")
+_Reader = Callable[[int, list[int]], NDArray]  # the number of a file and band indexes (from 1) to pixels
 
 
 class Scene:
@@ -49,7 +52,14 @@ class Scene:
                 if difference:
                     raise GridMismatch(path=path, reference=paths[0], reason=difference)
             stacked = len(paths) > 1
-            self.bands = [band for number, src in enumerate(self._sources) for band in read_bands(src, number, stacked)]
+            self._alphas = [
+                self._guard(number, partial(find_alpha_bands, source)) for number, source in enumerate(self._sources)
+            ]
+            self.bands = [
+                band
+                for number, source in enumerate(self._sources)
+                for band in read_bands(source, number, stacked, self._alphas[number])
+            ]
             if not self.bands:
                 raise UnreadableRaster(path=paths[0], reason="it has no data band")
             for band in self.bands:
@@ -60,7 +70,7 @@ class Scene:
             self._stack.close()
             raise
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
-        self.notes: list[str] = []
+        self.notes = [text for path, alpha in zip(paths, self._alphas) for text in alpha_notes(path, alpha)]
         self.missing_codes: dict[int, tuple[float, ...]] = {}
         self._nodata: float | None = None
         self._zero_is_fill: bool | None = None
@@ -107,8 +117,8 @@ class Scene:
         return [band.name(number) for number, band in enumerate(self.bands, start=1)]
 
     def has_alpha(self) -> bool:
-        """True if the first raster has an alpha band."""
-        return alpha_index(self._sources[0]) is not None
+        """True if the first raster has an alpha band that marks valid pixels."""
+        return self._alphas[0].mask is not None
 
     def has_dataset_mask(self) -> bool:
         """True if the first raster has a mask band (not nodata or alpha)."""
@@ -128,7 +138,11 @@ class Scene:
 
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray:
         """Stored pixels ``(band, row, column)`` of a window, converted to ``dtype``; by default of all bands."""
-        return self._gather(lambda source, indexes: source.read(indexes, window=window), window, bands, self.dtype)
+
+        def read_pixels(number: int, indexes: list[int]) -> NDArray:
+            return self._sources[number].read(indexes, window=window)
+
+        return self._gather(read_pixels, window, bands, self.dtype)
 
     def valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """True for valid pixels, ``(band, row, column)``."""
@@ -141,16 +155,14 @@ class Scene:
     def declared_valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """True for pixels that the file's metadata and NaN do not exclude, ``(band, row, column)``."""
 
-        def read_valid(source: rasterio.DatasetReader, indexes: list[int]) -> NDArray[np.bool_]:
-            valid = source.read_masks(indexes, window=window) > 0
-            alpha = alpha_index(source)
-            if alpha is not None:  # GDAL's masks include it only in rasters of 2 and 4 bands
-                valid &= source.read(alpha, window=window) > 0
+        def read_finite(number: int, indexes: list[int]) -> NDArray[np.bool_]:
+            source = self._sources[number]
+            valid = read_valid(source, indexes, window, self._alphas[number])
             if np.dtype(source.dtypes[indexes[0] - 1]).kind == "f":
                 valid &= np.isfinite(source.read(indexes, window=window))
             return valid
 
-        valid = self._gather(read_valid, window, bands, np.dtype(bool))
+        valid = self._gather(read_finite, window, bands, np.dtype(bool))
         for place, number in enumerate(range(self.count) if bands is None else bands):
             if number in self._inherited_nodata:
                 valid[place] &= self.read(window, [number])[0] != self.bands[number].nodata
@@ -186,11 +198,9 @@ class Scene:
         return np.concatenate(rows, axis=1)
 
     def read_alpha(self, window: Window) -> NDArray | None:
-        """The pixels ``(row, column)`` of the first raster's alpha band, None without one."""
-        index = alpha_index(self._sources[0])
-        if index is None:
-            return None
-        return self._read(0, [index], lambda source, indexes: source.read(indexes[0], window=window))
+        """The pixels ``(row, column)`` of the first raster's alpha band, None without one that marks valid pixels."""
+        index = self._alphas[0].mask
+        return None if index is None else self._guard(0, lambda: self._sources[0].read(index, window=window))
 
     def _inherit_nodata(self) -> None:
         """Give bands of files without nodata, mask or alpha the nodata value of the first file that has one."""
@@ -220,7 +230,7 @@ class Scene:
         raise UnreadableRaster(path=self.paths[0], reason=reason)
 
     def _gather(self, read: _Reader, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype) -> NDArray:
-        """What ``read(file, band indexes)`` returns for the window, for all ``bands`` in one array."""
+        """What ``read(number of a file, band indexes)`` returns for the window, for all ``bands`` in one array."""
         chosen = range(self.count) if bands is None else bands
         shape = self.grid.shape if window is None else (int(window.height), int(window.width))
         out = np.empty((len(chosen), *shape), dtype)
@@ -232,11 +242,12 @@ class Scene:
             for first in range(0, len(places), _BANDS_PER_READ):
                 batch = places[first : first + _BANDS_PER_READ]
                 indexes = [self.bands[chosen[place]].index for place in batch]
-                out[batch] = self._read(source, indexes, read)
+                out[batch] = self._guard(source, partial(read, source, indexes))
         return out
 
-    def _read(self, number: int, indexes: list[int], read: _Reader) -> NDArray:
+    def _guard(self, number: int, read: Callable[[], _Result]) -> _Result:
+        """What ``read`` returns; errors of rasterio become UnreadableRaster of file ``number``."""
         try:
-            return read(self._sources[number], indexes)
+            return read()
         except (RasterioError, OSError) as error:
             raise UnreadableRaster(path=self.paths[number], reason=short_message(error)) from error

@@ -1,4 +1,4 @@
-"""Opening one raster file: its bands, its alpha band and its metadata, as rasterio reads them."""
+"""Opening one raster file: its bands and its metadata, as rasterio reads them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import rasterio
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from ..errors import UnreadableRaster
+from .alpha import AlphaBands, marks_missing
 
 # Namespaces that describe the file itself, or (xml:) hold a single text that cannot be written as items.
 _SKIPPED_NAMESPACES = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:")
@@ -66,18 +67,17 @@ def open_raster(path: str) -> rasterio.DatasetReader:
     return source
 
 
-def read_bands(source: rasterio.DatasetReader, number: int, stacked: bool) -> Iterator[Band]:
-    """The data bands of the open file ``number``; alpha bands are skipped.
+def read_bands(source: rasterio.DatasetReader, number: int, stacked: bool, alpha: AlphaBands) -> Iterator[Band]:
+    """The data bands of the open file ``number``, without a band that is its validity mask.
 
     ``stacked``: the scene has several files, so a single band without a description is named after its file.
     """
     # rasterio builds each of these lists for all bands on every access.
-    interps, masks = source.colorinterp, source.mask_flag_enums
+    interps, has_mask = source.colorinterp, marks_missing(source, alpha)
     dtypes, nodata, units = source.dtypes, source.nodatavals, source.units
     scales, offsets, descriptions = source.scales, source.offsets, source.descriptions
-    has_alpha = ColorInterp.alpha in interps
     for place, index in enumerate(source.indexes):
-        if interps[place] == ColorInterp.alpha:
+        if index == alpha.mask:
             continue
         yield Band(
             source=number,
@@ -90,14 +90,8 @@ def read_bands(source: rasterio.DatasetReader, number: int, stacked: bool) -> It
             description=descriptions[place] or (_stem(source.name) if stacked and source.count == 1 else None),
             colorinterp=interps[place],
             tags=read_tags(source, index),
-            has_mask=has_alpha or MaskFlags.all_valid not in masks[place],
+            has_mask=has_mask[place],
         )
-
-
-def alpha_index(source: rasterio.DatasetReader) -> int | None:
-    """The index (from 1) of the alpha band, None without one."""
-    interps = source.colorinterp
-    return interps.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in interps else None
 
 
 def read_tags(source: rasterio.DatasetReader, index: int = 0) -> dict[str, dict[str, str]]:

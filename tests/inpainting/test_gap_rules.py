@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import landscape, slanted_gaps, write
+from core_scenes import slanted_gaps, write
 from gap_cases import GAP, SHAPE, assert_masks, byte_scene, gap_mask_of
 from rasterio.windows import Window
 
@@ -96,15 +96,3 @@ def test_a_single_observed_pixel_is_enough_to_fill_the_exterior(tmp_path):
     path = write(tmp_path / "a.tif", pixels, nodata=0)
     assert gap_mask_of(path)[0].target_pixels == 0
     assert gap_mask_of(path, fill_exterior=True)[0].target_pixels == 599
-
-
-def test_a_data_band_tagged_as_alpha_causes_a_warning(tmp_path):
-    """Four bands of bytes are easily written as RGB and alpha."""
-    pixels = landscape(4, 60, 70).clip(1, 250).astype("u1")
-    _, warnings = gap_mask_of(write(tmp_path / "a.tif", pixels))  # RGBA is the driver's default
-    assert len(warnings) == 1 and "seems to hold data" in warnings[0] and "'undefined'" in warnings[0]
-    real = pixels.copy()
-    real[3] = np.where(slanted_gaps(60, 70), 0, 255)
-    gaps, warnings = gap_mask_of(write(tmp_path / "b.tif", real))
-    assert_masks(gaps, real[3] > 0, real[3] == 0)
-    assert warnings == []
