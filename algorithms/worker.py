@@ -7,7 +7,6 @@ temporary outputs, so that these can be removed even after the worker was killed
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import queue
 import shutil
@@ -19,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..dip_core import errors, events
+from ..dip_core import errors, events, temporary_files
 from ..dip_core.job import Job, to_json
 from .engine_process import clean_environment, end_process_group, process_options
 from .worker_errors import error_from_event, error_from_exit
@@ -84,16 +83,9 @@ class WorkerProcess:
         finally:
             if self.process is not None:
                 self._end(self.process)
-            _remove(self.temporary_files())
+            for target in self.job.outputs.requested().values():
+                temporary_files.clean_up(target, self.token, isinstance(last, events.Result))
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def temporary_files(self) -> list[str]:
-        """The temporary files of this worker beside the requested outputs."""
-        found: list[str] = []
-        for target in self.job.outputs.requested().values():
-            folder, name = os.path.split(os.path.abspath(target))
-            found += glob.glob(os.path.join(glob.escape(folder), glob.escape(f".{name}.{self.token}.part") + "*"))
-        return found
 
     def _start(self) -> subprocess.Popen[str]:
         job_file = os.path.join(self._folder, "job.json")

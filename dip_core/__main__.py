@@ -83,6 +83,9 @@ def run_file(path: str, emit: Emit, find_task: Callable[[str], Task] | None = No
         current = job.from_json(_read_job_file(path))
         for output in current.outputs.requested().values():
             atomic.check_writable(output)  # now, not after hours of work
+        from .raster.input_files import check_inputs_are_kept  # imports rasterio, whose lack is one sentence below
+
+        check_inputs_are_kept(current)
         compute = getattr(current, "compute", None)
         context = Context(emit_and_note_step, compute and compute.time_budget)
         result = (find_task or _import_task)(current.task)(current, context)

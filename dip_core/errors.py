@@ -5,10 +5,18 @@ The values in a sentence are given by name: ``raise UnreadableRaster(path="a.tif
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
 _MAX_FACT = 1000  # characters of one value in a sentence
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+_WRITE_ERRORS = {
+    errno.ENAMETOOLONG: "its name or path is longer than the file system allows",
+    errno.EBUSY: "it is in use by the system or another program",
+    errno.EROFS: "the file system is read-only",
+}
 
 
 class DeepPriorError(Exception):
@@ -163,3 +171,18 @@ class WorkerFailed(DeepPriorError):
     """The worker process ended without a result."""
 
     sentence = "The restoration engine stopped unexpectedly ({reason}). No output was written; run again, {advice}."
+
+
+def output_error(target: str, error: BaseException) -> DeepPriorError:
+    """The error to raise for a failed write: DiskFull for a full disk or quota, else UnwritableOutput."""
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error)
+    full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    if number in full or any(words in text for words in ("No space", "ENOSPC", "quota exceeded")):
+        return DiskFull(path=target, reason="the disk filled up while writing")
+    if isinstance(error, PermissionError):
+        used = ", or another program uses it" if os.name == "nt" else ""
+        return UnwritableOutput(path=target, reason=f"permission denied{used}")
+    return UnwritableOutput(
+        path=target, reason=_WRITE_ERRORS.get(number or 0) or os.strerror(number or errno.EIO).lower()
+    )

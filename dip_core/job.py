@@ -20,10 +20,10 @@ from .job_fields import (
     as_paths,
     as_words,
     require,
-    require_distinct_paths,
     require_numbers,
 )
 from .job_record import make, parse_object
+from .output_paths import require_distinct_paths
 from .restoration_jobs import FACTORS, DenoiseJob, GapFillJob, InpaintStripesJob, SuperResolveJob
 
 
@@ -44,7 +44,7 @@ class DetectStripesJob:
         require(self.input, "No INPUT raster was given: choose one.")
         require(self.outputs.requested(), "No OUTPUT file was given: choose one.")
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, (self.input,))
+        require_distinct_paths(self.outputs.requested(), (self.input,))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class TrainJob:
         require(self.outputs.model, "No MODEL file was given: choose one.")
         require(self.factor in FACTORS, f"FACTOR is {self.factor}: give 2, 3 or 4.")
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, self.inputs)
+        require_distinct_paths(self.outputs.requested(), self.inputs)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class SimulateGapsJob:
         )
         require(self.seed >= 0, f"SEED is {self.seed}: give 0 or a positive whole number.")
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, (self.input,))
+        require_distinct_paths(self.outputs.requested(), (self.input,))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ class AssessJob:
 
     def __post_init__(self) -> None:
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, tuple(path for path in (self.restored, self.reference, self.mask) if path))
+        require_distinct_paths(
+            self.outputs.requested(), tuple(path for path in (self.restored, self.reference, self.mask) if path)
+        )
 
 
 Job = Union[

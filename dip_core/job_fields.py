@@ -6,7 +6,6 @@ Standard library only: the QGIS side uses this module too.
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import asdict, dataclass
 
@@ -135,21 +134,5 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def require_distinct_paths(outputs: Outputs, inputs: tuple[str, ...]) -> None:
-    """Require that no output overwrites an input or another output."""
-    input_files = {_canonical_path(path) for path in inputs}
-    output_names: dict[str, str] = {}
-    for name, path in outputs.requested().items():
-        file = _canonical_path(path)
-        require(file not in input_files, f"{name} would overwrite the input '{path}': choose another file.")
-        other = output_names.setdefault(file, name)
-        require(other == name, f"{name} and {other} are the same file '{path}': choose two.")
-
-
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and value >= 0
-
-
-def _canonical_path(path: str) -> str:
-    """The same text for all spellings of a path."""
-    return os.path.normcase(os.path.realpath(path))

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from .job_fields import Compute, Outputs, require, require_distinct_paths, require_numbers, require_one_of
+from .job_fields import Compute, Outputs, require, require_numbers, require_one_of
+from .output_paths import require_distinct_paths
 
 GAP_METHODS = ("best", "fast", "deep_prior", "paper_composite", "paper_per_band")
 STRIPE_METHODS = ("best", "fast", "deep_prior", "paper_2d", "paper_3d")
@@ -76,7 +77,9 @@ class GapFillJob:
         )
         require_numbers("NODATA", self.nodata)
         others = (self.qa, self.guide, self.extent_mask)
-        require_distinct_paths(self.outputs, (*self.inputs, *self.gap_masks, *(path for path in others if path)))
+        require_distinct_paths(
+            self.outputs.requested(), (*self.inputs, *self.gap_masks, *(path for path in others if path))
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class InpaintStripesJob:
         require(self.outputs.output, "No OUTPUT file was given: choose one.")
         require_one_of("METHOD", self.method, STRIPE_METHODS)
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, (self.input, *((self.mask,) if self.mask else ())))
+        require_distinct_paths(self.outputs.requested(), (self.input, *((self.mask,) if self.mask else ())))
 
     @property
     def network_input(self) -> str:
@@ -144,7 +147,7 @@ class DenoiseJob:
             f"SIGMA is {self.sigma}: give a positive noise level in the data's units, or leave it empty.",
         )
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, (self.input,))
+        require_distinct_paths(self.outputs.requested(), (self.input,))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -191,7 +194,9 @@ class SuperResolveJob:
             "METHOD paper_cascade needs a MODEL: give a file made by 'Train super-resolver', or choose another METHOD.",
         )
         require_numbers("NODATA", self.nodata)
-        require_distinct_paths(self.outputs, tuple(path for path in (self.input, self.guide, self.model) if path))
+        require_distinct_paths(
+            self.outputs.requested(), tuple(path for path in (self.input, self.guide, self.model) if path)
+        )
 
     @property
     def inputs(self) -> tuple[str, ...]:

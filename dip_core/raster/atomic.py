@@ -1,8 +1,7 @@
 """Output files that appear only when complete: written under a temporary name, renamed at the end of the run.
 
-The temporary file of ``/a/out.tif`` is ``/a/.out.tif.TOKEN.part``: in the same folder, because a rename must not cross
-file systems. TOKEN comes from the environment variable DEEP_PRIOR_TOKEN, so that the QGIS side can clean up after a
-killed worker; otherwise it is random.
+`temporary_files` defines the temporary names. Their TOKEN comes from the environment variable DEEP_PRIOR_TOKEN, so that
+the QGIS side can clean up after a killed worker; otherwise it is random.
 """
 
 from __future__ import annotations
@@ -12,38 +11,81 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 import threading
 
-from ..errors import DiskFull, UnwritableOutput
+from .. import temporary_files
+from ..errors import DiskFull, UnwritableOutput, output_error
+from .replacement import Replacement
 
 _token = os.environ.get("DEEP_PRIOR_TOKEN") or secrets.token_hex(6)
 _targets: dict[str, str] = {}  # final path by temporary path
 commit_lock = threading.Lock()
 
+_SYSTEM_FOLDERS = ("/dev/", "/proc/", "/sys/")
+_KEPT_ENDINGS = (".checkpoint",)  # of a training: replaced by the training itself
+
 
 def create_temporary(target: str) -> str:
     """Create an empty temporary file for ``target`` and return its path; `commit` renames it, `discard` removes it.
 
-    Raises UnwritableOutput if the folder does not exist or cannot be written.
+    A symbolic link is followed: the file that it refers to is the target. Raises UnwritableOutput if the target cannot
+    be written or replaced, or is no regular file, and DiskFull.
     """
-    target = os.path.abspath(target)
-    folder, _ = os.path.split(target)
-    if not os.path.isdir(folder):
-        raise UnwritableOutput(path=target, reason=f"the folder '{folder}' does not exist")
-    if os.path.isdir(target):
-        raise UnwritableOutput(path=target, reason="it is a folder")
+    check_target(target)
     temporary = temporary_path(target)
-    _targets[temporary] = target
+    _targets[temporary] = temporary_files.resolve(target)
     try:
         with open(temporary, "wb"):
             pass
     except OSError as error:
-        raise UnwritableOutput(path=target, reason=_reason(error)) from error
+        raise output_error(target, error) from error
     return temporary
 
 
+def check_target(target: str) -> None:
+    """Raise UnwritableOutput if a file cannot be created or replaced at this path."""
+    if target.startswith("/vsi"):
+        raise UnwritableOutput(path=target, reason="it is a virtual file of GDAL, not a file on a disk")
+    if os.path.abspath(target).startswith(_SYSTEM_FOLDERS) and not target.startswith("/dev/shm/"):
+        raise UnwritableOutput(path=target, reason="it is a device, pipe or socket, not a file")
+    final = temporary_files.resolve(target)
+    try:
+        state = os.lstat(final)
+    except FileNotFoundError:
+        state = None
+    except NotADirectoryError:
+        state = None
+    except OSError as error:
+        raise output_error(target, error) from error
+    folder = os.path.dirname(final)
+    reason = None
+    if not os.path.isdir(folder):
+        reason = f"the folder '{folder}' does not exist"
+    elif state is None:
+        reason = None if os.access(folder, os.W_OK | os.X_OK) else f"permission denied for the folder '{folder}'"
+    elif stat.S_ISDIR(state.st_mode):
+        reason = "it is a folder"
+    elif stat.S_ISLNK(state.st_mode):
+        reason = "it is a symbolic link that leads back to itself"
+    elif not stat.S_ISREG(state.st_mode):
+        reason = "it is a device, pipe or socket, not a file"
+    elif not state.st_mode & 0o222 or not os.access(final, os.W_OK):
+        reason = "the existing file is read-only"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"permission denied for the folder '{folder}'"
+    elif _is_mount_point(final):
+        reason = "it is a mount point, which cannot be replaced"
+    if reason:
+        raise UnwritableOutput(path=target, reason=reason)
+
+
 def check_writable(target: str) -> None:
-    """Raise UnwritableOutput if ``target`` cannot be written; creates no lasting file."""
+    """Raise UnwritableOutput if ``target`` cannot be written; creates no lasting file.
+
+    If a killed run left the target's earlier version under a temporary name, it is restored.
+    """
+    temporary_files.restore_lost(target)
     temporary = create_temporary(target)
     os.remove(temporary)
     del _targets[temporary]
@@ -51,34 +93,57 @@ def check_writable(target: str) -> None:
 
 def temporary_path(target: str) -> str:
     """The path of the temporary file of ``target``; creates nothing."""
-    folder, name = os.path.split(os.path.abspath(target))
-    return os.path.join(folder, f".{name}.{_token}.part")
+    return temporary_files.temporary_path(target, _token)
+
+
+def can_have(target: str, ending: str) -> bool:
+    """True if the name of the target with this ending is not too long for the file system."""
+    try:
+        os.lstat(temporary_files.resolve(target) + ending)
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
+
+
+def sidecars(temporary: str, target: str) -> dict[str, str]:
+    """The files that libraries have written beside a temporary file, and the names that they get beside ``target``.
+
+    ``.out.tif.TOKEN.part.aux.xml`` becomes ``out.tif.aux.xml``; ``.out.tif.TOKEN.tfw`` becomes ``out.tfw``.
+    """
+    base, stem = temporary.removesuffix(f".{temporary_files.PART}"), os.path.splitext(target)[0]
+    found = {}
+    for path in sorted(glob.glob(f"{glob.escape(base)}.*")):
+        if path.startswith(f"{temporary}.") and not path.endswith(_KEPT_ENDINGS):
+            found[path] = target + path[len(temporary) :]
+        elif not path.startswith((temporary, f"{base}.{temporary_files.OLD}")):
+            found[path] = stem + path[len(base) :]
+    return found
 
 
 def commit() -> None:
-    """Rename all temporary files to their targets; replaces existing files and removes their GDAL sidecars.
+    """Rename all temporary files, with their sidecars, to their targets; all of them or none.
 
-    If one rename fails, the files renamed before it are removed and UnwritableOutput is raised. A thread that ends the
-    process must acquire `commit_lock` first.
+    An existing target, with its GDAL sidecars, is replaced; if a rename fails, all of them are as before and
+    UnwritableOutput or DiskFull is raised. A thread that ends the process must acquire `commit_lock` first.
     """
     with commit_lock:
-        done: list[str] = []
-        for temporary, target in list(_targets.items()):
-            try:
-                os.replace(temporary, target)
-            except OSError as error:
-                for path in done:
-                    os.remove(path)
-                raise UnwritableOutput(path=target, reason=_reason(error)) from error
-            del _targets[temporary]
-            done.append(target)
-            _remove_sidecars(target)
+        replacement = Replacement(_token)
+        try:
+            for temporary, target in _targets.items():
+                replacement.add(temporary, target, sidecars(temporary, target))
+            replacement.run()
+        except OSError as error:
+            raise output_error(replacement.current, error) from error
+        _targets.clear()
 
 
 def discard() -> None:
     """Remove all temporary files of this process, with the sidecars that libraries wrote for them."""
     for temporary in list(_targets):
-        for path in glob.glob(f"{glob.escape(temporary)}*"):
+        for path in [
+            *glob.glob(f"{glob.escape(temporary)}*"),
+            *temporary_files.temporary_files(_targets[temporary], _token),
+        ]:
             try:
                 os.remove(path)
             except OSError:
@@ -89,19 +154,19 @@ def discard() -> None:
 def check_disk_space(target: str, needed: int) -> None:
     """Raise DiskFull if the folder of ``target`` has less than ``needed`` bytes free, as far as the system tells."""
     try:
-        free = shutil.disk_usage(os.path.dirname(os.path.abspath(target))).free
+        free = shutil.disk_usage(os.path.dirname(temporary_files.resolve(target))).free
     except OSError:  # some network drives
         return
     if free < needed:
         raise DiskFull(path=target, reason=f"{free / 1e6:.0f} MB free, about {needed / 1e6:.0f} MB needed")
 
 
-def _remove_sidecars(target: str) -> None:
-    """Remove the sidecar files of a replaced raster, which describe its old pixels."""
-    for sidecar in (f"{target}.aux.xml", f"{target}.ovr", f"{target}.msk"):
-        if os.path.exists(sidecar):
-            os.remove(sidecar)
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno or errno.EIO).lower()
+def _is_mount_point(path: str) -> bool:
+    """True if another file is mounted here, as containers do; such a file cannot be renamed (Linux)."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            points = [line.split(" ")[4] for line in file]
+    except (OSError, IndexError):
+        return False
+    escaped = path.replace("\\", r"\134").replace(" ", r"\040").replace("\t", r"\011").replace("\n", r"\012")
+    return escaped in points

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from ..errors import DiskFull, UnwritableOutput
+from ..errors import DiskFull, UnwritableOutput, output_error
 from ..job_fields import Outputs
 from . import atomic, metadata
 from .scene import Scene
@@ -142,8 +142,9 @@ class RasterWriter:
         except (RasterioError, OSError) as error:
             with contextlib.suppress(OSError):
                 atomic.check_disk_space(self.path, 1 << 20)
-            if "No space" in str(error) or "ENOSPC" in str(error):
-                raise DiskFull(path=self.path, reason="the disk filled up while writing") from error
+            known = output_error(self.path, error)
+            if isinstance(known, DiskFull):
+                raise known from error
             raise UnwritableOutput(path=self.path, reason=short_message(error)) from error
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 
-from ..errors import DiskFull, UnwritableOutput
+from ..errors import output_error
 from ..job_fields import Outputs
 from ..raster import atomic
 from .html import to_html
@@ -38,6 +36,4 @@ def _write(path: str, text: str) -> None:
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(path=path, reason="the disk filled up while writing") from error
-        raise UnwritableOutput(path=path, reason=os.strerror(error.errno or errno.EIO).lower()) from error
+        raise output_error(path, error) from error

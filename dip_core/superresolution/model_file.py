@@ -6,7 +6,6 @@ contain one item, DEEP_PRIOR_MODEL: the `ModelCard` as JSON.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
-from ..errors import DiskFull, ModelMismatch, UnreadableModel, UnwritableOutput
+from ..errors import ModelMismatch, UnreadableModel, output_error
 
 FORMAT = 2
 MODEL_ITEM = "DEEP_PRIOR_MODEL"
@@ -93,9 +92,7 @@ def save_tensors(path: str, tensors: Mapping[str, NDArray], item: str, record: M
         with open(path, "wb") as file:  # the library's own writer creates a file that only its owner can read
             file.write(content)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(path=path, reason="the disk filled up while writing") from error
-        raise UnwritableOutput(path=path, reason=os.strerror(error.errno or errno.EIO).lower()) from error
+        raise output_error(path, error) from error
 
 
 def load_tensors(path: str, item: str) -> tuple[Tensors, dict[str, Any]]:

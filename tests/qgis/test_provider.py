@@ -12,7 +12,16 @@ import pytest
 pytestmark = pytest.mark.qgis
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTRACT_MODULES = {"errors", "events", "job", "job_fields"}
+CONTRACT_MODULES = {
+    "errors",
+    "events",
+    "job",
+    "job_fields",
+    "job_record",
+    "output_paths",
+    "restoration_jobs",
+    "temporary_files",
+}
 
 
 def algorithm(name):
