@@ -45,7 +45,7 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
     context = context or Context()
     valid = valid_pixels(scene)
     if rules.masks:
-        candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid)
+        candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid, context)
         origin = f"gap mask ({meaning})"
         observed = valid & ~candidates
     elif not scene.zero_is_fill():
