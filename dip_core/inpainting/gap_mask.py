@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from rasterio.windows import Window
@@ -34,6 +35,16 @@ class GapMask:
         part = (slice(None), rows, columns)
         return np.broadcast_to(self.observed[part], shape), np.broadcast_to(self.target[part], shape)
 
+    def of_bands(self, numbers: Sequence[int]) -> GapMask:
+        """The gap mask of some bands; without any band, one without target pixels."""
+        observed, target = self.observed, self.target
+        if not numbers:
+            observed, target = observed[:1], np.zeros_like(target[:1])
+        elif len(observed) > 1:
+            observed, target = merge_equal_bands(observed[list(numbers)], target[list(numbers)])
+        empty = tuple(place for place, number in enumerate(numbers) if number in self.empty_bands)
+        return replace(self, observed=observed, target=target, bands=len(numbers), empty_bands=empty)
+
     @property
     def observed_any(self) -> Mask:
         """``(row, column)``: True where any band is observed."""
@@ -48,3 +59,14 @@ class GapMask:
     def target_pixels(self) -> int:
         """Number of pixels with at least one band to fill."""
         return int(np.count_nonzero(self.target_any))
+
+
+def merge_equal_bands(observed: Mask, target: Mask) -> tuple[Mask, Mask]:
+    """Both masks with one band if the masks of all bands are equal."""
+    if all(_all_equal(masks) for masks in (observed, target)):
+        return observed[:1], target[:1]
+    return observed, target
+
+
+def _all_equal(masks: Mask) -> bool:
+    return all(np.array_equal(masks[0], other) for other in masks[1:])

@@ -17,7 +17,7 @@ from ..raster.scene import Scene
 from ..restoration_jobs import GapFillJob
 from ..runtime.context import Context
 from .footprint import footprint
-from .gap_mask import FILL_VALUE, GapMask
+from .gap_mask import FILL_VALUE, GapMask, merge_equal_bands
 from .mask_files import read_gap_masks
 
 
@@ -71,8 +71,7 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
         target = candidates & inside
         exterior = int(np.count_nonzero(~inside))
     target[list(empty)] = False
-    if _all_bands_equal(observed) and _all_bands_equal(target):
-        observed, target = observed[:1], target[:1]
+    observed, target = merge_equal_bands(observed, target)
     return GapMask(observed, target, scene.count, origin, exterior, empty)
 
 
@@ -97,7 +96,3 @@ def _fill_value_pixels(scene: Scene) -> Mask:
         kept[0] = False
         zeros[number] = kept[labels]
     return zeros
-
-
-def _all_bands_equal(masks: Mask) -> bool:
-    return all(np.array_equal(masks[0], masks[number]) for number in range(1, len(masks)))

@@ -2,6 +2,7 @@
 
 Gap filling and stripe inpainting differ in how they find the pixels to fill and share everything else. Observed pixels
 are copied as they are stored. Pixels with a `Correction` (an additive stripe) are the stored value minus the offset.
+Bands that hold classes are not part of the problem; they are added when the outputs are written.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ..arrays import Cube
 from ..events import Result
 from ..raster.provenance import provenance
 from ..raster.writer import open_output_writers, to_stored_pixels
@@ -22,6 +24,7 @@ from ..runtime.devices import resolve_device
 from ..runtime.executors import Executor, LocalExecutor, make_executor, restore_tiles
 from ..runtime.tiling import Tile
 from . import report
+from .class_bands import ClassBands, RestoredWindow
 from .methods import FILL_METHODS
 from .plan import FillJob, FillPlan, plan_fill
 from .problem import GapProblem
@@ -41,10 +44,12 @@ def run(
     facts: Mapping[str, object],
     context: Context,
     sections: Sequence[Section] = (),
+    classes: ClassBands | None = None,
 ) -> Result:
     """Fill the gaps of a problem; writes the requested outputs and returns the numbers.
 
     ``facts``: parameters of the task, for provenance and report. ``sections``: further sections of the report.
+    ``classes``: the bands that hold classes and the scene with all bands; None: ``problem`` has all bands.
     """
     options = ExpertOptions(job.compute.device, job.network_input, threads=job.compute.threads)
     plan = plan_fill(job, problem.gaps, problem.scene.grid.shape, problem.guide is not None)
@@ -65,9 +70,9 @@ def run(
             )
         model = _select(job, samples, problem.scene.count, context)
     with context.section(0.4, 0.95):
-        changed, left = _write_outputs(job, problem, plan, model, options, facts, executor)
+        changed, left = _write_outputs(job, problem, plan, model, options, facts, executor, classes)
     context.progress(0.96, "Writing the report")
-    result = report.FillResult(job, problem, plan, model, facts, changed, left, sections)
+    result = report.FillResult(job, problem, plan, model, facts, changed, left, sections, classes)
     report.write(result, context)
     return Result(job.outputs.requested(), report.numbers(result))
 
@@ -99,37 +104,49 @@ def _write_outputs(
     options: ExpertOptions,
     facts: Mapping[str, object],
     executor: Executor,
+    classes: ClassBands | None,
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of changed pixels and of pixels left unfilled."""
-    scene, gaps = problem.scene, problem.gaps
+    scene, gaps = (problem.scene, problem.gaps) if classes is None else (classes.scene, classes.gaps)
     changed = left = 0
     with ExitStack() as files:
-        tags = _provenance(job, plan, model, facts)
+        tags = _provenance(job, plan, model, facts, classes)
         writers = open_output_writers(files, job.outputs, scene, tags, "filled")
-        for window, (estimate, standardized_deviation) in _fill_tiles(job, problem, plan, model, options, executor):
-            observed, target = gaps.window(window)
-            pixels = scene.read(window)
-            writable = target & np.isfinite(estimate)
-            left += int(np.count_nonzero((target & ~writable).any(axis=0)))
-            values = problem.standardization.undo(estimate)
-            deviation = standardized_deviation * problem.standardization.deviation[:, None, None]
-            if problem.correction is not None:
-                offsets = problem.correction.offsets(window)
-                corrected = observed & (offsets != 0)
-                values = np.where(corrected, pixels.astype(np.float64) - offsets, values)
-                deviation = np.where(corrected, problem.correction.deviation[:, None, None], deviation)
-                writable = writable | corrected
-            values = to_stored_pixels(values, scene.dtype, problem.low, problem.high, problem.missing_value)
+        for window, layers in _fill_tiles(job, problem, plan, model, options, executor):
+            restored = _restore_window(problem, window, *layers)
+            if classes is not None:
+                restored = classes.add_to(window, restored)
+            writable = restored.writable
+            left += int(np.count_nonzero((restored.target & ~writable).any(axis=0)))
             changed += int(np.count_nonzero(writable.any(axis=0)))
-            valid = writable | observed
+            valid = writable | restored.observed
             valid[list(gaps.empty_bands)] = True  # empty bands do not make a pixel transparent
-            writers["output"].write(np.where(writable, values, pixels), window, valid)
+            writers["output"].write(np.where(writable, restored.values, restored.pixels), window, valid)
             if "uncertainty" in writers:
-                shown = np.where(writable, deviation, np.where(observed, 0.0, np.nan))
+                shown = np.where(writable, restored.deviation, np.where(restored.observed, 0.0, np.nan))
                 writers["uncertainty"].write(shown, window)
             if "filled" in writers:
                 writers["filled"].write(writable.astype(np.uint8), window)
     return changed, left
+
+
+def _restore_window(
+    problem: GapProblem, window: Window, estimate: Cube, standardized_deviation: Cube
+) -> RestoredWindow:
+    """The window with filled and corrected pixels as they are stored; ``estimate``: of the tiles, standardised."""
+    observed, target = problem.gaps.window(window)
+    pixels = problem.scene.read(window)
+    writable = target & np.isfinite(estimate)
+    values = problem.standardization.undo(estimate)
+    deviation = standardized_deviation * problem.standardization.deviation[:, None, None]
+    if problem.correction is not None:
+        offsets = problem.correction.offsets(window)
+        corrected = observed & (offsets != 0)
+        values = np.where(corrected, pixels.astype(np.float64) - offsets, values)
+        deviation = np.where(corrected, problem.correction.deviation[:, None, None], deviation)
+        writable = writable | corrected
+    values = to_stored_pixels(values, problem.scene.dtype, problem.low, problem.high, problem.missing_value)
+    return RestoredWindow(pixels, values, writable, observed, target, deviation)
 
 
 def _fill_tiles(
@@ -162,7 +179,11 @@ def _fill_tiles(
 
 
 def _provenance(
-    job: FillJob, plan: FillPlan, model: StackedModel | None, facts: Mapping[str, object]
+    job: FillJob,
+    plan: FillPlan,
+    model: StackedModel | None,
+    facts: Mapping[str, object],
+    classes: ClassBands | None,
 ) -> dict[str, str]:
     # Every candidate counts, because the validation depends on the device too.
     on_device = model is not None and needs_device(plan.experts)
@@ -179,4 +200,6 @@ def _provenance(
     if model is not None:
         choices["rule"] = model.rule.name
         choices["experts"] = model.used_names
+    if classes is not None:
+        choices["class_bands"] = [number + 1 for number in classes.numbers]
     return provenance(job.task, **choices, **facts)

@@ -55,7 +55,7 @@ class GapProblem:
     @property
     def missing_value(self) -> float | None:
         """The value of missing pixels, which a filled pixel must not take."""
-        return 0.0 if self.gaps.origin == FILL_VALUE else self.scene.nodata
+        return missing_value(self.scene, self.gaps)
 
     def observe(self, window: Window | None = None) -> Observation:
         """The observation in a window, or in the whole scene."""
@@ -123,6 +123,11 @@ def build_problem(
     return GapProblem(scene, gaps, standardization, low, high, coarse.surface(standardization), guide, correction)
 
 
+def missing_value(scene: Scene, gaps: GapMask) -> float | None:
+    """The value that marks missing pixels; None if a mask marks them."""
+    return 0.0 if gaps.origin == FILL_VALUE else scene.nodata
+
+
 def _corrected_pixels(scene: Scene, window: Window | None, correction: Correction | None) -> NDArray:
     pixels = scene.read(window)
     return pixels if correction is None else pixels - correction.offsets(window)
@@ -137,10 +142,10 @@ class _CoarseMeans:
         self._sums, self._counts = np.zeros(size), np.zeros(size)
 
     def add(self, top: int, values: NDArray[np.float64], observed: Mask) -> None:
-        """Add full-width rows that start at row ``top``, a multiple of the factor; 0 where not observed."""
-        first = top // COARSE_FACTOR
+        """Add full-width rows that start at row ``top``; 0 where not observed."""
+        first, above = divmod(top, COARSE_FACTOR)
         for target, array in ((self._sums, values), (self._counts, observed)):
-            sums = block_sums(array, COARSE_FACTOR)
+            sums = block_sums(np.pad(array, ((0, 0), (above, 0), (0, 0))) if above else array, COARSE_FACTOR)
             target[:, first : first + sums.shape[1]] += sums
 
     def surface(self, standardization: Standardization) -> Cube:

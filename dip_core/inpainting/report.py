@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..raster import atomic
+from ..raster.scene import Scene
 from ..reporting import plots
 from ..reporting.before_after import before_after, composite_of, read_view
 from ..reporting.curves import coverage, rmse_by_distance
@@ -19,6 +20,8 @@ from ..reporting.pictures import Stretch, step_for, stretch_of
 from ..reporting.restoration import RestorationReport, ValidationSummary, score_figure, skipped_notes
 from ..reporting.tables import Column, DataTable
 from ..runtime.context import Context
+from .class_bands import ClassBands
+from .class_report import class_section
 from .gap_mask import GapMask
 from .methods import FILL_METHODS
 from .plan import FillJob, FillPlan
@@ -48,7 +51,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class FillResult:
-    """A finished run. ``model`` is None if there was nothing to fill; ``sections``: further sections of the report."""
+    """A finished run. ``model`` is None if there was nothing to fill; ``sections``: further sections of the report.
+
+    ``classes``: the bands that hold classes.
+    """
 
     job: FillJob
     problem: GapProblem
@@ -58,6 +64,22 @@ class FillResult:
     changed: int
     left: int
     sections: Sequence[Section] = ()
+    classes: ClassBands | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """The scene with all bands."""
+        return self.problem.scene if self.classes is None else self.classes.scene
+
+    @property
+    def gaps(self) -> GapMask:
+        """The gap mask of all bands."""
+        return self.problem.gaps if self.classes is None else self.classes.gaps
+
+    @property
+    def measured(self) -> Sequence[int]:
+        """The numbers of the bands of the problem, which hold no classes."""
+        return range(self.scene.count) if self.classes is None else self.classes.measured
 
 
 def numbers(result: FillResult) -> dict[str, float | None]:
@@ -88,15 +110,16 @@ class FillReport(RestorationReport):
     """The report of a `FillResult`."""
 
     def __init__(self, result: FillResult) -> None:
-        super().__init__(result.job, result.problem.scene, result.changed, result.left)
+        super().__init__(result.job, result.scene, result.changed, result.left)
         self.title = _TITLES[result.job.task]
         self.result = result
         samples = result.model.samples if result.model else None
         self.overall = self._errors(np.arange(len(samples))) if samples is not None and len(samples) else None
-        self.by_band = [
-            self._errors(np.flatnonzero(samples.band == band) if samples is not None else np.zeros(0, np.int64))
-            for band in range(self.scene.count)
-        ]
+        nothing = np.zeros(0, np.int64)
+        self.by_band = [self._errors(nothing) for _ in range(self.scene.count)]
+        for place, band in enumerate(result.measured):
+            if samples is not None:
+                self.by_band[band] = self._errors(np.flatnonzero(samples.band == place))
 
     def validation(self) -> ValidationSummary | None:
         """The errors on hidden pixels."""
@@ -114,10 +137,12 @@ class FillReport(RestorationReport):
     def summary(self) -> str:
         """How many pixels were filled, and how."""
         if self.result.model is None:
+            if self.result.classes and self.result.classes.codes:
+                return f"{self.changed:,} pixels were filled with the class of their neighbours."
             if not self.changed:
                 return "There was nothing to fill."
             return f"The offsets of {self.changed:,} pixels were corrected; there was nothing to fill."
-        filled = self.result.problem.gaps.target_pixels - self.left
+        filled = self.result.gaps.target_pixels - self.left
         text = f"{filled:,} pixels were filled with {_method_used(self.result.model)}"
         return f"{text}." if self.overall else f"{text}; there were too few observed pixels to validate the result."
 
@@ -141,11 +166,17 @@ class FillReport(RestorationReport):
         validated: list[Section] = []
         if self.result.model is not None and self.overall is not None:
             validated = [self._validation(self.result.model), self._uncertainty(self.result.model, self.overall)]
-        return [*validated, *self.result.sections, self._pictures()]
+        classes = self.result.classes
+        return [
+            *validated,
+            *([class_section(classes)] if classes and classes.codes else []),
+            *self.result.sections,
+            self._pictures(),
+        ]
 
     def settings(self) -> Mapping[str, object]:
         """Pixels, tiles, validation, and the facts of the task."""
-        gaps, plan, job = self.result.problem.gaps, self.result.plan, self.result.job
+        gaps, plan, job = self.result.gaps, self.result.plan, self.result.job
         network = {"Network input": job.network_input} if FILL_METHODS[job.method].published else {}
         return {
             "Pixels": f"{gaps.target_pixels:,} to fill, {gaps.exterior_pixels:,} outside the scene",
@@ -156,8 +187,11 @@ class FillReport(RestorationReport):
         }
 
     def data(self) -> Mapping[str, object]:
-        """The error of each candidate."""
-        return {"scores": self.result.model.scores if self.result.model else {}}
+        """The error of each candidate, and the share of right classes of bands that hold classes."""
+        classes = self.result.classes
+        right = {self.scene.names[number]: score.right for number, score in classes.scores.items()} if classes else {}
+        found: dict[str, object] = {"scores": self.result.model.scores if self.result.model else {}}
+        return found | ({"right_classes": right} if classes else {})
 
     def _errors(self, places: NDArray[np.int64]) -> HiddenPixelErrors:
         """The errors of the samples at ``places``; NaN without any."""
@@ -223,8 +257,8 @@ class FillReport(RestorationReport):
         return Section("Can the uncertainty be trusted?", [text, figure])
 
     def _pictures(self) -> Section:
-        scene, gaps = self.scene, self.result.problem.gaps
-        bands = composite_of(scene, range(scene.count))
+        scene, gaps = self.scene, self.result.gaps
+        bands = composite_of(scene, self.result.measured or range(scene.count))
         written = atomic.temporary_path(self.job.outputs.output or "")
         whole_step = step_for(*scene.grid.shape)
         parts: list[Part] = []

@@ -1,8 +1,8 @@
 """Selection of the bands to restore, their value ranges, and a sample of the scene for estimating statistics.
 
-A *bad band* is flagged in the metadata (``bbl``), constant, empty or mostly empty; it is copied unchanged. The *sample*
-is the whole scene if it is small; otherwise windows spread over it, stacked from top to bottom with an unobserved row
-between them.
+A *bad band* is flagged in the metadata (``bbl``), constant, empty or mostly empty, or holds classes; it is copied
+unchanged. The *sample* is the whole scene if it is small; otherwise windows spread over it, stacked from top to bottom
+with an unobserved row between them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Mask
-from ..errors import NothingObserved
+from ..errors import InvalidJob, NothingObserved
 from ..runtime.context import Context
 from . import metadata
 from .scene import Scene
@@ -69,9 +69,10 @@ class SelectedScene:
 def select_bands(scene: Scene, context: Context) -> SelectedScene:
     """Select the bands to restore and measure their ranges; reports the other bands to ``context``.
 
-    Raises NothingObserved if no band is left.
+    Raises NothingObserved if no band is left, InvalidJob if all bands hold classes.
     """
     skipped = {number: "flagged bad" for number, info in enumerate(metadata.read_spectral_info(scene)) if info.is_bad}
+    skipped |= dict.fromkeys(scene.categorical, "classes")
     bands = tuple(number for number in range(scene.count) if number not in skipped)
     low, high, count = np.full(len(bands), np.inf), np.full(len(bands), -np.inf), np.zeros(len(bands), np.int64)
     observed_pixels = 0
@@ -89,8 +90,16 @@ def select_bands(scene: Scene, context: Context) -> SelectedScene:
         elif count[place] < _MIN_OBSERVED_SHARE * observed_pixels:
             skipped[number] = "mostly not observed"
     kept = [place for place, number in enumerate(bands) if number not in skipped]
+    if len(scene.categorical) == scene.count:
+        raise InvalidJob(
+            reason=f"All bands of '{scene.paths[0]}' hold classes, which must not be averaged, so there is nothing to "
+            "restore. If they are measurements, remove their colour table or class names, or rename them; to change "
+            "the pixel size of classes, warp them with nearest neighbour."
+        )
     if not kept:
-        raise NothingObserved(path=scene.paths[0], reason="every band is flagged bad, empty or constant")
+        raise NothingObserved(
+            path=scene.paths[0], reason="every band is flagged bad, empty or constant, or holds classes"
+        )
     _report_skipped(scene, skipped, context)
     selected = tuple(bands[place] for place in kept)
     return SelectedScene(scene, selected, skipped, low[kept], high[kept], observed_pixels)

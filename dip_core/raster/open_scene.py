@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from ..runtime.context import Context
+from .categories import mark_categories
 from .missing_values import can_hold
 from .scene import Scene
 
@@ -26,6 +27,7 @@ def open_scene(paths: Sequence[str], nodata: Sequence[float] = (), context: Cont
             _declare(scene, nodata, context)
         for text in scene.notes:
             context.warn(text)
+        mark_categories(scene, context)
     except BaseException:
         scene.close()
         raise

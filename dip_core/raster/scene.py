@@ -22,11 +22,14 @@ from rasterio.windows import Window
 
 from ..errors import GridMismatch, UnreadableRaster
 from .alpha import alpha_notes, find_alpha_bands, read_valid
+from .class_names import read_class_names
 from .grid import grid_of
 from .missing_values import equals_any
 from .source import open_raster, read_bands, read_tags, short_message
 
-BLOCK_ROWS = 512
+_MAX_BLOCK_ROWS = 512
+_MAX_BLOCK_VALUES = 1 << 23  # 64 MiB in float64
+_ROW_MULTIPLE = 16
 _BANDS_PER_READ = 64
 _Result = TypeVar("_Result")
 _Reader = Callable[[int, list[int]], NDArray]  # the number of a file and band indexes (from 1) to pixels
@@ -37,8 +40,9 @@ class Scene:
 
     ``grid``: that of the first raster. ``dtype``: the smallest type that holds the values of all bands. ``notes``:
     sentences for the user about assumptions made on opening. ``missing_codes``: values that mark missing pixels besides
-    those that the metadata name, by band number. Raises UnreadableRaster for a file that cannot be read and
-    GridMismatch if the rasters have different grids.
+    those that the metadata name, by band number. ``categorical``: numbers (from 0) of the bands that hold classes, see
+    `categories`. Raises UnreadableRaster for a file that cannot be read and GridMismatch if the rasters have different
+    grids.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -72,6 +76,8 @@ class Scene:
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
         self.notes = [text for path, alpha in zip(paths, self._alphas) for text in alpha_notes(path, alpha)]
         self.missing_codes: dict[int, tuple[float, ...]] = {}
+        self.categorical: frozenset[int] = frozenset()
+        self._class_names: dict[int, dict[int, list[str]]] = {}
         self._nodata: float | None = None
         self._zero_is_fill: bool | None = None
         self._inherited_nodata: set[int] = set()
@@ -136,6 +142,13 @@ class Scene:
         except ValueError:
             return None
 
+    def class_names(self, number: int) -> list[str]:
+        """The class names of band ``number`` (from 0), from category names or an attribute table; often none."""
+        band = self.bands[number]
+        if band.source not in self._class_names:
+            self._class_names[band.source] = read_class_names(self._sources[band.source])
+        return self._class_names[band.source].get(band.index, [])
+
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray:
         """Stored pixels ``(band, row, column)`` of a window, converted to ``dtype``; by default of all bands."""
 
@@ -181,8 +194,12 @@ class Scene:
             )
         return self._zero_is_fill
 
-    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Window]:
-        """Full-width windows from top to bottom."""
+    def blocks(self, rows: int | None = None, bands: int | None = None) -> Iterator[Window]:
+        """Full-width windows from top to bottom, of at most ``rows`` rows.
+
+        By default, as many rows as fit into `_MAX_BLOCK_VALUES` values of ``bands`` bands (None: all).
+        """
+        rows = rows or block_rows(self.count if bands is None else bands, self.grid.width)
         for top in range(0, self.grid.height, rows):
             yield Window(0, top, self.grid.width, min(rows, self.grid.height - top))
 
@@ -251,3 +268,12 @@ class Scene:
             return read()
         except (RasterioError, OSError) as error:
             raise UnreadableRaster(path=self.paths[number], reason=short_message(error)) from error
+
+
+def block_rows(bands: int, columns: int) -> int:
+    """Rows of a block of full width: as many as `_MAX_BLOCK_VALUES` allows, at least one.
+
+    A multiple of 16 where possible, which suits the blocks of files.
+    """
+    fitting = min(_MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES // (max(bands, 1) * columns))
+    return max(1, fitting // _ROW_MULTIPLE * _ROW_MULTIPLE or fitting)

@@ -2,7 +2,7 @@
 
 The mask has one band per band of the scene: 0 clean, 1 dead, 2 offset. It marks exactly the pixels that stripe
 inpainting would change, which include the pixels beside a tilted line but no missing ones. Bands without an observed
-pixel and bands that the bad-band list names are not examined: their mask is 0.
+pixel, of classes, and those that the bad-band list names are not examined: their mask is 0.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         observed, target = gaps.window()
         if gaps.origin == FILL_VALUE:  # without a nodata value, lines of zeros are dead lines, not gaps
             observed = observed | target
-        not_bad = [not info.is_bad for info in metadata.read_spectral_info(scene)]
-        examined = [good and bool(observed[band].any()) for band, good in enumerate(not_bad)]
+        usable = [
+            not info.is_bad and band not in scene.categorical
+            for band, info in enumerate(metadata.read_spectral_info(scene))
+        ]
+        examined = [good and bool(observed[band].any()) for band, good in enumerate(usable)]
         if not all(examined):
-            context.info(f"{examined.count(False)} bands are flagged bad or empty and are not examined.")
+            context.info(f"{examined.count(False)} bands are flagged bad, empty or of classes and are not examined.")
         if sum(examined) < MIN_BANDS:
             context.warn(
                 f"With fewer than {MIN_BANDS} bands, the other bands cannot help to separate stripes from the scene: "

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from ..events import Result
 from ..inpainting import pipeline
+from ..inpainting.class_bands import fill_class_bands, measured_part
 from ..inpainting.gap_rules import GapRules, find_gap_mask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem
@@ -22,7 +23,8 @@ def run(job: GapFillJob, context: Context) -> Result:
         scene = stack.enter_context(open_scene(job.inputs, job.nodata, context))
         gaps = find_gap_mask(scene, GapRules.of(job), context)
         guide = open_guide(job.guide, job.method, FILL_METHODS[job.method].uses_guide, scene, context)
-        problem = build_problem(scene, gaps, stack.enter_context(guide) if guide else None)
+        classes = fill_class_bands(scene, gaps, job.compute.seed, context)
+        problem = build_problem(*measured_part(scene, gaps), stack.enter_context(guide) if guide else None)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; "
             f"{gaps.target_pixels} pixels to fill, {gaps.exterior_pixels} outside the scene; "
@@ -34,4 +36,4 @@ def run(job: GapFillJob, context: Context) -> Result:
         if guide is not None:
             facts["guide"] = job.guide
             facts["guide_coverage"] = round(guide.coverage, 4)
-        return pipeline.run(job, problem, facts, context)
+        return pipeline.run(job, problem, facts, context, classes=classes)

@@ -6,6 +6,7 @@ copied unchanged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..arrays import Mask
 from ..errors import BandCountMismatch, GridMismatch, NothingObserved
 from ..events import Result
 from ..inpainting import pipeline
+from ..inpainting.class_bands import fill_class_bands, measured_part
 from ..inpainting.footprint import footprint
 from ..inpainting.gap_mask import GapMask
 from ..inpainting.methods import FILL_METHODS
@@ -59,8 +61,13 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
         masks = find_masks(job, scene, valid, context)
         target = masks.dead & _usable_bands(scene, valid)[:, None, None]
         gaps = GapMask(valid & ~target, target, scene.count, masks.origin, int(np.count_nonzero(~valid.any(axis=0))))
-        correction = _correction(masks) if masks.corrected.any() else None
-        problem = build_problem(scene, gaps, correction=correction, common_scale=FILL_METHODS[job.method].common_scale)
+        classes = fill_class_bands(scene, gaps, job.compute.seed, context)  # without targets: copies the bands
+        correction = None
+        if masks.corrected.any():
+            correction = _correction(masks, range(scene.count) if classes is None else classes.measured)
+        problem = build_problem(
+            *measured_part(scene, gaps), correction=correction, common_scale=FILL_METHODS[job.method].common_scale
+        )
         dead_bands = int(np.count_nonzero(target.any(axis=(1, 2))))
         corrected_bands = int(np.count_nonzero(masks.corrected.any(axis=(1, 2))))
         context.info(
@@ -70,7 +77,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
         if not target.any() and correction is None:
             context.warn("No stripes were found: the output is a copy of the input.")
         facts = {"stripes": masks.origin, "correct_offsets": job.correct_offsets}
-        return pipeline.run(job, problem, facts, context, [_section(scene, masks.stripes)])
+        return pipeline.run(job, problem, facts, context, [_section(scene, masks.stripes)], classes)
 
 
 def find_masks(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Context) -> StripeMasks:
@@ -114,18 +121,22 @@ def _read_mask(job: InpaintStripesJob, scene: Scene) -> NDArray:
 
 
 def _usable_bands(scene: Scene, valid: Mask) -> Mask:
-    """True for bands ``(band,)`` that are neither flagged bad (bbl 0) nor empty; the others are copied unchanged."""
+    """True for bands ``(band,)`` that are not flagged bad (bbl 0), empty or of classes, which are copied unchanged."""
     bad = np.array([info.is_bad for info in metadata.read_spectral_info(scene)])
+    bad[list(scene.categorical)] = True
     return ~bad & np.any(valid, axis=(1, 2))
 
 
-def _correction(masks: StripeMasks) -> Correction:
+def _correction(masks: StripeMasks, bands: Sequence[int]) -> Correction:
+    """The correction of some bands of the scene."""
+    numbers = list(bands)
+
     def offsets(window: Window | None) -> NDArray[np.float32]:
         rows, columns = (slice(None), slice(None)) if window is None else window.toslices()
         offset = masks.stripes.offset_map(rows, columns)
-        return np.where(masks.corrected[:, rows, columns], offset, np.float32(0))
+        return np.where(masks.corrected[:, rows, columns], offset, np.float32(0))[numbers]
 
-    noise = np.asarray(masks.stripes.noise, np.float64)
+    noise = np.asarray(masks.stripes.noise, np.float64)[numbers]
     length = min(masks.dead.shape[1:])
     return Correction(offsets, _MEDIAN_ERROR * noise / np.sqrt(length))
 
