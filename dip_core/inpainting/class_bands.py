@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Mask
-from ..raster.bands_view import BandsView
 from ..raster.scene import Scene
 from ..runtime.context import Context
 from .class_fill import ClassEstimate, fill_classes
 from .gap_mask import GapMask
 from .holdout import draw_hidden_pixels
-from .problem import missing_value
 from .validation_windows import sample_windows
 
 _WINDOW_SIDE, _WINDOWS = 512, 4  # of the validation, in pixels
@@ -90,14 +88,6 @@ class ClassBands:
         return out
 
 
-def measured_part(scene: Scene, gaps: GapMask) -> tuple[Scene, GapMask]:
-    """Scene and gap mask of the bands that hold no classes."""
-    if not scene.categorical:
-        return scene, gaps
-    numbers = [number for number in range(scene.count) if number not in scene.categorical]
-    return BandsView(scene, numbers), gaps.of_bands(numbers)
-
-
 def fill_class_bands(scene: Scene, gaps: GapMask, seed: int, context: Context) -> ClassBands | None:
     """The bands of a scene that hold classes, filled and validated; None if there are none."""
     if not scene.categorical:
@@ -105,7 +95,7 @@ def fill_class_bands(scene: Scene, gaps: GapMask, seed: int, context: Context) -
     codes: dict[int, NDArray] = {}
     error: dict[int, NDArray[np.float32]] = {}
     scores: dict[int, ClassScore] = {}
-    missing = missing_value(scene, gaps)
+    missing = gaps.missing_value(scene.nodata)
     for number in sorted(scene.categorical):
         observed, target = (mask[0 if len(mask) == 1 else number] for mask in (gaps.observed, gaps.target))
         if not target.any():

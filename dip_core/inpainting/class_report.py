@@ -7,8 +7,18 @@ from ..reporting.page import Part, Section, Table
 from .class_bands import ClassBands
 
 
-def class_section(classes: ClassBands) -> Section:
-    """How many hidden pixels got their class back."""
+def class_record(classes: ClassBands | None) -> dict[str, object]:
+    """The record for programs: the share of hidden pixels that got their class back, by the band's name."""
+    if classes is None:
+        return {}
+    names = classes.scene.names
+    return {"right_classes": {names[number]: score.right for number, score in classes.scores.items()}}
+
+
+def class_sections(classes: ClassBands | None) -> list[Section]:
+    """How many hidden pixels got their class back; empty if no class was filled."""
+    if classes is None or not classes.codes:
+        return []
     names = classes.scene.names
     rows = [
         (number + 1, names[number], score.hidden, format_percent(score.right))
@@ -24,4 +34,4 @@ def class_section(classes: ClassBands) -> Section:
         parts.append(Table(("Band", "Name", "Hidden pixels", "Right class"), rows, "Hidden pixels with their class."))
     else:
         parts.append("There were too few observed pixels to validate the classes.")
-    return Section("Classes", parts)
+    return [Section("Classes", parts)]

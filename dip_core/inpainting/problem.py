@@ -13,10 +13,11 @@ from scipy import ndimage
 from ..arrays import Cube, Mask
 from ..imaging.observation import Observation, Standardization, distance_to, per_mask
 from ..imaging.resampling import block_sums
+from ..raster.bands_view import BandsView
 from ..raster.guide import Guide
 from ..raster.scene import Scene
 from .experts.laplace import harmonic
-from .gap_mask import FILL_VALUE, GapMask
+from .gap_mask import GapMask
 
 COARSE_FACTOR = 16
 # In pixels. Deeper inside a gap, the observed pixels of a tile say no more than the scene's coarse surface.
@@ -55,7 +56,7 @@ class GapProblem:
     @property
     def missing_value(self) -> float | None:
         """The value of missing pixels, which a filled pixel must not take."""
-        return missing_value(self.scene, self.gaps)
+        return self.gaps.missing_value(self.scene.nodata)
 
     def observe(self, window: Window | None = None) -> Observation:
         """The observation in a window, or in the whole scene."""
@@ -78,6 +79,14 @@ class GapProblem:
         columns = (np.arange(left, left + shape[2]) + 0.5) / COARSE_FACTOR - 0.5
         grid = np.meshgrid(rows, columns, indexing="ij")
         return np.stack([ndimage.map_coordinates(band, grid, order=1, mode="nearest") for band in self.coarse_surface])
+
+
+def measured_part(scene: Scene, gaps: GapMask) -> tuple[Scene, GapMask]:
+    """Scene and gap mask of the bands that hold no classes."""
+    if not scene.categorical:
+        return scene, gaps
+    numbers = [number for number in range(scene.count) if number not in scene.categorical]
+    return BandsView(scene, numbers), gaps.of_bands(numbers)
 
 
 def build_problem(
@@ -121,11 +130,6 @@ def build_problem(
     standardization = Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
     return GapProblem(scene, gaps, standardization, low, high, coarse.surface(standardization), guide, correction)
-
-
-def missing_value(scene: Scene, gaps: GapMask) -> float | None:
-    """The value that marks missing pixels; None if a mask marks them."""
-    return 0.0 if gaps.origin == FILL_VALUE else scene.nodata
 
 
 def _corrected_pixels(scene: Scene, window: Window | None, correction: Correction | None) -> NDArray:

@@ -21,7 +21,7 @@ from ..reporting.restoration import RestorationReport, ValidationSummary, score_
 from ..reporting.tables import Column, DataTable
 from ..runtime.context import Context
 from .class_bands import ClassBands
-from .class_report import class_section
+from .class_report import class_record, class_sections
 from .gap_mask import GapMask
 from .methods import FILL_METHODS
 from .plan import FillJob, FillPlan
@@ -166,13 +166,7 @@ class FillReport(RestorationReport):
         validated: list[Section] = []
         if self.result.model is not None and self.overall is not None:
             validated = [self._validation(self.result.model), self._uncertainty(self.result.model, self.overall)]
-        classes = self.result.classes
-        return [
-            *validated,
-            *([class_section(classes)] if classes and classes.codes else []),
-            *self.result.sections,
-            self._pictures(),
-        ]
+        return [*validated, *class_sections(self.result.classes), *self.result.sections, self._pictures()]
 
     def settings(self) -> Mapping[str, object]:
         """Pixels, tiles, validation, and the facts of the task."""
@@ -188,10 +182,8 @@ class FillReport(RestorationReport):
 
     def data(self) -> Mapping[str, object]:
         """The error of each candidate, and the share of right classes of bands that hold classes."""
-        classes = self.result.classes
-        right = {self.scene.names[number]: score.right for number, score in classes.scores.items()} if classes else {}
-        found: dict[str, object] = {"scores": self.result.model.scores if self.result.model else {}}
-        return found | ({"right_classes": right} if classes else {})
+        scores = self.result.model.scores if self.result.model else {}
+        return {"scores": scores, **class_record(self.result.classes)}
 
     def _errors(self, places: NDArray[np.int64]) -> HiddenPixelErrors:
         """The errors of the samples at ``places``; NaN without any."""

@@ -17,11 +17,11 @@ from ..arrays import Mask
 from ..errors import BandCountMismatch, GridMismatch, NothingObserved
 from ..events import Result
 from ..inpainting import pipeline
-from ..inpainting.class_bands import fill_class_bands, measured_part
+from ..inpainting.class_bands import fill_class_bands
 from ..inpainting.footprint import footprint
 from ..inpainting.gap_mask import GapMask
 from ..inpainting.methods import FILL_METHODS
-from ..inpainting.problem import Correction, build_problem
+from ..inpainting.problem import Correction, build_problem, measured_part
 from ..raster import metadata
 from ..raster.grid import grid_of
 from ..raster.open_scene import open_scene
