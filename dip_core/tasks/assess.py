@@ -21,6 +21,7 @@ from ..errors import BandCountMismatch, GridMismatch, InvalidJob
 from ..events import Result
 from ..job import AssessJob
 from ..metrics import METRICS
+from ..raster.mask_raster import open_masks
 from ..raster.open_scene import open_scene
 from ..raster.scene import Scene
 from ..reporting.assessment import EVERYWHERE, INSIDE, OUTSIDE, Thumbnails, assessment_report, band_table
@@ -63,18 +64,19 @@ class _Rasters:
     def __init__(self, job: AssessJob, files: ExitStack, context: Context) -> None:
         self.restored = files.enter_context(open_scene([job.restored], job.nodata, context))
         self.reference = files.enter_context(open_scene([job.reference], job.nodata, context))
-        self.mask = files.enter_context(Scene([job.mask])) if job.mask else None
-        for path, raster in ((job.restored, self.restored), (job.mask, self.mask)):
-            difference = self.reference.grid.difference(raster.grid) if raster else None
-            if difference:
-                raise GridMismatch(path=path, reference=job.reference, reason=difference)
+        self.mask = open_masks([job.mask], self.reference.count, files)[0] if job.mask else None
+        difference = self.reference.grid.difference(self.restored.grid)
+        if difference:
+            raise GridMismatch(path=job.restored, reference=job.reference, reason=difference)
         if self.restored.count != self.reference.count:
             raise InvalidJob(
                 reason=f"'{job.restored}' has {self.restored.count} bands and '{job.reference}' has "
                 f"{self.reference.count}: choose two rasters with the same bands."
             )
-        if self.mask and self.mask.count not in (1, self.reference.count):
-            raise BandCountMismatch(found=self.mask.count, wanted=self.reference.count)
+        if self.mask:
+            self.mask.require_grid(self.reference.grid, job.reference)
+            if len(self.mask.indexes) not in (1, self.reference.count):
+                raise BandCountMismatch(found=len(self.mask.indexes), wanted=self.reference.count)
         _, self.rows, self.columns = self.reference.shape
         self.step = step_for(self.rows, self.columns)
 
@@ -96,8 +98,9 @@ class _Rasters:
         """True inside the mask, ``(band, row, column)`` or ``(row, column)``."""
         if self.mask is None:
             return None
-        marked = np.nan_to_num(self.mask.read(window)) != 0
-        return marked[0] if self.mask.count == 1 else marked
+        values, meaningful = self.mask.read(window)
+        marked = meaningful & (values != 0)
+        return marked[0] if len(marked) == 1 else marked
 
 
 def _peaks(rasters: _Rasters, context: Context) -> list[float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Mask
-from ..errors import BandCountMismatch, GridMismatch, NothingObserved
+from ..errors import NothingObserved
 from ..events import Result
 from ..inpainting import pipeline
 from ..inpainting.class_bands import fill_class_bands
@@ -22,11 +22,10 @@ from ..inpainting.footprint import footprint
 from ..inpainting.gap_mask import GapMask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import Correction, build_problem, measured_part
+from ..inpainting.stripe_mask import read_stripe_mask, require_unmarked_pixels
 from ..raster import metadata
-from ..raster.grid import grid_of
 from ..raster.open_scene import open_scene
 from ..raster.scene import Scene
-from ..raster.source import open_raster
 from ..reporting.page import Section, Table
 from ..restoration_jobs import InpaintStripesJob
 from ..runtime.context import Context
@@ -49,8 +48,8 @@ class StripeMasks:
 def run(job: InpaintStripesJob, context: Context) -> Result:
     """Write the requested outputs; the numbers are those of `pipeline.run`.
 
-    Raises UnreadableRaster, GridMismatch, BandCountMismatch, NothingObserved, OutOfMemory, and the errors of the
-    pipeline.
+    Raises UnreadableRaster, GridMismatch, BandCountMismatch, NothingObserved, InvalidJob, OutOfMemory, and the errors
+    of the pipeline.
     """
     with open_scene(job.inputs, job.nodata, context) as scene:
         context.progress(0.0, "Reading the scene")
@@ -60,6 +59,8 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
             raise NothingObserved(path=job.input, reason="every pixel is nodata")
         masks = find_masks(job, scene, valid, context)
         target = masks.dead & _usable_bands(scene, valid)[:, None, None]
+        if job.mask:
+            require_unmarked_pixels(job.mask, scene, valid, target)
         gaps = GapMask(valid & ~target, target, scene.count, masks.origin, int(np.count_nonzero(~valid.any(axis=0))))
         classes = fill_class_bands(scene, gaps, job.compute.seed, context)  # without targets: copies the bands
         correction = None
@@ -75,7 +76,8 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
             f"bands with offsets to correct: {corrected_bands}."
         )
         if not target.any() and correction is None:
-            context.warn("No stripes were found: the output is a copy of the input.")
+            reason = "The stripe mask marks no pixel inside the scene" if job.mask else "No stripes were found"
+            context.warn(f"{reason}: the output is a copy of the input.")
         facts = {"stripes": masks.origin, "correct_offsets": job.correct_offsets}
         return pipeline.run(job, problem, facts, context, [_section(scene, masks.stripes)], classes)
 
@@ -85,7 +87,7 @@ def find_masks(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Conte
 
     Raises GridMismatch, BandCountMismatch, UnreadableRaster and OutOfMemory.
     """
-    marked = _read_mask(job, scene) if job.mask else None
+    marked = read_stripe_mask(job.mask, scene, valid, context) if job.mask else None
     stripes = Stripes(scene.shape)
     if marked is None or (job.correct_offsets and (marked == OFFSET).any()):
         if marked is not None:  # the memory of the masks was checked, not that of the detection
@@ -107,17 +109,6 @@ def find_masks(job: InpaintStripesJob, scene: Scene, valid: Mask, context: Conte
     if not job.correct_offsets:
         dead, corrected = dead | corrected, np.zeros_like(corrected)
     return StripeMasks(dead, corrected & ~dead, stripes, origin)
-
-
-def _read_mask(job: InpaintStripesJob, scene: Scene) -> NDArray:
-    path = job.mask or ""
-    with open_raster(path) as source:
-        difference = scene.grid.difference(grid_of(source))
-        if difference:
-            raise GridMismatch(path=path, reference=job.input, reason=difference)
-        if source.count not in (1, scene.count):
-            raise BandCountMismatch(found=source.count, wanted=scene.count)
-        return np.broadcast_to(source.read(), scene.shape)
 
 
 def _usable_bands(scene: Scene, valid: Mask) -> Mask:
