@@ -24,6 +24,8 @@ from qgis.core import (
     QgsRasterPipe,
 )
 
+from ..dip_core import raster_names
+
 _ARCHIVE = re.compile(r"^((?:/vsi(?:gzip|zip|tar|7z|rar)/)+)(.+)$")
 _OPEN_OPTION = "|option:"
 _MEMORY = "/vsimem/"
@@ -43,7 +45,8 @@ class Source:
 def read_sources(parameter: str, value: Any, context: QgsProcessingContext) -> list[Source]:
     """The sources in the value of a raster or multiple-layers parameter; to be called on the main thread.
 
-    Accepts layers, layer ids and names, paths (also ``.gz``), lists of these, and paths joined by ``;``. Raises
+    Accepts layers, layer ids and names, paths (also of ENVI headers, ``.gz`` files and archives with one raster), lists
+    of these, and paths joined by ``;``. Raises
     QgsProcessingException with one sentence that starts with the name of the ``parameter``.
     """
     if isinstance(value, QgsProperty):
@@ -58,6 +61,9 @@ def read_sources(parameter: str, value: Any, context: QgsProcessingContext) -> l
     if isinstance(layer, QgsRasterLayer) and layer.isValid():
         return [_from_layer(layer)]
     text = value.source() if isinstance(value, QgsMapLayer) else str(value)
+    name = _name_to_open(parameter, text)
+    if name != text:
+        return read_sources(parameter, name, context)
     if not os.path.exists(text) and _is_gdal_name(text):
         return [Source(_absolute(text), os.path.splitext(os.path.basename(text))[0], text.startswith(_MEMORY))]
     if os.path.isfile(text):
@@ -67,6 +73,14 @@ def read_sources(parameter: str, value: Any, context: QgsProcessingContext) -> l
     else:
         reason = "is neither a raster file nor a raster layer: check the path or choose another layer."
     raise QgsProcessingException(f"{parameter} '{text}' {reason}")
+
+
+def _name_to_open(parameter: str, text: str) -> str:
+    """The data file of a header, the raster in an archive, GDAL's name of a compressed file; else the same text."""
+    try:
+        return raster_names.name_in_archive(text) or raster_names.name_to_open(text)
+    except raster_names.NoSingleRaster as error:
+        raise QgsProcessingException(f"{parameter} '{text}' cannot be read: {error}") from error
 
 
 def _is_gdal_name(text: str) -> bool:
@@ -94,7 +108,7 @@ def _absolute(path: str) -> str:
     if os.path.exists(path):
         return os.path.abspath(path)
     archive = _ARCHIVE.match(path)
-    if archive and not os.path.isabs(archive.group(2)):
+    if archive and not archive.group(2).startswith("{") and not os.path.isabs(archive.group(2)):
         return archive.group(1) + os.path.abspath(archive.group(2))
     return path
 

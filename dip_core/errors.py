@@ -52,7 +52,10 @@ class InvalidJob(DeepPriorError):
 class UnreadableRaster(DeepPriorError):
     """A raster cannot be opened, or its pixels cannot be read."""
 
-    sentence = "Cannot read the raster '{path}': {reason}. Check that the file is complete and is a raster."
+    sentence = "Cannot read the raster '{path}': {reason}. {advice}"
+
+    def __init__(self, *, advice: str = "Check that the file is complete and is a raster.", **facts: object) -> None:
+        super().__init__(advice=advice, **facts)
 
 
 class GridMismatch(DeepPriorError):

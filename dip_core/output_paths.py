@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from .errors import InvalidJob
+from .raster_names import data_file_of
 from .temporary_files import SIDECARS, resolve
 
 # Parts of a GDAL name that can be paths: after a virtual file system, a driver's name, a quote or a query.
@@ -76,7 +77,7 @@ def files_in_name(path: str) -> list[str]:
     """The existing files that a path or a GDAL name mentions, such as the archive in ``/vsizip/a.zip/b.tif``."""
     found = [path]
     if os.path.exists(path):
-        return found
+        return list(dict.fromkeys([path, data_file_of(path)]))
     for part in _SEPARATORS.split(path):
         part = part.removeprefix("//") if part.startswith("//") and not os.path.exists(part) else part
         for candidate in (part, part.rpartition(":")[0], part.partition(":")[2]):

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
+from .. import raster_names
 from ..errors import UnreadableRaster
 from .alpha import AlphaBands, marks_missing
 
 # Namespaces that describe the file itself, or (xml:) hold a single text that cannot be written as items.
 _SKIPPED_NAMESPACES = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:")
 _MAX_MESSAGE = 160
+# What rasterio raises if a file cannot be opened or read; some of its functions pass GDAL's own errors on.
+READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,25 @@ class Band:
 
 
 def open_raster(path: str) -> rasterio.DatasetReader:
-    """Open a raster for reading; ``.gz`` files are decompressed while reading.
+    """Open a raster for reading; headers, ``.gz`` files and archives with one raster are opened as `raster_names` says.
 
-    Raises UnreadableRaster if the file is missing, is no raster, or needs a subdataset to be chosen.
+    Raises UnreadableRaster if the file is missing, is no raster, or needs a subdataset or a member to be chosen.
     """
-    name = str(path)
-    if name.lower().endswith(".gz") and "/vsi" not in name:
-        name = f"/vsigzip/{os.path.abspath(name)}"
-    if not name.startswith("/vsi") and ":" not in name and not os.path.exists(name):
-        raise UnreadableRaster(path=path, reason="there is no such file")
     try:
-        # By default GDAL writes a file with the decompressed size next to a .gz file.
-        with rasterio.Env(CPL_VSIL_GZIP_WRITE_PROPERTIES="NO"):
-            source = rasterio.open(name)
-    except (RasterioError, OSError) as error:
+        name = raster_names.name_to_open(str(path))
+        if not name.startswith("/vsi") and ":" not in name and not os.path.exists(name):
+            raise UnreadableRaster(path=path, reason="there is no such file")
+        try:
+            source = _open(name)
+        except (*READ_ERRORS, IndexError):
+            member = raster_names.name_in_archive(str(path))
+            if member is None:
+                raise
+            name = member
+            source = _open(name)
+    except raster_names.NoSingleRaster as error:
+        raise UnreadableRaster(path=path, reason=error.reason, advice=error.advice) from error
+    except READ_ERRORS as error:
         raise UnreadableRaster(path=path, reason=short_message(error)) from error
     except IndexError as error:  # raised by rasterio for a container without a raster band of its own
         raise UnreadableRaster(path=path, reason="it holds no raster, or several: choose one subdataset") from error
@@ -65,6 +74,20 @@ def open_raster(path: str) -> rasterio.DatasetReader:
         source.close()
         raise UnreadableRaster(path=path, reason=reason)
     return source
+
+
+def _open_member(archive: str, name: str) -> rasterio.DatasetReader:
+    try:
+        return _open(name)
+    except (*READ_ERRORS, IndexError) as error:
+        reason = f"the raster in it, '{name}', cannot be opened"
+        raise UnreadableRaster(path=archive, reason=reason, advice="Unpack the archive first.") from error
+
+
+def _open(name: str) -> rasterio.DatasetReader:
+    # By default GDAL writes a file with the decompressed size next to a .gz file.
+    with rasterio.Env(CPL_VSIL_GZIP_WRITE_PROPERTIES="NO"):
+        return rasterio.open(name)
 
 
 def read_bands(source: rasterio.DatasetReader, number: int, stacked: bool, alpha: AlphaBands) -> Iterator[Band]:

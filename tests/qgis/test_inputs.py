@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,43 @@ def test_gzipped_masks_as_delivered_by_usgs(fill, scene, make_raster, scene_with
     Path(packed).write_bytes(gzip.compress(Path(plain).read_bytes()))
     job = fill({"INPUT": scene, "GAP_MASK": [packed, f"/vsigzip/{packed}"]}).job
     assert [path.replace("/vsigzip/", "") for path in job["gap_masks"]] == [packed, packed]
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_headers_and_archives_stand_for_their_raster(fill, make_raster, scene_with_gaps, tmp_path, kind):
+    """As INPUT, in BANDS and among the masks."""
+    from osgeo import gdal
+
+    folder = tmp_path / "Szenen für Öl"
+    folder.mkdir()
+    flat = make_raster(folder / "B1.TIF", scene_with_gaps[:1])
+    gdal.Translate(str(folder / "b2.dat"), gdal.Open(flat), format="ENVI")
+    members = {"B1.TIF": Path(flat).read_bytes(), "gap_mask/GM_B1.TIF.gz": gzip.compress(Path(flat).read_bytes())}
+    both, single = str(folder / f"both.{kind}"), str(folder / f"single.{kind}")
+    for path, names in ((both, list(members)), (single, ["B1.TIF"])):
+        if kind == "zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                for name in names:
+                    archive.writestr(name, members[name])
+        else:
+            with tarfile.open(path, "w") as archive:
+                for name in names:
+                    info = tarfile.TarInfo(name)
+                    info.size = len(members[name])
+                    archive.addfile(info, io.BytesIO(members[name]))
+    member = f"/vsi{kind}/{both}/gap_mask/GM_B1.TIF.gz"
+    header = str(folder / "b2.hdr")
+    parameters = {"INPUT": single, "BANDS": [header, f"/vsi{kind}/{both}/B1.TIF"], "GAP_MASK": [member]}
+    # The fake worker copies its first input, which is no plain file here.
+    replace = f"job['given'], job['inputs'] = job['inputs'], [{flat!r}]"
+    job = fill(parameters, first=replace).job
+    assert job["gap_masks"] == [f"/vsigzip/{member}"]
+    assert job["given"][1:] == [str(folder / "b2.dat"), f"/vsi{kind}/{both}/B1.TIF"]
+    assert job["given"][0] in (f"/vsi{kind}/{single}/B1.TIF", f"/vsi{kind}/{single}", single)
+    assert fill({"INPUT": header}).job["inputs"] == [str(folder / "b2.dat")]
+    sentence = error_sentence(fill, {"INPUT": both})
+    assert f"INPUT '{both}' cannot be read: it is an archive with 2 rasters (B1.TIF, " in sentence
+    assert f"/vsi{kind}/{both}/B1.TIF" in sentence
 
 
 def test_layers_layer_ids_and_joined_paths(fill, scene, qgis_new_project, make_raster, whole_scene, tmp_path):
