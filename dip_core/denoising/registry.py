@@ -20,9 +20,9 @@ class Denoiser:
 
     ``label``: its name in reports. ``load``: ``module:function`` in this package; imported when the denoiser runs,
     because torch.nn is slow to load. ``on_eigen_images``: it works on eigen-images, otherwise on the bands.
-    ``has_leverage``: it computes the leverage. ``published``: a paper's method, which gets the values as they are.
-    ``max_pixels``: rows times columns of the largest scene for which a METHOD with several denoisers runs it, by device
-    type; None: any size.
+    ``has_leverage``: it computes the leverage. ``fits_network``: it fits a network. ``published``: a paper's method,
+    which gets the values as they are. ``max_pixels``: rows times columns of the largest scene for which a METHOD with
+    several denoisers runs it, by device type; None: any size.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Denoiser:
     load: str
     on_eigen_images: bool = True
     has_leverage: bool = False
+    fits_network: bool = False
     published: bool = False
     max_pixels: Mapping[str, int] | None = None
 
@@ -51,6 +52,7 @@ DENOISERS = {
             "deep_prior",
             "Deep prior",
             "deep_prior:deep_prior",
+            fits_network=True,
             # About ten seconds on two cores, and on a GPU.
             max_pixels={"cpu": 64 * 64, "mps": 512 * 512, "cuda": 2048 * 2048},
         ),
@@ -59,6 +61,7 @@ DENOISERS = {
             "Deep hyperspectral prior, 2-D (DHP paper)",
             "deep_prior:paper_2d",
             on_eigen_images=False,
+            fits_network=True,
             published=True,
         ),
         Denoiser(
@@ -66,6 +69,7 @@ DENOISERS = {
             "Deep hyperspectral prior, 3-D (DHP paper)",
             "deep_prior:paper_3d",
             on_eigen_images=False,
+            fits_network=True,
             published=True,
         ),
     )

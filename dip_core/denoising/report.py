@@ -47,13 +47,18 @@ class DenoiseResult:
     job: DenoiseJob
     selected: SelectedScene
     model: DenoisingModel
-    changed: int
-    left: int
+    changed: int = 0
+    left: int = 0
 
 
 def numbers(result: DenoiseResult) -> dict[str, float | None]:
     """The output numbers of the interface; those of the validation are None if nothing could be held out."""
     return DenoiseReport(result).numbers()
+
+
+def warn_if_weak(result: DenoiseResult, context: Context) -> str | None:
+    """See `RestorationReport.warn_if_weak`."""
+    return DenoiseReport(result).warn_if_weak(context)
 
 
 def write(result: DenoiseResult, context: Context) -> None:
@@ -79,7 +84,9 @@ class DenoiseReport(RestorationReport):
         if score is None:
             return None
         where = f"Estimated on {int(score.count.sum()):,} held-out values against the noise-free scene"
-        return ValidationSummary(where, score.rmse, score.r2, score.baseline_name, score.baseline_rmse, "values")
+        return ValidationSummary(
+            where, score.rmse, score.r2, score.baseline_name, score.baseline_rmse, "values", score.baseline_r2
+        )
 
     def summary(self) -> str:
         """How many pixels and bands were denoised."""

@@ -60,10 +60,18 @@ class DenoisingScore:
     @property
     def r2(self) -> float | None:
         """Mean over bands of the explained share of the variance; bands without samples or variance do not count."""
+        return self._mean_r2(self.error)
+
+    @property
+    def baseline_r2(self) -> float | None:
+        """The same for the baseline."""
+        return self._mean_r2(self.baseline_error)
+
+    def _mean_r2(self, error: NDArray[np.float64]) -> float | None:
         usable = (self.count > 0) & (self.power > 0)
         if not usable.any():
             return None
-        return float(np.mean(1.0 - np.maximum(self.error[usable], 0.0) / self.power[usable]))
+        return float(np.mean(1.0 - np.maximum(error[usable], 0.0) / self.power[usable]))
 
 
 def pairwise_weights(held_out: HeldOutData, estimates: Sequence[Cube], limits: Limits) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from .class_bands import ClassBands, RestoredWindow
 from .methods import FILL_METHODS
 from .plan import FillJob, FillPlan, plan_fill
 from .problem import GapProblem
-from .run_experts import ExpertOptions, concurrent_windows, needs_device
+from .run_experts import ExpertOptions, concurrent_windows, needs_device, needs_networks
 from .samples import ValidationSamples
 from .stacking import StackedModel, select_model, unvalidated_model
 from .tile import FillRecipe, FillTile, fill_tile
@@ -69,10 +70,13 @@ def run(
                 _validation_time_share(job, problem, plan),
             )
         model = _select(job, samples, problem.scene.count, context)
+    result = report.FillResult(job, problem, plan, model, facts, sections=sections, classes=classes)
+    warning = report.warn_if_weak(result, context) if needs_networks(plan.experts) else None
     with context.section(0.4, 0.95):
-        changed, left = _write_outputs(job, problem, plan, model, options, facts, executor, classes)
+        tags = _provenance(job, plan, model, facts, classes, warning)
+        changed, left = _write_outputs(job, problem, plan, model, options, tags, executor, classes)
     context.progress(0.96, "Writing the report")
-    result = report.FillResult(job, problem, plan, model, facts, changed, left, sections, classes)
+    result = replace(result, changed=changed, left=left)
     report.write(result, context)
     return Result(job.outputs.requested(), report.numbers(result))
 
@@ -102,7 +106,7 @@ def _write_outputs(
     plan: FillPlan,
     model: StackedModel | None,
     options: ExpertOptions,
-    facts: Mapping[str, object],
+    tags: dict[str, str],
     executor: Executor,
     classes: ClassBands | None,
 ) -> tuple[int, int]:
@@ -110,7 +114,6 @@ def _write_outputs(
     scene, gaps = (problem.scene, problem.gaps) if classes is None else (classes.scene, classes.gaps)
     changed = left = 0
     with ExitStack() as files:
-        tags = _provenance(job, plan, model, facts, classes)
         writers = open_output_writers(files, job.outputs, scene, tags, "filled")
         for window, layers in _fill_tiles(job, problem, plan, model, options, executor):
             restored = _restore_window(problem, window, *layers)
@@ -184,6 +187,7 @@ def _provenance(
     model: StackedModel | None,
     facts: Mapping[str, object],
     classes: ClassBands | None,
+    warning: str | None,
 ) -> dict[str, str]:
     # Every candidate counts, because the validation depends on the device too.
     on_device = model is not None and needs_device(plan.experts)
@@ -202,4 +206,4 @@ def _provenance(
         choices["experts"] = model.used_names
     if classes is not None:
         choices["class_bands"] = [number + 1 for number in classes.numbers]
-    return provenance(job.task, **choices, **facts)
+    return provenance(job.task, warning, **choices, **facts)

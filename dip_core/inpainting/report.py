@@ -17,12 +17,19 @@ from ..reporting.curves import coverage, rmse_by_distance
 from ..reporting.formatting import format_count, format_percent
 from ..reporting.page import Figure, KeyNumber, Part, Section, Table
 from ..reporting.pictures import Stretch, step_for, stretch_of
-from ..reporting.restoration import RestorationReport, ValidationSummary, score_figure, skipped_notes
+from ..reporting.restoration import (
+    RestorationReport,
+    ValidationSummary,
+    mean_baseline_r2,
+    score_figure,
+    skipped_notes,
+)
 from ..reporting.tables import Column, DataTable
 from ..runtime.context import Context
 from .class_bands import ClassBands
 from .class_report import class_record, class_sections
 from .gap_mask import GapMask
+from .hidden_pixel_errors import HiddenPixelErrors, hidden_pixel_errors
 from .methods import FILL_METHODS
 from .plan import FillJob, FillPlan
 from .problem import GapProblem
@@ -61,8 +68,8 @@ class FillResult:
     plan: FillPlan
     model: StackedModel | None
     facts: Mapping[str, object]
-    changed: int
-    left: int
+    changed: int = 0
+    left: int = 0
     sections: Sequence[Section] = ()
     classes: ClassBands | None = None
 
@@ -87,23 +94,14 @@ def numbers(result: FillResult) -> dict[str, float | None]:
     return FillReport(result).numbers()
 
 
+def warn_if_weak(result: FillResult, context: Context) -> str | None:
+    """See `RestorationReport.warn_if_weak`."""
+    return FillReport(result).warn_if_weak(context)
+
+
 def write(result: FillResult, context: Context) -> None:
     """Write METRICS and REPORT if the job asks for them."""
     FillReport(result).write(context)
-
-
-@dataclass(frozen=True)
-class HiddenPixelErrors:
-    """Errors on the hidden pixels of one band, or of all bands, in the data's units."""
-
-    pixels: int
-    rmse: float
-    bias: float
-    r2: float
-    pearson_r2: float
-    baseline_rmse: float
-    within_one: float
-    within_two: float
 
 
 class FillReport(RestorationReport):
@@ -132,6 +130,7 @@ class FillReport(RestorationReport):
             float(np.mean(r2)) if r2 else None,
             _BASELINE,
             self.overall.baseline_rmse,
+            baseline_r2=mean_baseline_r2([(item.rmse, item.r2, item.baseline_rmse) for item in self.by_band]),
         )
 
     def summary(self) -> str:
@@ -187,28 +186,13 @@ class FillReport(RestorationReport):
 
     def _errors(self, places: NDArray[np.int64]) -> HiddenPixelErrors:
         """The errors of the samples at ``places``; NaN without any."""
-        model, nan = self.result.model, float("nan")
-        if model is None or not len(places):
-            return HiddenPixelErrors(0, nan, nan, nan, nan, nan, nan, nan)
+        model, nothing = self.result.model, np.zeros(0)
+        if model is None:
+            return hidden_pixel_errors(nothing, nothing, nothing, nothing)
         samples = model.samples
         scale = self.result.problem.standardization.deviation[samples.band[places]]
-        truth = samples.truth[places] * scale
-        estimate = model.held_out_estimate[places] * scale
-        error = estimate - truth
-        baseline_error = (samples.baseline[places] - samples.truth[places]) * scale
-        variation = float(np.square(truth - truth.mean()).sum())
-        ratio = np.abs(error) / np.maximum(model.deviation[places] * scale, 1e-12)
-        varied = np.std(truth) > 0 and np.std(estimate) > 0
-        return HiddenPixelErrors(
-            len(places),
-            float(np.sqrt(np.mean(np.square(error)))),
-            float(error.mean()),
-            1.0 - float(np.square(error).sum()) / variation if variation > 0 else nan,
-            float(np.corrcoef(truth, estimate)[0, 1] ** 2) if varied else nan,
-            float(np.sqrt(np.mean(np.square(baseline_error)))),
-            float(np.mean(ratio <= 1.0)),
-            float(np.mean(ratio <= 2.0)),
-        )
+        compared = (samples.truth, model.held_out_estimate, samples.baseline, model.deviation)
+        return hidden_pixel_errors(*(values[places] * scale for values in compared))
 
     def _validation(self, model: StackedModel) -> Section:
         samples = model.samples

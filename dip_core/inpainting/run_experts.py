@@ -109,6 +109,11 @@ def needs_device(names: Sequence[str]) -> bool:
     return any(GAP_EXPERTS[name].needs_device for name in names)
 
 
+def needs_networks(names: Sequence[str]) -> bool:
+    """Whether any of these experts fits a network."""
+    return any(GAP_EXPERTS[name].network for name in names)
+
+
 def concurrent_windows(
     names: Sequence[str], options: ExpertOptions, bands: int, pixels: int, count: int
 ) -> tuple[int, ExpertOptions]:

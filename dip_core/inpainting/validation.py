@@ -73,7 +73,9 @@ def collect_samples(
         with shared.piece(number) as piece:
 
             def update(fraction: float) -> bool:
-                return piece.update(fraction) and context.seconds_spent < own_end
+                out_of_time = context.seconds_spent >= own_end
+                context.cut_short |= out_of_time and fraction < 1.0
+                return piece.update(fraction) and not out_of_time
 
             own_seed, by_window = tile_seed(seed, number, 0), len(windows) > 1
             return _sample_fields(hold_out, names, options, own_seed, by_window, ProgressReporter(update))

@@ -1,7 +1,8 @@
 """Provenance: the metadata item DEEP_PRIOR (JSON) in each output file, which records how the file was made.
 
 It holds the task, its parameters, the choices of the validation, and the versions. The same inputs, parameters,
-versions and device give the same file again, unless a time budget ended the run early.
+versions and device give the same file again, unless a time budget ended the run early. A warning about the result is
+also an item of its own, which people see in the properties of a layer.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import rasterio
 from .. import __version__
 
 TAG_NAME = "DEEP_PRIOR"
+WARNING_TAG_NAME = "DEEP_PRIOR_WARNING"
 
 
-def provenance(task: str, **facts: object) -> dict[str, str]:
-    """The metadata item for an output of ``task``; ``facts``: parameters and choices, as JSON values."""
+def provenance(task: str, warning: str | None = None, **facts: object) -> dict[str, str]:
+    """The metadata items for an output of ``task``; ``facts``: parameters and choices, as JSON values.
+
+    ``warning``: that the result is not usable, and why.
+    """
     versions = {
         "deep_prior": __version__,
         "python": sys.version.split()[0],
@@ -28,4 +33,7 @@ def provenance(task: str, **facts: object) -> dict[str, str]:
     torch = sys.modules.get("torch")
     if torch is not None:
         versions["torch"] = torch.__version__
-    return {TAG_NAME: json.dumps({"task": task, **facts, "versions": versions})}
+    if warning:
+        facts["warning"] = warning
+    items = {TAG_NAME: json.dumps({"task": task, **facts, "versions": versions})}
+    return items | ({WARNING_TAG_NAME: warning} if warning else {})

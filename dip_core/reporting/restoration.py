@@ -6,7 +6,7 @@ Gap filling, denoising and super-resolution derive from `RestorationReport` and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,7 +48,8 @@ class RestorationJob(Protocol):
 class ValidationSummary:
     """The errors of the result and of a simple baseline, in the data's units; None if they could not be measured.
 
-    ``where``: the beginning of the sentence "..., the error (RMSE) is 1.2". ``samples``: what was compared.
+    ``where``: the beginning of the sentence "..., the error (RMSE) is 1.2". ``samples``: what was compared. ``r2``,
+    ``baseline_r2``: means over bands.
     """
 
     where: str
@@ -57,6 +58,17 @@ class ValidationSummary:
     baseline: str
     baseline_rmse: float | None
     samples: str = "pixels"
+    baseline_r2: float | None = None
+
+    @property
+    def has_larger_error(self) -> bool:
+        """True if the error is larger than the baseline's."""
+        return self.rmse is not None and self.baseline_rmse is not None and self.rmse > self.baseline_rmse
+
+    @property
+    def has_smaller_r2(self) -> bool:
+        """True if R\u00b2 is smaller than the baseline's."""
+        return self.r2 is not None and self.baseline_r2 is not None and self.r2 < self.baseline_r2
 
     @property
     def text(self) -> str:
@@ -67,6 +79,16 @@ class ValidationSummary:
         return (
             f"{self.where}, the error (RMSE) is {error}. "
             f"On the same {self.samples}, {self.baseline} has an error of {baseline_error}."
+        )
+
+    @property
+    def comparison(self) -> str:
+        """The held-out errors of the result and of the baseline, in a few words."""
+        pairs = (("RMSE", self.rmse, self.baseline_rmse), ("mean R\u00b2", self.r2, self.baseline_r2))
+        return ", ".join(
+            f"held-out {name} {format_number(own)} instead of {format_number(other)}"
+            for name, own, other in pairs
+            if own is not None and other is not None
         )
 
     @property
@@ -129,6 +151,26 @@ class RestorationReport(ABC):
             "PIXELS_LEFT": float(self.left),
         }
 
+    def warn_if_weak(self, context: Context) -> str | None:
+        """Warn if the result of a network is worse than the baseline: in RMSE, or in either if time was short.
+
+        To be called after the validation and before the outputs are written. Returns the sentence for the metadata of
+        the outputs: this warning, or an earlier one about the time budget.
+        """
+        found, budget = self.validation(), self.job.compute.time_budget
+        too_short = bool(budget) and context.cut_short
+        if found is None or not (found.has_larger_error or (too_short and found.has_smaller_r2)):
+            return next((text for text in context.warnings if text.startswith("TIME_BUDGET")), None)
+        if too_short:
+            beginning = f"TIME_BUDGET {budget:g} s is too short for METHOD {self.job.method}"
+            remedy = "Give more time, or choose METHOD fast."
+        else:
+            beginning = f"METHOD {self.job.method} does not suit this raster"
+            remedy = f"Choose METHOD {'fast' if self.job.method == 'best' else 'best or fast'}."
+        text = f"{beginning}: the result is worse than {found.baseline} ({found.comparison}). {remedy}"
+        context.warn(text)
+        return text
+
     def write(self, context: Context) -> None:
         """Write METRICS and REPORT if the job asks for them."""
         write_requested(self.job.outputs, lambda: self.band_table().for_csv(), lambda: self.page(context))
@@ -160,6 +202,16 @@ class RestorationReport(ABC):
             "Time": f"{context.seconds_spent:.0f} s",
             "Version": f"Deep Prior {__version__}, numpy {np.__version__}, rasterio {rasterio.__version__}",
         }
+
+
+def mean_baseline_r2(bands: Sequence[tuple[float, float, float]]) -> float | None:
+    """The baseline's R\u00b2, mean over the bands whose own R\u00b2 is finite.
+
+    ``bands``: RMSE and R\u00b2 of the result and RMSE of the baseline on the same pixels, per band.
+    """
+    # 1 - R2 is the squared error, divided by the variation of the pixels.
+    found = [1 - (1 - r2) * (other / rmse) ** 2 for rmse, r2, other in bands if np.isfinite(r2) and rmse > 0]
+    return float(np.mean(found)) if found else None
 
 
 def score_figure(scores: Mapping[str, float], used: str, label: str) -> Figure:

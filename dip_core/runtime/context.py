@@ -18,7 +18,8 @@ _MIN_FRACTION = 0.02  # before the remaining time is estimated
 class Context:
     """Emits progress, information and warnings as events, from any thread, and knows the deadline.
 
-    ``emit`` receives the events; ``time_budget`` in seconds, None for no limit.
+    ``emit`` receives the events; ``time_budget`` in seconds, None for no limit. ``cut_short``: whether the time budget
+    has stopped an iterative method before its end.
     """
 
     def __init__(self, emit: Callable[[Event], None] | None = None, time_budget: float | None = None) -> None:
@@ -29,6 +30,7 @@ class Context:
         self._last = (-1.0, "")
         self._lock = threading.Lock()
         self.warnings: list[str] = []
+        self.cut_short = False
 
     def progress(self, fraction: float, step: str = "") -> None:
         """Emit that ``fraction`` (0 to 1) of the present section is done; the remaining time is estimated."""
@@ -50,7 +52,9 @@ class Context:
 
         def report(fraction: float) -> bool:
             self.progress(fraction, step)
-            return keep_seconds is None or self.seconds_left > keep_seconds
+            going = keep_seconds is None or self.seconds_left > keep_seconds
+            self.cut_short |= not going and fraction < 1.0
+            return going
 
         return ProgressReporter(report)
 

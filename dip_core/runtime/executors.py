@@ -74,6 +74,7 @@ def budgeted_progress(
     def update(fraction: float) -> bool:
         going = progress.update(fraction)
         if fraction < 1 and context.seconds_spent >= end:
+            context.cut_short = True
             context.warn(
                 "TIME_BUDGET stopped an iterative method (a network, plug and play) before it had finished, so the "
                 "result is worse than it could be. Give more time."

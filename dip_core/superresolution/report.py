@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from ..reporting.pictures import stretch_of
 from ..reporting.restoration import (
     RestorationReport,
     ValidationSummary,
+    mean_baseline_r2,
     score_figure,
     skipped_notes,
     weight_table,
@@ -53,15 +55,20 @@ class EnlargeResult:
     selected: SelectedScene
     plan: EnlargementPlan
     validation: ScaleValidation
-    consistency: float
-    changed: int
-    left: int
+    consistency: float = math.nan
+    changed: int = 0
+    left: int = 0
     guide: Guide | None = None
 
 
 def numbers(result: EnlargeResult) -> dict[str, float | None]:
     """The output numbers of the interface; those of the validation are None if there was none."""
     return EnlargeReport(result).numbers()
+
+
+def warn_if_weak(result: EnlargeResult, context: Context) -> str | None:
+    """See `RestorationReport.warn_if_weak`."""
+    return EnlargeReport(result).warn_if_weak(context)
 
 
 def write(result: EnlargeResult, context: Context) -> None:
@@ -87,7 +94,10 @@ class EnlargeReport(RestorationReport):
         if not found.bands:
             return None
         where = "On a downsampled copy of the image"
-        return ValidationSummary(where, found.rmse, found.r2, "bicubic interpolation", found.baseline_rmse)
+        baseline_r2 = mean_baseline_r2([(item.rmse, item.r2, item.baseline_rmse) for item in found.bands])
+        return ValidationSummary(
+            where, found.rmse, found.r2, "bicubic interpolation", found.baseline_rmse, baseline_r2=baseline_r2
+        )
 
     def summary(self) -> str:
         """How many bands were enlarged."""

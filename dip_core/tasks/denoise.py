@@ -7,6 +7,7 @@ and unobserved pixels are copied as they are stored.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,10 +41,14 @@ def run(job: DenoiseJob, context: Context) -> Result:
         tiling = plan_tiles(job.method, job.compute, len(selected.bands), scene.grid.shape)
         with context.section(0.02, 0.3):
             model = _fit_model(job, selected, context)
+        result = denoise_report.DenoiseResult(job, selected, model)
+        networks = any(DENOISERS[name].fits_network for name in model.weights)
+        warning = denoise_report.warn_if_weak(result, context) if networks else None
         with context.section(0.3, 0.95):
-            changed, left = _write(job, selected, model, tiling, context)
+            tags = _provenance(job, model, tiling, warning)
+            changed, left = _write(job, selected, model, tiling, tags, context)
         context.progress(0.96, "Writing the report")
-        result = denoise_report.DenoiseResult(job, selected, model, changed, left)
+        result = replace(result, changed=changed, left=left)
         denoise_report.write(result, context)
         return Result(job.outputs.requested(), denoise_report.numbers(result))
 
@@ -72,13 +77,18 @@ def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> De
 
 
 def _write(
-    job: DenoiseJob, selected: SelectedScene, model: DenoisingModel, tiling: tuple[int, int], context: Context
+    job: DenoiseJob,
+    selected: SelectedScene,
+    model: DenoisingModel,
+    tiling: tuple[int, int],
+    tags: dict[str, str],
+    context: Context,
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of denoised pixels and of pixels without a result."""
     scene, bands = selected.scene, list(selected.bands)
     changed = left = 0
     with ExitStack() as files:
-        writers = open_output_writers(files, job.outputs, scene, _provenance(job, model, tiling), "denoised")
+        writers = open_output_writers(files, job.outputs, scene, tags, "denoised")
         for window, (estimate, deviation) in denoise_tiles(job, selected, model, tiling, context):
             _, observed = selected.read(window)
             good = observed & np.isfinite(estimate)
@@ -91,9 +101,10 @@ def _write(
     return changed, left
 
 
-def _provenance(job: DenoiseJob, model: DenoisingModel, tiling: tuple[int, int]) -> dict[str, str]:
+def _provenance(job: DenoiseJob, model: DenoisingModel, tiling: tuple[int, int], warning: str | None) -> dict[str, str]:
     return provenance(
         job.task,
+        warning,
         method=job.method,
         noise=job.noise,
         sigma=job.sigma,

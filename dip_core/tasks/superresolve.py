@@ -33,7 +33,7 @@ from ..superresolution.consistency import consistency_rmse
 from ..superresolution.model_file import read_model
 from ..superresolution.options import EnlargeOptions, TrainedModel
 from ..superresolution.plan import EnlargementPlan, plan_enlargement
-from ..superresolution.registry import ENLARGEMENT_METHODS
+from ..superresolution.registry import ENLARGEMENT_EXPERTS, ENLARGEMENT_METHODS
 from ..superresolution.scale_statistics import fit_scale_statistics
 from ..superresolution.tiles import EnlargeRecipe, enlarge_scene
 from ..superresolution.validation import validate
@@ -73,8 +73,13 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
             context.warn("The result is not validated, because the image is too small or has too many gaps.")
         if guide:
             _report_guide(ENLARGEMENT_METHODS[job.method].with_guide, validation.weights, context)
+        result = superresolve_report.EnlargeResult(job, selected, plan, validation, guide=guide)
+        networks = any(ENLARGEMENT_EXPERTS[name].fits_network for name in plan.names)
+        warning = superresolve_report.warn_if_weak(result, context) if networks else None
         with context.section(0.4, 0.95):
-            changed, left = _write(job, selected, plan, EnlargeRecipe(validation, options), context, guide)
+            recipe = EnlargeRecipe(validation, options)
+            tags = _provenance(job, plan, recipe, guide, warning)
+            changed, left = _write(job, selected, plan, recipe, tags, context, guide)
         context.progress(0.96, "Writing the report")
         consistency = consistency_rmse(selected, atomic.temporary_path(job.outputs.output or ""), psf)
         context.info(
@@ -86,7 +91,7 @@ def run(job: SuperResolveJob, context: Context, iterations: int | None = None) -
                 f"PSF {job.psf} does not fit this raster, which has finer detail than such a blur leaves: the result "
                 "is not consistent with the input. Give a smaller PSF_SIGMA or another PSF."
             )
-        result = superresolve_report.EnlargeResult(job, selected, plan, validation, consistency, changed, left, guide)
+        result = replace(result, consistency=consistency, changed=changed, left=left)
         superresolve_report.write(result, context)
         return Result(job.outputs.requested(), superresolve_report.numbers(result))
 
@@ -168,6 +173,7 @@ def _write(
     selected: SelectedScene,
     plan: EnlargementPlan,
     recipe: EnlargeRecipe,
+    tags: dict[str, str],
     context: Context,
     guide: Guide | None,
 ) -> tuple[int, int]:
@@ -177,7 +183,6 @@ def _write(
     low, high = _output_range(selected, dtype)
     changed = left = 0
     with ExitStack() as files:
-        tags = _provenance(job, plan, recipe, guide)
         writers = open_output_writers(files, job.outputs, scene, tags, "restored")
         for window, (image, deviation) in enlarge_scene(job, selected, plan, recipe, context, guide):
             coarse = Window(0, window.row_off // f, selected.scene.grid.width, window.height // f)
@@ -201,11 +206,12 @@ def _output_range(selected: SelectedScene, dtype: np.dtype) -> tuple[NDArray[np.
 
 
 def _provenance(
-    job: SuperResolveJob, plan: EnlargementPlan, recipe: EnlargeRecipe, guide: Guide | None
+    job: SuperResolveJob, plan: EnlargementPlan, recipe: EnlargeRecipe, guide: Guide | None, warning: str | None
 ) -> dict[str, str]:
     compute, options = job.compute, recipe.options
     return provenance(
         job.task,
+        warning,
         method=job.method,
         factor=job.factor,
         psf=job.psf,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from core_scenes import write
 
-from dip_core.job_fields import Outputs
+from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
 from dip_core.raster.scene import Scene
 from dip_core.reporting.html import to_json
@@ -17,6 +18,7 @@ from dip_core.reporting.page import KeyNumber, Section
 from dip_core.reporting.restoration import (
     RestorationReport,
     ValidationSummary,
+    mean_baseline_r2,
     score_figure,
     skipped_notes,
     weight_table,
@@ -114,3 +116,54 @@ def test_parts_about_methods():
     assert table.rows == [("A", "25 %"), ("B", "75 %")] and table.caption == "Weights."
     assert skipped_notes({"a": "too slow"}, str.upper) == ["A was not a candidate: too slow."]
     assert score_figure({"a": 2.0, "b": 1.0}, "b", "RMSE") == score_figure({"b": 1.0, "a": 2.0}, "b", "RMSE")
+
+
+@pytest.mark.parametrize(
+    ("rmse", "r2", "baseline_rmse", "baseline_r2", "worse"),
+    [
+        (3.0, 0.9, 4.0, 0.8, False),
+        (5.0, 0.9, 4.0, None, True),
+        (4.0, 0.7, 4.0, 0.8, False),
+        (4.0, 0.8, 4.0, 0.8, False),
+        (None, None, 4.0, 0.8, False),
+        (3.0, None, None, None, False),
+    ],
+)
+def test_a_weak_network_is_a_warning(report, rmse, r2, baseline_rmse, baseline_r2, worse):
+    report.found = ValidationSummary("On 9 pixels", rmse, r2, "a baseline", baseline_rmse, baseline_r2=baseline_r2)
+    context = Context()
+    text = report.warn_if_weak(context)
+    assert (text is not None) == worse and context.warnings == ([text] if worse else [])
+    if text:
+        assert "METHOD best does not suit this raster: the result is worse than a baseline" in text
+
+
+def test_a_smaller_r2_counts_if_time_was_short(report):
+    report.found = ValidationSummary("On 9 pixels", 3.0, 0.7, "a baseline", 4.0, baseline_r2=0.8)
+    report.job = replace(report.job, compute=Compute(time_budget=60))
+    context = Context(time_budget=60)
+    assert report.warn_if_weak(context) is None
+    context.cut_short = True
+    assert "TIME_BUDGET 60 s is too short" in report.warn_if_weak(context)
+
+
+@pytest.mark.parametrize("cut_short", [True, False])
+def test_the_time_budget_is_named_if_it_cut_the_network_short(report, cut_short):
+    report.found = ValidationSummary("On 9 pixels", 7.0, 0.1, "a baseline", 4.0)
+    report.job = replace(report.job, compute=Compute(time_budget=2.5))
+    context = Context(time_budget=2.5)
+    context.cut_short = cut_short
+    text = report.warn_if_weak(context)
+    assert ("TIME_BUDGET 2.5 s is too short for METHOD best" in text) == cut_short
+    assert "held-out RMSE 7.000 instead of 4.000" in text
+
+
+def test_an_earlier_warning_about_the_budget_belongs_to_the_metadata(report):
+    context = Context()
+    context.warn("TIME_BUDGET was used up.")
+    assert report.warn_if_weak(context) == "TIME_BUDGET was used up."
+
+
+def test_the_mean_r2_of_the_baseline():
+    assert mean_baseline_r2([(1.0, 0.9, 2.0), (2.0, 0.6, 2.0), (1.0, float("nan"), 1.0)]) == pytest.approx(0.6)
+    assert mean_baseline_r2([]) is None
