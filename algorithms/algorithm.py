@@ -123,6 +123,20 @@ class DeepPriorAlgorithm(QgsProcessingAlgorithm):
         parameter.setUsesStaticStrings(True)
         self.add(parameter, tooltip, advanced)
 
+    def add_choices(
+        self,
+        name: str,
+        label: str,
+        choices: tuple[str, ...],
+        defaults: tuple[str, ...],
+        tooltip: str,
+        advanced: bool = False,
+    ) -> None:
+        """Add an enum with static strings of which several can be chosen."""
+        parameter = QgsProcessingParameterEnum(name, self.tr(label), list(choices), True, list(defaults))
+        parameter.setUsesStaticStrings(True)
+        self.add(parameter, tooltip, advanced)
+
     def add_boolean(self, name: str, label: str, default: bool, tooltip: str, advanced: bool = False) -> None:
         """Add a yes/no parameter."""
         self.add(QgsProcessingParameterBoolean(name, self.tr(label), default), tooltip, advanced)

@@ -7,7 +7,14 @@ from typing import Any
 from qgis.core import QgsProcessingContext
 
 from ..dip_core.job_fields import Outputs
-from ..dip_core.restoration_jobs import MASK_POLARITIES, NETWORK_INPUTS, GapFillJob
+from ..dip_core.restoration_jobs import (
+    DEFAULT_QA_CLASSES,
+    MASK_POLARITIES,
+    NETWORK_INPUTS,
+    QA_CLASSES,
+    QA_KINDS,
+    GapFillJob,
+)
 from .methods import GAP_FILLING, MethodOptions
 from .restorer import Restorer
 
@@ -28,7 +35,8 @@ scene and the others as further bands; the output contains all bands in that ord
 another date or sensor, shows what lies in the gaps (for <i>best</i> and <i>fast</i>).</p>
 <p><b>Which pixels are gaps.</b> With a gap mask, the pixels that it marks: one mask for all bands, or one mask per
 band. USGS <code>gap_mask</code> files (<code>.TIF.gz</code>) are read as delivered. Without a mask, the missing pixels
-(nodata, internal mask, alpha band, NaN); if nothing marks missing pixels, those of value 0.</p>
+(nodata, internal mask, alpha band, NaN); if nothing marks missing pixels, those of value 0. With a quality band (QA),
+the clouds, shadows and other classes that it names as well.</p>
 """
     VALIDATION_HELP = """
 <p><b>How good is the result?</b> Part of the observed pixels is hidden, in the shape of the scene's own gaps, and
@@ -46,6 +54,9 @@ filled by all methods in use. The report compares their errors with that of GDAL
     BANDS = "BANDS"
     GAP_MASK = "GAP_MASK"
     MASK_POLARITY = "MASK_POLARITY"
+    QA = "QA"
+    QA_KIND = "QA_KIND"
+    QA_CLASSES = "QA_CLASSES"
     GUIDE = "GUIDE"
     FILL_EXTERIOR = "FILL_EXTERIOR"
     NETWORK_INPUT = "NETWORK_INPUT"
@@ -62,8 +73,15 @@ filled by all methods in use. The report compares their errors with that of GDAL
         self.add_rasters(
             self.GAP_MASK,
             "Gap mask",
-            "One mask for all bands, or one mask per band in the order of the bands; also .gz files. "
-            "Leave empty to fill all missing pixels.",
+            "One mask for all bands, or one mask per band: assigned by the Landsat band in their names (_B3), else in "
+            "the order of the bands; also .gz files. Leave empty to fill all missing pixels.",
+        )
+        self.add_raster(
+            self.QA,
+            "Quality band (QA)",
+            "A band of quality codes, such as Landsat's QA_PIXEL, Sentinel-2's SCL or Fmask. The clouds and shadows that "
+            "it names are filled too. It may have another pixel size.",
+            optional=True,
         )
         self.add_raster(
             self.GUIDE,
@@ -79,6 +97,23 @@ filled by all methods in use. The report compares their errors with that of GDAL
             MASK_POLARITIES,
             "Which value of the mask marks a gap. zero_is_gap: 0, as in USGS masks. nonzero_is_gap: any other value. "
             "auto: the value at which the scene itself is empty.",
+            advanced=True,
+        )
+        self.add_choice(
+            self.QA_KIND,
+            "Kind of the quality band",
+            QA_KINDS,
+            "How to read the codes of QA. landsat_c2: QA_PIXEL of Landsat Collection 2. landsat_c1: BQA or pixel_qa of "
+            "Collection 1. sentinel2_scl: the scene classification of Sentinel-2. fmask: Fmask, python-fmask or HLS. "
+            "auto: by the name of the file or band, else by its values.",
+            advanced=True,
+        )
+        self.add_choices(
+            self.QA_CLASSES,
+            "Classes of the quality band to fill",
+            QA_CLASSES,
+            DEFAULT_QA_CLASSES,
+            "The classes of QA that are gaps.",
             advanced=True,
         )
         self.add_choice(
@@ -103,6 +138,9 @@ filled by all methods in use. The report compares their errors with that of GDAL
             inputs=(*self.paths(self.INPUT), *self.paths(self.BANDS)),
             outputs=outputs,
             gap_masks=self.paths(self.GAP_MASK),
+            qa=self.path(self.QA),
+            qa_kind=self.parameterAsEnumString(parameters, self.QA_KIND, context),
+            qa_classes=tuple(self.parameterAsEnumStrings(parameters, self.QA_CLASSES, context)),
             mask_polarity=self.parameterAsEnumString(parameters, self.MASK_POLARITY, context),
             guide=self.path(self.GUIDE),
             fill_exterior=self.parameterAsBool(parameters, self.FILL_EXTERIOR, context),

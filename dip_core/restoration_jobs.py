@@ -69,6 +69,7 @@ class GapFillJob:
         require_one_of("MASK_POLARITY", self.mask_polarity, MASK_POLARITIES)
         require_one_of("NETWORK_INPUT", self.network_input, NETWORK_INPUTS)
         require_one_of("QA_KIND", self.qa_kind, QA_KINDS)
+        require(self.qa_classes or not self.qa, "QA_CLASSES is empty: choose at least one class, or no QA.")
         for name in self.qa_classes:
             require_one_of("QA_CLASSES", name, QA_CLASSES)
         require(

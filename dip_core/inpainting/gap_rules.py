@@ -14,11 +14,14 @@ from scipy import ndimage
 from ..arrays import Mask
 from ..errors import NothingObserved
 from ..raster.scene import Scene
-from ..restoration_jobs import GapFillJob
+from ..restoration_jobs import DEFAULT_QA_CLASSES, QA_KINDS, GapFillJob
 from ..runtime.context import Context
 from .footprint import footprint
 from .gap_mask import FILL_VALUE, GapMask, merge_equal_bands
 from .mask_files import read_gap_masks
+from .qa_mask import read_qa
+
+_MOST_DATA = 0.5  # share of the data whose replacement is warned about
 
 
 @dataclass(frozen=True)
@@ -28,36 +31,47 @@ class GapRules:
     masks: tuple[str, ...] = ()
     polarity: str = "auto"
     fill_exterior: bool = False
+    qa: str | None = None
+    qa_kind: str = QA_KINDS[0]
+    qa_classes: tuple[str, ...] = DEFAULT_QA_CLASSES
 
     @classmethod
     def of(cls, job: GapFillJob) -> GapRules:
         """The rules of a job."""
-        return cls(job.gap_masks, job.mask_polarity, job.fill_exterior)
+        return cls(
+            job.gap_masks,
+            job.mask_polarity,
+            job.fill_exterior,
+            qa=job.qa,
+            qa_kind=job.qa_kind,
+            qa_classes=job.qa_classes,
+        )
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Pixels by what marks them, ``(band, row, column)``.
+
+    ``hidden``: ``(row, column)``, pixels with data that a gap mask or QA marks as gaps. ``origin``: in words.
+    """
+
+    observed: Mask
+    candidates: Mask
+    hidden: Mask
+    origin: str
 
 
 def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context | None = None) -> GapMask:
     """The gap mask of a scene.
 
     Without gap mask files, missing pixels are marked by the scene's nodata value, masks, alpha band and NaN, or by the
-    fill value 0 if it has none of these. Raises NothingObserved, GridMismatch, BandCountMismatch, UnreadableRaster.
+    fill value 0 if it has none of these. Pixels that QA names are gaps too. Raises NothingObserved, GridMismatch,
+    BandCountMismatch, InvalidJob, UnreadableRaster.
     """
     rules = rules or GapRules()
     context = context or Context()
-    valid = valid_pixels(scene)
-    if rules.masks:
-        candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid, context)
-        origin = f"gap mask ({meaning})"
-        observed = valid & ~candidates
-    elif not scene.zero_is_fill():
-        observed, origin = valid, "nodata and masks"
-        candidates = ~valid
-    else:
-        zeros = _fill_value_pixels(scene)
-        observed = valid & ~zeros
-        candidates, origin = ~observed, FILL_VALUE
-        if zeros.any():
-            context.warn("No nodata value and no gap mask: connected pixels of value 0 are taken as gaps.")
-    del valid
+    marks = _find_marks(scene, rules, context)
+    observed, candidates, origin = marks.observed, marks.candidates, marks.origin
     empty = tuple(int(number) for number in np.flatnonzero(~observed.any(axis=(1, 2))))
     if len(empty) == scene.count:
         raise NothingObserved(path=scene.paths[0], reason=f"all pixels are missing according to its {origin}")
@@ -67,12 +81,56 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
     if rules.fill_exterior:
         target = candidates.copy()
     else:
-        inside = footprint(np.any(observed, axis=0))
+        inside = footprint(np.any(observed, axis=0) | marks.hidden)  # what holds data is not the exterior
         target = candidates & inside
         exterior = int(np.count_nonzero(~inside))
     target[list(empty)] = False
     observed, target = merge_equal_bands(observed, target)
     return GapMask(observed, target, scene.count, origin, exterior, empty)
+
+
+def _find_marks(scene: Scene, rules: GapRules, context: Context) -> _Marks:
+    """What marks the scene's missing pixels: gap masks, else its metadata, else the fill value 0; and QA."""
+    valid = valid_pixels(scene)
+    if rules.masks:
+        candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid, context)
+        origin = f"gap mask ({meaning})"
+    elif not scene.zero_is_fill():
+        candidates, origin = ~valid, "nodata and masks"
+    else:
+        zeros = _fill_value_pixels(scene)
+        candidates, origin = zeros | ~valid, FILL_VALUE
+        if zeros.any():
+            context.warn("No nodata value and no gap mask: connected pixels of value 0 are taken as gaps.")
+    hidden = np.zeros(scene.grid.shape, bool)
+    if rules.qa:
+        qa = read_qa(scene, rules.qa, rules.qa_kind, rules.qa_classes, valid, context)
+        candidates = candidates | qa.gaps
+        origin = f"{origin}, and QA ({qa.text})"
+    if rules.masks or rules.qa:
+        hidden = _hidden_data(scene, valid, candidates, context)
+    if rules.qa:
+        hidden &= ~qa.fill
+    return _Marks(valid & ~candidates, candidates, hidden, origin)
+
+
+def _hidden_data(scene: Scene, valid: Mask, candidates: Mask, context: Context) -> Mask:
+    """The pixels ``(row, column)`` with data that are marked as gaps; a warning if they are most of the data."""
+    hidden = np.zeros(scene.grid.shape, bool)
+    marked = total = 0
+    for window in scene.blocks():
+        rows = window.toslices()[0]
+        data = valid[:, rows] & (scene.read(window) != 0)
+        total += np.count_nonzero(data)
+        data &= candidates[:, rows]
+        marked += np.count_nonzero(data)
+        hidden[rows] = data.any(axis=0)
+    if marked > _MOST_DATA * total:
+        context.warn(
+            f"{100 * marked / max(total, 1):.0f} % of the scene's data are marked as gaps and will be replaced: check "
+            "MASK_POLARITY and QA_CLASSES if this is not what you want."
+        )
+    return hidden
 
 
 def valid_pixels(scene: Scene) -> Mask:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
@@ -49,6 +50,21 @@ class MaskRaster:
         return grid_of(self._source)
 
     @property
+    def source(self) -> rasterio.DatasetReader:
+        """The open file."""
+        return self._source
+
+    @property
+    def nodata(self) -> float | None:
+        """The nodata value of the file, None without one."""
+        return self._source.nodata
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the file has an alpha band."""
+        return ColorInterp.alpha in self._source.colorinterp
+
+    @property
     def all_bands(self) -> int:
         """The number of bands with the alpha band."""
         return int(self._source.count)
@@ -76,7 +92,7 @@ class MaskRaster:
         if difference:
             raise GridMismatch(path=self.path, reference=reference, reason=difference)
 
-    def read(self, window: Window, indexes: Sequence[int] | None = None) -> tuple[NDArray, Mask]:
+    def read(self, window: Window | None, indexes: Sequence[int] | None = None) -> tuple[NDArray, Mask]:
         """Values and meaningful pixels, ``(mask band, row, column)``, of bands ``indexes`` (by default of all)."""
         chosen = list(self.indexes if indexes is None else indexes)
         try:

@@ -33,6 +33,8 @@ def run(job: GapFillJob, context: Context) -> Result:
         if not gaps.target_pixels:
             context.warn("The scene has no gaps: the output is a copy of the input.")
         facts: dict[str, object] = {"gaps": gaps.origin, "fill_exterior": job.fill_exterior}
+        if job.qa:
+            facts["qa"], facts["qa_classes"] = job.qa, ", ".join(job.qa_classes)
         if guide is not None:
             facts["guide"] = job.guide
             facts["guide_coverage"] = round(guide.coverage, 4)
