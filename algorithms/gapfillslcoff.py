@@ -79,8 +79,8 @@ filled by all methods in use. The report compares their errors with that of GDAL
         self.add_raster(
             self.QA,
             "Quality band (QA)",
-            "A band of quality codes, such as Landsat's QA_PIXEL, Sentinel-2's SCL or Fmask. The clouds and shadows that "
-            "it names are filled too. It may have another pixel size.",
+            "A band of quality codes, such as Landsat's QA_PIXEL, Sentinel-2's SCL or Fmask. The clouds and shadows "
+            "that it names are filled too. It may have another pixel size.",
             optional=True,
         )
         self.add_raster(

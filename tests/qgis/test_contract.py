@@ -19,7 +19,10 @@ QUALITY = ["RMSE", "BIAS", "R2", "PEARSON_R2", "PSNR", "MPSNR", "MSSIM", "SAM", 
 # Parameters and outputs by algorithm. A change here breaks scripts and models.
 CONTRACT = {
     "gapfillslcoff": (
-        ["INPUT", "BANDS", "GAP_MASK", "GUIDE", *RESTORER, "MASK_POLARITY", "NETWORK_INPUT", "FILL_EXTERIOR"],
+        [
+            *("INPUT", "BANDS", "GAP_MASK", "QA", "GUIDE", *RESTORER),
+            *("MASK_POLARITY", "QA_KIND", "QA_CLASSES", "NETWORK_INPUT", "FILL_EXTERIOR"),
+        ],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
     "denoisehsi": (["INPUT", *RESTORER, "NOISE", "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
@@ -91,6 +94,8 @@ CHOICES = {
     "gapfillslcoff": {
         "METHOD": ["best", "fast", "deep_prior", "paper_composite", "paper_per_band"],
         "MASK_POLARITY": ["auto", "zero_is_gap", "nonzero_is_gap"],
+        "QA_KIND": ["auto", "landsat_c2", "landsat_c1", "sentinel2_scl", "fmask"],
+        "QA_CLASSES": ["fill", "cloud", "dilated_cloud", "cirrus", "shadow", "snow"],
         "NETWORK_INPUT": ["noise", "meshgrid"],
     },
     "denoisehsi": {
@@ -108,13 +113,17 @@ CHOICES = {
 }
 
 
+DEFAULT_CHOICES = {"QA_CLASSES": ["fill", "cloud", "dilated_cloud", "shadow"]}
+
+
 @pytest.mark.parametrize("name", CONTRACT)
 def test_choices_are_static_strings_and_the_first_is_the_default(create, name):
     found = create(name)
     enums = [d for d in found.parameterDefinitions() if d.type() == "enum"]
     assert {d.name(): d.options() for d in enums} == CHOICES.get(name, {})
     for definition in enums:
-        assert definition.usesStaticStrings() and definition.defaultValue() == definition.options()[0]
+        wanted = DEFAULT_CHOICES.get(definition.name(), definition.options()[0])
+        assert definition.usesStaticStrings() and definition.defaultValue() == wanted
 
 
 @pytest.mark.parametrize(
@@ -127,7 +136,7 @@ def test_choices_are_static_strings_and_the_first_is_the_default(create, name):
     ],
 )
 def test_methods_are_those_of_the_job_and_are_described(create, name, constant):
-    from deep_prior.dip_core import job
+    from deep_prior.dip_core import restoration_jobs as job
 
     found = create(name)
     definition = found.parameterDefinition("METHOD")
