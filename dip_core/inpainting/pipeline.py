@@ -74,7 +74,7 @@ def run(
     warning = report.warn_if_weak(result, context) if needs_networks(plan.experts) else None
     with context.section(0.4, 0.95):
         tags = _provenance(job, plan, model, facts, classes, warning)
-        changed, left = _write_outputs(job, problem, plan, model, options, tags, executor, classes)
+        changed, left = _write_outputs(job, problem, plan, model, options, tags, executor, classes, context)
     context.progress(0.96, "Writing the report")
     result = replace(result, changed=changed, left=left)
     report.write(result, context)
@@ -109,12 +109,13 @@ def _write_outputs(
     tags: dict[str, str],
     executor: Executor,
     classes: ClassBands | None,
+    context: Context,
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of changed pixels and of pixels left unfilled."""
     scene, gaps = (problem.scene, problem.gaps) if classes is None else (classes.scene, classes.gaps)
     changed = left = 0
     with ExitStack() as files:
-        writers = open_output_writers(files, job.outputs, scene, tags, "filled")
+        writers = open_output_writers(files, job.outputs, scene, tags, "filled", context)
         for window, layers in _fill_tiles(job, problem, plan, model, options, executor):
             restored = _restore_window(problem, window, *layers)
             if classes is not None:

@@ -6,6 +6,7 @@ the QGIS side can clean up after a killed worker; otherwise it is random.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import os
@@ -118,6 +119,13 @@ def sidecars(temporary: str, target: str) -> dict[str, str]:
         elif not path.startswith((temporary, f"{base}.{temporary_files.OLD}")):
             found[path] = stem + path[len(base) :]
     return found
+
+
+def remove_sidecars(temporary: str) -> None:
+    """Remove the files that libraries have written beside a temporary file."""
+    for path in sidecars(temporary, _targets[temporary]):
+        with contextlib.suppress(OSError):
+            os.remove(path)
 
 
 def commit() -> None:

@@ -5,13 +5,12 @@ rasterio reads neither of them. GDAL copies both into the XML of a virtual raste
 
 from __future__ import annotations
 
-import contextlib
-import uuid
 import xml.etree.ElementTree as ElementTree
 
 import rasterio
-import rasterio.shutil
 from rasterio.errors import RasterioError
+
+from .file_view import virtual_raster
 
 _NAME_USAGE = "2"  # GFU_Name
 _MIN_NAMES = 2
@@ -33,17 +32,10 @@ def read_class_names(source: rasterio.DatasetReader) -> dict[int, list[str]]:
 
 def _band_elements(source: rasterio.DatasetReader) -> list[ElementTree.Element]:
     """The bands of a virtual raster of the file."""
-    path = f"/vsimem/{uuid.uuid4().hex}.vrt"
     try:
-        rasterio.shutil.copy(source, path, driver="VRT")
-        with rasterio.open(path) as virtual:
-            text = virtual.tags(ns="xml:VRT").get("xml:VRT", "")
-        return ElementTree.fromstring(text).findall("VRTRasterBand")  # written by GDAL just now
+        return virtual_raster(source).findall("VRTRasterBand")
     except (RasterioError, OSError, ElementTree.ParseError):
         return []  # a format that GDAL cannot wrap has no names that could be read in another way
-    finally:
-        with contextlib.suppress(RasterioError, OSError):
-            rasterio.shutil.delete(path, driver="VRT")
 
 
 def _names_in_table(table: ElementTree.Element) -> list[str]:

@@ -1,14 +1,22 @@
-"""Views of a raster file for GDAL's warper, which takes every band that is tagged as alpha for a mask."""
+"""Virtual rasters (VRT) of an open file: a view for GDAL's warper, which takes every band that is tagged as alpha for a
+mask; the file's metadata as XML; and its nodata values, which rasterio gives as floats that are not always exact.
+"""
 
 from __future__ import annotations
 
+import math
 import uuid
+from typing import Union
 from xml.etree import ElementTree
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 
 _XML = "xml:VRT"
+_LONG_TYPES = ("int64", "uint64")
+
+Nodata = Union[int, float]
 
 
 def open_without_alpha_tags(source: rasterio.DatasetReader) -> rasterio.DatasetReader:
@@ -16,7 +24,7 @@ def open_without_alpha_tags(source: rasterio.DatasetReader) -> rasterio.DatasetR
 
     Raises RasterioError.
     """
-    root = ElementTree.fromstring(_virtual_raster(source))
+    root = virtual_raster(source)
     for band in root.iter("VRTRasterBand"):
         for tag in band.findall("ColorInterp"):
             if tag.text == "Alpha":
@@ -24,12 +32,49 @@ def open_without_alpha_tags(source: rasterio.DatasetReader) -> rasterio.DatasetR
     return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
 
 
-def _virtual_raster(source: rasterio.DatasetReader) -> str:
-    """The text of a virtual raster with all bands and the georeference of a file."""
+def virtual_raster(source: rasterio.DatasetReader) -> ElementTree.Element:
+    """The XML of a virtual raster with all bands, the georeference and most metadata of an open file.
+
+    Raises RasterioError.
+    """
     path = f"/vsimem/{uuid.uuid4().hex}.vrt"
     rasterio.shutil.copy(source, path, driver="VRT")
     try:
         with rasterio.open(path) as view:
-            return str(view.tags(ns=_XML)[_XML])
+            return ElementTree.fromstring(str(view.tags(ns=_XML)[_XML]))
     finally:
         rasterio.shutil.delete(path)
+
+
+def exact_nodata(source: rasterio.DatasetReader) -> tuple[Nodata | None, ...]:
+    """The nodata value of each band that its pixels can have; integers for bands of 64-bit integers."""
+    found: tuple[Nodata | None, ...] = source.nodatavals
+    if not set(_LONG_TYPES) & set(source.dtypes):
+        return found
+    declared = declared_nodata(source)
+    return tuple(
+        _within(dtype, exact) if dtype in _LONG_TYPES else value
+        for dtype, exact, value in zip(source.dtypes, declared, found)
+    )
+
+
+def declared_nodata(source: rasterio.DatasetReader) -> list[Nodata | None]:
+    """The nodata value of each band as the file declares it, also one that no pixel can have (-9999 in bytes)."""
+    return [_number(band.findtext("NoDataValue")) for band in virtual_raster(source).iter("VRTRasterBand")]
+
+
+def _within(dtype: str, value: Nodata | None) -> Nodata | None:
+    """The value if it is an integer that this integer type can hold, else None."""
+    limits = np.iinfo(dtype)
+    if value is None or not math.isfinite(value) or int(value) != value or not limits.min <= value <= limits.max:
+        return None
+    return int(value)
+
+
+def _number(text: str | None) -> Nodata | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

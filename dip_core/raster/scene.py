@@ -7,7 +7,6 @@ mask, alpha, NaN or a missing code (see `open_scene`) excludes it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
@@ -23,8 +23,10 @@ from rasterio.windows import Window
 from ..errors import GridMismatch, UnreadableRaster
 from .alpha import alpha_notes, find_alpha_bands, read_valid
 from .class_names import read_class_names
+from .file_view import Nodata
 from .grid import grid_of
 from .missing_values import equals_any
+from .nodata import masks_differ, same, unused_value
 from .source import open_raster, read_bands, read_tags, short_message
 
 _MAX_BLOCK_ROWS = 512
@@ -78,7 +80,8 @@ class Scene:
         self.missing_codes: dict[int, tuple[float, ...]] = {}
         self.categorical: frozenset[int] = frozenset()
         self._class_names: dict[int, dict[int, list[str]]] = {}
-        self._nodata: float | None = None
+        self._nodata: Nodata | None = None
+        self._mixed: bool | None = None
         self._zero_is_fill: bool | None = None
         self._inherited_nodata: set[int] = set()
         self._inherit_nodata()
@@ -104,18 +107,37 @@ class Scene:
         return self.count, self.grid.height, self.grid.width
 
     @property
-    def nodata(self) -> float | None:
-        """The nodata value of the scene, None without one.
+    def nodata(self) -> Nodata | None:
+        """The nodata value of the scene, None without one; an integer for 64-bit integers.
 
-        If the bands' nodata values differ, it is a value that no valid pixel has. Raises UnreadableRaster if the type
-        has no such value.
+        If the bands mark missing pixels in different ways, it is a value that no valid pixel has. Raises
+        UnreadableRaster if the type has no such value.
         """
-        values = list({str(band.nodata): band.nodata for band in self.bands if band.nodata is not None}.values())
-        if len(values) <= 1:
-            return values[0] if values else None
+        if not self.has_mixed_markers():
+            return self.bands[0].nodata
         if self._nodata is None:
-            self._nodata = self._unused_nodata(values)
+            candidates = [band.nodata for band in self.bands if band.nodata is not None]
+            self._nodata = unused_value(self.dtype, candidates, self._used_values, self.paths[0])
         return self._nodata
+
+    def has_mixed_markers(self) -> bool:
+        """True if the bands differ in their nodata values, or have masks of their own: a GeoTIFF has one of each."""
+        if self._mixed is None:
+            first = self.bands[0].nodata
+            self._mixed = any(not same(band.nodata, first) for band in self.bands) or masks_differ(
+                self._sources, lambda: (self.declared_valid(window) for window in self.blocks())
+            )
+        return self._mixed
+
+    def _used_values(self) -> Iterator[NDArray]:
+        """The values of the valid pixels of each block."""
+        for window in self.blocks():
+            yield np.unique(self.read(window)[self.declared_valid(window)])
+
+    @property
+    def sources(self) -> list[rasterio.DatasetReader]:
+        """The open files."""
+        return self._sources
 
     @property
     def names(self) -> list[str]:
@@ -231,20 +253,6 @@ class Scene:
                 self.notes.append(
                     f"{band.name(number + 1)} has no nodata value; that of another band is used ({nodata_values[0]:g})."
                 )
-
-    def _unused_nodata(self, candidates: list[float]) -> float:
-        limits: list[float] = []
-        if self.dtype.kind != "f":
-            limits = [float(np.iinfo(self.dtype).min), float(np.iinfo(self.dtype).max)]
-        for value in dict.fromkeys([*candidates, *limits]):
-            if np.isnan(value) or not any(
-                ((self.read(window) == value) & self.valid(window)).any() for window in self.blocks()
-            ):
-                return value
-        if self.dtype.kind == "f":
-            return math.nan
-        reason = "its bands have different nodata values, each of which is a valid value of another band"
-        raise UnreadableRaster(path=self.paths[0], reason=reason)
 
     def _gather(self, read: _Reader, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype) -> NDArray:
         """What ``read(number of a file, band indexes)`` returns for the window, for all ``bands`` in one array."""

@@ -14,9 +14,10 @@ from rasterio.errors import RasterioError
 from .. import raster_names
 from ..errors import UnreadableRaster
 from .alpha import AlphaBands, marks_missing
+from .file_view import Nodata, exact_nodata
 
-# Namespaces that describe the file itself, or (xml:) hold a single text that cannot be written as items.
-_SKIPPED_NAMESPACES = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:")
+# Namespaces that describe the file itself, or hold a single text (see `text_domains`).
+_SKIPPED_NAMESPACES = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:", "json:")
 _MAX_MESSAGE = 160
 # What rasterio raises if a file cannot be opened or read; some of its functions pass GDAL's own errors on.
 READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
@@ -32,7 +33,7 @@ class Band:
     source: int
     index: int
     dtype: str
-    nodata: float | None
+    nodata: Nodata | None
     scale: float
     offset: float
     units: str | None
@@ -97,7 +98,7 @@ def read_bands(source: rasterio.DatasetReader, number: int, stacked: bool, alpha
     """
     # rasterio builds each of these lists for all bands on every access.
     interps, has_mask = source.colorinterp, marks_missing(source, alpha)
-    dtypes, nodata, units = source.dtypes, source.nodatavals, source.units
+    dtypes, nodata, units = source.dtypes, exact_nodata(source), source.units
     scales, offsets, descriptions = source.scales, source.offsets, source.descriptions
     for place, index in enumerate(source.indexes):
         if index == alpha.mask:

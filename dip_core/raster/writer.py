@@ -18,7 +18,13 @@ from rasterio.windows import Window
 
 from ..errors import DiskFull, UnwritableOutput, output_error
 from ..job_fields import Outputs
-from . import atomic, metadata
+from ..runtime.context import Context
+from . import atomic, metadata, sidecar
+from .file_view import Nodata, declared_nodata
+from .geotiff import create_geotiff, output_nodata
+from .metadata_check import describe, lost_metadata
+from .missing_values import can_hold
+from .nodata import same_in
 from .scene import Scene
 from .source import short_message
 
@@ -32,7 +38,8 @@ class RasterWriter:
 
     ``like``: the scene that gives grid and metadata, and the default of bands, type and nodata. ``content``: ``values``
     (as those of the scene), ``deviation`` (standard deviations of values: same scale, no offset) or ``mask``.
-    ``keep_mask``: copy the scene's alpha band and mask. Raises UnwritableOutput and DiskFull.
+    ``keep_mask``: copy the scene's alpha band and mask. ``context`` receives a warning about metadata that the file
+    cannot hold. Raises UnwritableOutput and DiskFull.
     """
 
     def __init__(
@@ -41,21 +48,29 @@ class RasterWriter:
         like: Scene,
         *,
         dtype: np.dtype | str | None = None,
-        nodata: float | str | None = "scene",
+        nodata: Nodata | str | None = "scene",
         count: int | None = None,
         descriptions: Sequence[str] | None = None,
         tags: dict[str, str] | None = None,
         content: metadata.Content = "values",
         keep_mask: bool = True,
+        context: Context | None = None,
     ) -> None:
         self.path = path
         self.dtype = np.dtype(dtype or like.dtype)
         self.count = count or like.count
-        self.nodata = like.nodata if isinstance(nodata, str) else nodata
+        self.nodata = output_nodata(like) if isinstance(nodata, str) else nodata
         self._like = like
+        self._content = content
+        self._context = context or Context()
+        self._unify = content == "values" and isinstance(nodata, str) and like.has_mixed_markers()
         self._alpha = content == "values" and keep_mask and like.has_alpha()
-        self._mask = content == "values" and keep_mask and like.has_dataset_mask()
-        self._unify = content == "values" and isinstance(nodata, str) and _has_several_nodata(like)
+        self._mask = content == "values" and keep_mask and like.has_dataset_mask() and not self._unify
+        if self._unify:
+            self._context.warn(
+                "The bands mark missing pixels in different ways. The output has one nodata value for all bands, "
+                f"{self.nodata}, which no valid pixel has."
+            )
         self._temporary = atomic.create_temporary(path)
         grid = like.grid
         size = self.dtype.itemsize * (self.count + self._alpha) * grid.width * grid.height
@@ -67,7 +82,6 @@ class RasterWriter:
             "height": grid.height,
             "count": self.count + self._alpha,
             "dtype": self.dtype.name,
-            "nodata": self.nodata if _can_hold(self.dtype, self.nodata) else None,
             "compress": "deflate",
             "predictor": _PREDICTOR[self.dtype.kind],
             "bigtiff": "if_safer",
@@ -82,7 +96,7 @@ class RasterWriter:
         else:
             profile.update(crs=grid.crs, transform=grid.transform)
         with self._guard():
-            self._file = rasterio.open(self._temporary, "w", **profile)
+            self._file = create_geotiff(self._temporary, profile, self.nodata)
             if grid.rpcs:
                 self._file.rpcs = grid.rpcs
             metadata.copy_metadata(self._file, like, descriptions, tags or {}, content)
@@ -101,9 +115,8 @@ class RasterWriter:
             return
         with self._guard():
             self._file.close()
-            with rasterio.open(self._temporary) as written:
-                for top in range(0, written.height, _VERIFY_ROWS):
-                    written.read(window=Window(0, top, written.width, min(_VERIFY_ROWS, written.height - top)))
+            self._complete_metadata()
+            self._verify()
 
     def write(self, pixels: NDArray, window: Window, changed: NDArray[np.bool_] | None = None) -> None:
         """Write pixels ``(band, row, column)`` of a window.
@@ -132,6 +145,34 @@ class RasterWriter:
                     mask |= restored
                 self._file.write_mask(mask, window=window)
 
+    def _complete_metadata(self) -> None:
+        """Write what the file itself does not hold to a sidecar, and report what that does not hold either."""
+        has_room = atomic.can_have(self.path, sidecar.ENDING)
+        if not has_room:  # a name of 255 bytes: the sidecar could not be renamed
+            atomic.remove_sidecars(self._temporary)
+        only_position = self._content != "values"
+        lost = lost_metadata(self._like, self._temporary, only_position)
+        if lost and has_room:
+            sidecar.write_sidecar(self._temporary, lost)
+            lost = lost_metadata(self._like, self._temporary, only_position)
+        if lost:
+            self._context.warn(
+                f"The output does not keep {describe(lost)} of '{self._like.paths[0]}', which a GeoTIFF cannot hold. "
+                "Take them from there if they are needed."
+            )
+
+    def _verify(self) -> None:
+        """Read the file once, and compare its structure with what was written. Raises UnwritableOutput."""
+        with rasterio.open(self._temporary) as written:
+            shape = (self.count + self._alpha, self._like.grid.height, self._like.grid.width)
+            types = set(written.dtypes)
+            if (written.count, *written.shape) != shape or types != {self.dtype.name}:
+                raise UnwritableOutput(path=self.path, reason="the written file has another size or type")
+            if not all(same_in(self.dtype, value, self.nodata) for value in declared_nodata(written)):
+                raise UnwritableOutput(path=self.path, reason=f"the file cannot keep the nodata value {self.nodata}")
+            for top in range(0, written.height, _VERIFY_ROWS):
+                written.read(window=Window(0, top, written.width, min(_VERIFY_ROWS, written.height - top)))
+
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
         """Turn errors of rasterio into UnwritableOutput or DiskFull."""
@@ -155,30 +196,15 @@ def _opaque(alpha: NDArray, dtype: np.dtype) -> float:
     return max(1.0, float(alpha.max())) if alpha.dtype.kind == "f" else 1.0
 
 
-def _has_several_nodata(scene: Scene) -> bool:
-    """True if the bands differ in their nodata value; a GeoTIFF has a single one."""
-    return scene.nodata is not None and any(str(band.nodata) != str(scene.nodata) for band in scene.bands)
-
-
-def _can_hold(dtype: np.dtype, value: float | None) -> bool:
-    """True if a pixel of this type can hold the nodata value."""
-    if value is None:
-        return True
-    if dtype.kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return float(value).is_integer() and limits.min <= value <= limits.max
-
-
 def open_output_writers(
-    files: ExitStack, outputs: Outputs, like: Scene, tags: dict[str, str], verb: str
+    files: ExitStack, outputs: Outputs, like: Scene, tags: dict[str, str], verb: str, context: Context | None = None
 ) -> dict[str, RasterWriter]:
     """Writers of the requested rasters among OUTPUT, UNCERTAINTY and FILLED, by lower-case name; ``files`` closes them.
 
     ``like``: the scene that gives grid, bands and metadata. ``verb``: a participle for the pixels that FILLED marks,
-    such as "filled".
+    such as "filled". ``context``: see `RasterWriter`.
     """
-    found = {"output": files.enter_context(RasterWriter(outputs.output or "", like, tags=tags))}
+    found = {"output": files.enter_context(RasterWriter(outputs.output or "", like, tags=tags, context=context))}
     if outputs.uncertainty:
         names = [f"{name}, one standard deviation" for name in like.names]
         nan = float("nan")
@@ -230,7 +256,7 @@ def write_output_window(
         writers["filled"].write(mask, window)
 
 
-def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: float | None) -> NDArray:
+def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: Nodata | None) -> NDArray:
     """Convert estimates ``(band, row, column)`` in the data's units to ``dtype``.
 
     Values are clipped to the observed range of their band, ``low`` to ``high`` ``(band,)``. A value that would equal
@@ -240,7 +266,7 @@ def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArr
     if dtype.kind != "f":
         pixels = np.rint(pixels)
     pixels = pixels.astype(dtype)
-    if nodata is not None and np.isfinite(nodata):
+    if nodata is not None and np.isfinite(nodata) and can_hold(dtype, nodata):
         forbidden = pixels == np.asarray(nodata).astype(dtype)
         if forbidden.any():
             upwards = ((low + high) / 2 >= float(nodata))[:, None, None]

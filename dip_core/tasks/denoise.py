@@ -88,7 +88,7 @@ def _write(
     scene, bands = selected.scene, list(selected.bands)
     changed = left = 0
     with ExitStack() as files:
-        writers = open_output_writers(files, job.outputs, scene, tags, "denoised")
+        writers = open_output_writers(files, job.outputs, scene, tags, "denoised", context)
         for window, (estimate, deviation) in denoise_tiles(job, selected, model, tiling, context):
             _, observed = selected.read(window)
             good = observed & np.isfinite(estimate)

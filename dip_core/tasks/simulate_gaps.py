@@ -94,7 +94,9 @@ def _write(job: SimulateGapsJob, scene: Scene, gaps: GapMask, pattern: slc.GapPa
                 )
             tags = _provenance(job, pattern)
             # Without alpha and mask, so that readers take missing pixels from the nodata value alone.
-            output = RasterWriter(job.outputs.output, scene, dtype=dtype, nodata=value, tags=tags, keep_mask=False)
+            output = RasterWriter(
+                job.outputs.output, scene, dtype=dtype, nodata=value, tags=tags, keep_mask=False, context=context
+            )
             files.enter_context(output)
         if job.outputs.mask:
             names = [f"{name}: 0 missing, 1 observed" for name in scene.names]

@@ -183,7 +183,7 @@ def _write(
     low, high = _output_range(selected, dtype)
     changed = left = 0
     with ExitStack() as files:
-        writers = open_output_writers(files, job.outputs, scene, tags, "restored")
+        writers = open_output_writers(files, job.outputs, scene, tags, "restored", context)
         for window, (image, deviation) in enlarge_scene(job, selected, plan, recipe, context, guide):
             coarse = Window(0, window.row_off // f, selected.scene.grid.width, window.height // f)
             observed = np.repeat(np.repeat(selected.read(coarse)[1], f, axis=1), f, axis=2)
