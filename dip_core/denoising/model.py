@@ -25,6 +25,7 @@ from .held_out import Crop, HeldOutData, draw_hidden_samples, hold_out, most_obs
 from .nl_ridge import nl_ridge
 from .options import DenoiseOptions
 from .outliers import find_outliers, replace_outliers
+from .rare_signal import keep_rare_signal
 from .registry import DENOISERS, DENOISING_METHODS
 from .signal_covariance import add_weak_directions
 from .validation import DenoisingScore, optimal_gains, pairwise_weights, score_estimate
@@ -85,16 +86,20 @@ def denoise_window(
         zeros = np.zeros(observed.shape, np.float32)
         return zeros, zeros
     names = [name for name, weight in model.weights.items() if weight > 0]
-    if options.noise == "mixed":
-        observed = observed & ~find_outliers(values, observed, subspace)
-    values = _complete(values, observed, subspace, model.limits, options)
+    outliers = find_outliers(values, observed, subspace) if options.noise == "mixed" else None
+    used = observed if outliers is None else observed & ~outliers
+    values = _complete(values, used, subspace, model.limits, options)
     used_seed = options.seed if seed is None else seed
-    estimates = run_denoisers(names, subspace, values, observed, options, used_seed, progress)
+    estimates = run_denoisers(names, subspace, values, used, options, used_seed, progress)
     weights = np.array([model.weights[name] for name in names])
     mean, spread, leverage = combine_estimates(estimates, weights, subspace)
     if (model.gains < 1).any():
         mean = subspace.apply_gains(mean, model.gains)
-    return mean, model.error_model.deviation(subspace, mean, spread, scale_leverage(leverage, model.gains))
+    deviation = model.error_model.deviation(subspace, mean, spread, scale_leverage(leverage, model.gains))
+    if DENOISING_METHODS[options.method].published:
+        return mean, deviation
+    keep_rare_signal(subspace, values, observed, mean, deviation, outliers)
+    return mean, deviation
 
 
 def fit_model(
