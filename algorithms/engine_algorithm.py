@@ -7,8 +7,6 @@ stages rasters that only QGIS can read, runs the task, and turns every failure i
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from qgis.core import (
 from ..dip_core import errors, events
 from ..dip_core.job import Job
 from ..dip_core.job_fields import Outputs
+from ..dip_core.run_folders import STAGED_PREFIX, RunFolder
 from .algorithm import DeepPriorAlgorithm, has_value
 from .engine_process import EngineError
 from .feedback import FeedbackAdapter, cancel_check
@@ -131,13 +130,11 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         """In a background thread: run the job; returns destinations and numbers by output name."""
         destinations = self._destinations(parameters, context)
         outputs = Outputs(**{name.lower(): os.path.abspath(path) for name, path in destinations.items()})
-        folder = tempfile.mkdtemp(prefix="deep_prior_staged_")
         try:
-            result = self._run_with_staging(parameters, context, outputs, feedback, folder)
+            with RunFolder(STAGED_PREFIX) as folder:
+                result = self._run_with_staging(parameters, context, outputs, feedback, folder.path)
         except (errors.DeepPriorError, EngineError) as error:
             raise QgsProcessingException(str(error)) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         self.style_outputs(destinations, context)
         names = {definition.name() for definition in self.outputDefinitions()}
         numbers = {name: value for name, value in result.numbers.items() if name in names and value is not None}

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 import uuid
@@ -20,7 +18,9 @@ from pathlib import Path
 
 from ..dip_core import errors, events, temporary_files
 from ..dip_core.job import Job, to_json
+from ..dip_core.run_folders import RunFolder
 from .engine_process import clean_environment, end_process_group, process_options
+from .windows_job import end_with_this_process
 from .worker_errors import error_from_event, error_from_exit
 
 CANCEL_GRACE_SECONDS = 2.0  # time for a cancelled worker to clean up, before it is terminated
@@ -41,7 +41,7 @@ class WorkerProcess:
         self.token = uuid.uuid4().hex[:12]
         self.other_output: list[str] = []
         self.process: subprocess.Popen[str] | None = None
-        self._folder = ""
+        self._folder: RunFolder
         self._lines: queue.Queue[str | None] = queue.Queue()
 
     def run(
@@ -50,8 +50,20 @@ class WorkerProcess:
         on_message: Callable[[events.Message], None],
         is_cancelled: Callable[[], bool],
     ) -> events.Result:
-        """Run the job and return its result; raises DeepPriorError. Leaves no process and no temporary file."""
-        self._folder = tempfile.mkdtemp(prefix="deep_prior_")
+        """Run the job and return its result; raises DeepPriorError. Leaves no process and no temporary file.
+
+        The calling thread must live as long as the run: on Linux the worker ends with the thread that started it.
+        """
+        with RunFolder() as folder:
+            self._folder = folder
+            return self._run(on_progress, on_message, is_cancelled)
+
+    def _run(
+        self,
+        on_progress: Callable[[events.Progress], None],
+        on_message: Callable[[events.Message], None],
+        is_cancelled: Callable[[], bool],
+    ) -> events.Result:
         last: events.Event | None = None
         cancelled = False
         try:
@@ -85,17 +97,17 @@ class WorkerProcess:
                 self._end(self.process)
             for target in self.job.outputs.requested().values():
                 temporary_files.clean_up(target, self.token, isinstance(last, events.Result))
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> subprocess.Popen[str]:
-        job_file = os.path.join(self._folder, "job.json")
+        folder = self._folder.path
+        job_file = os.path.join(folder, "job.json")
         Path(job_file).write_text(to_json(self.job), encoding="utf-8")
         environ = clean_environment()
         # Temporary files of the worker's libraries are removed with the folder.
-        environ.update(DEEP_PRIOR_TOKEN=self.token, TMPDIR=self._folder, TEMP=self._folder, TMP=self._folder)
+        environ.update(DEEP_PRIOR_TOKEN=self.token, TMPDIR=folder, TEMP=folder, TMP=folder)
         try:
-            with open(os.path.join(self._folder, "stderr.txt"), "wb") as stderr:
-                return subprocess.Popen(  # nosec B603: a list, no shell; the program is the engine's Python
+            with open(os.path.join(folder, "stderr.txt"), "wb") as stderr:
+                process = subprocess.Popen(  # nosec B603: a list, no shell; the program is the engine's Python
                     # With --supervised, the worker ends when its standard input is closed.
                     [self.python, "-m", "dip_core", "--supervised", job_file],
                     stdin=subprocess.PIPE,
@@ -105,7 +117,8 @@ class WorkerProcess:
                     encoding="utf-8",
                     errors="replace",
                     env=environ,
-                    cwd=self._folder,
+                    cwd=folder,
+                    pass_fds=self._folder.inherited(),
                     **process_options(),
                 )
         except OSError as error:
@@ -113,6 +126,8 @@ class WorkerProcess:
                 reason=f"its Python '{self.python}' cannot be started: {error.strerror}",
                 advice="after 'Set up the restoration engine' in the Processing Toolbox",
             ) from error
+        end_with_this_process(process)
+        return process
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ValueError, OSError):  # the main thread may close the pipe at any time
@@ -176,7 +191,7 @@ class WorkerProcess:
 
     def _read_stderr(self) -> str:
         with contextlib.suppress(OSError):
-            return Path(self._folder, "stderr.txt").read_text(encoding="utf-8", errors="replace")
+            return Path(self._folder.path, "stderr.txt").read_text(encoding="utf-8", errors="replace")
         return ""
 
 

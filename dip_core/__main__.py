@@ -2,8 +2,9 @@
 
 Events are written to standard output, one JSON object per line; the output of libraries goes to standard error. The
 exit code is 0 after a result, 1 after an error and 130 after cancelling. With ``--supervised`` the worker stops at once
-when it reads the line ``cancel`` or when its standard input ends (the parent process has ended). ``--probe`` prints the
-versions and devices of the environment. No partial file is left in any case.
+when it reads the line ``cancel`` or when its standard input ends (the parent process has ended); `runtime.watchdog`
+ends it if a library does not let it. ``--probe`` prints the versions and devices of the environment. No partial file is
+left in any case.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from . import __version__, errors, events, failures, job
+from . import __version__, errors, events, failures, job, run_folders
 from .raster import atomic
+from .runtime import watchdog
 from .runtime.context import Context
 
 EXIT_CANCELLED = 130
@@ -55,11 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
         return probe()
     if not options.job:
         parser.error("name a job file")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _on_signal)
+    if watchdog.PARENT_SIGNAL is not None:
+        parent = os.getppid()
+        signal.signal(watchdog.PARENT_SIGNAL, lambda *_: watchdog.has_parent_changed(parent) and _stop())
+    watchdog.start(partial(run_folders.clean_up_after_worker, options.job, atomic.token()), options.supervised)
     emit = _reserve_stdout_for_events()
     if options.supervised:
         threading.Thread(target=_watch_stdin, daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _on_signal)
     code = run_file(options.job, emit)
     sys.stderr.flush()
     return code

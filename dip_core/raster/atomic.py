@@ -27,6 +27,11 @@ _SYSTEM_FOLDERS = ("/dev/", "/proc/", "/sys/")
 _KEPT_ENDINGS = (".checkpoint",)  # of a training: replaced by the training itself
 
 
+def token() -> str:
+    """The part of the names of this process's temporary files that no other process uses."""
+    return _token
+
+
 def create_temporary(target: str) -> str:
     """Create an empty temporary file for ``target`` and return its path; `commit` renames it, `discard` removes it.
 
