@@ -2,7 +2,9 @@
 
 A stripe is 1 to about 20 pixels wide, runs along the whole image or half of it, and belongs to one band. It is searched
 in the band residual, the part of a band that the other bands do not predict (`offset_lines`, `tilted_lines`). Dead
-lines are constant, saturated, copied from a neighbour (`dead_lines`) or noisy (`noisy_lines`).
+lines are constant or saturated (`stuck_lines`), also in a part of their length (`line_dropouts`), copied from a
+neighbour (`copied_lines`) or noisy (`noisy_lines`). Lines that `resampling` repeated are not defects. Where most lines
+of a band have an offset (`dense_striping`), only the largest ones are found.
 """
 
 from __future__ import annotations
@@ -51,4 +53,5 @@ def find_stripes(
     """
     state = search_stripes(values, observed, use, progress)
     lines = sorted(state.found, key=lambda item: item.band)
-    return Stripes(values.shape, tuple(lines), tuple(state.noise_by_band().tolist()))
+    noise = tuple(state.noise_by_band().tolist())
+    return Stripes(values.shape, tuple(lines), noise, tuple(state.resampled), tuple(state.dense))

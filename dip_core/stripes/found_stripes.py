@@ -37,6 +37,18 @@ class StripedLines:
         position = self.direction.positions(rows, columns)
         return self.direction.line_numbers(rows, columns), (position >= self.start) & (position < self.stop)
 
+    def mark_dead(self, image: Mask, rows: slice = slice(None), columns: slice = slice(None)) -> None:
+        """Set the pixels of dead lines in ``image``, a window ``(row, column)``, to True."""
+        if self.direction.tilted:
+            line, inside = self.locate(rows, columns)
+            image |= self.dead[line] & inside
+            return
+        along, across = (rows, columns) if self.direction.orientation == "columns" else (columns, rows)
+        position = np.arange(self.direction.length)[along]
+        inside = np.flatnonzero((position >= self.start) & (position < self.stop))
+        lines = np.flatnonzero(self.dead[across])
+        image[np.ix_(inside, lines) if self.direction.orientation == "columns" else np.ix_(lines, inside)] = True
+
 
 @dataclass(frozen=True)
 class BandStripes:
@@ -55,12 +67,32 @@ class BandStripes:
 
 
 @dataclass(frozen=True)
+class DenseStriping:
+    """Offsets in most lines of a band.
+
+    ``band`` (from 0); ``orientation``: columns or rows; ``strength``: the standard deviation of the offsets, in the
+    data's units; ``noise``: that of the noise of a pixel.
+    """
+
+    band: int
+    orientation: str
+    strength: float
+    noise: float
+
+
+@dataclass(frozen=True)
 class Stripes:
-    """The stripes of a cube of ``shape`` (band, row, column); ``noise``: of each band, NaN if it was not examined."""
+    """The stripes of a cube of ``shape`` (band, row, column).
+
+    ``noise``: of each band, NaN if it was not examined. ``resampled``: bands (from 0) with lines that resampling
+    repeated. ``dense``: bands in which most lines have an offset; only some of these are in ``lines``.
+    """
 
     shape: tuple[int, int, int]
     lines: tuple[StripedLines, ...] = ()
     noise: tuple[float, ...] = field(default=())
+    resampled: tuple[int, ...] = field(default=())
+    dense: tuple[DenseStriping, ...] = field(default=())
 
     @property
     def bands(self) -> tuple[int, ...]:
@@ -76,14 +108,14 @@ class Stripes:
         """True for the pixels of dead lines within a window, ``(band, row, column)``."""
         out = self._empty_window(rows, columns, bool)
         for item in self.lines:
-            line, inside = item.locate(rows, columns)
-            out[item.band] |= item.dead[line] & inside
+            if item.dead.any():
+                item.mark_dead(out[item.band], rows, columns)
         return out
 
     def offset_map(self, rows: slice = slice(None), columns: slice = slice(None)) -> Cube:
         """The offsets that stripes added to the pixels of a window, ``(band, row, column)``; 0 on dead lines."""
         out = self._empty_window(rows, columns, np.float32)
-        for item in self.lines:
+        for item in (item for item in self.lines if item.offset.any()):
             line, inside = item.locate(rows, columns)
             out[item.band] += (item.offset[line] * inside).astype(np.float32)
         out[self.dead_map(rows, columns)] = 0.0

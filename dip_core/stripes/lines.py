@@ -7,6 +7,7 @@ is outside the image or the pixel is missing. A *profile* has one number per lin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ Plane = NDArray[np.floating]
 Profile = NDArray[np.float64]
 LineMask = NDArray[np.bool_]  # True for some lines
 
+MAX_WIDTH = 24  # lines; wider runs of lines are not stripes
+MIN_PIXELS = 16  # of a line, to examine it
 _TILTED_LINES_PER_PIXEL = 3
 
 
@@ -101,6 +104,14 @@ def line_spreads(view: Plane, centre: Profile) -> Profile:
     return 1.4826 * line_medians(np.abs(view - centre[:, None]), 1)[0]
 
 
+def line_rms(view: Plane, min_pixels: int) -> Profile:
+    """The root mean square along each line; NaN for lines with fewer than ``min_pixels`` pixels."""
+    finite = np.isfinite(view)
+    number = finite.sum(axis=1)
+    total = np.square(np.where(finite, view, 0.0), dtype=np.float64).sum(axis=1)
+    return np.where(number >= min_pixels, np.sqrt(total / np.maximum(number, 1)), np.nan)
+
+
 def running_median(profile: Profile, window: int) -> Profile:
     """The median of the finite values in a window of lines; NaN without any. Windows are cut at the ends."""
     half = window // 2
@@ -113,3 +124,9 @@ def robust_spread(values: Profile) -> float:
     """The robust standard deviation (1.4826 MAD) of the finite values; 0 without any."""
     finite = values[np.isfinite(values)]
     return float(1.4826 * np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0
+
+
+def runs(marked: LineMask) -> Iterator[tuple[int, int]]:
+    """The first line and the line after the last of each run of marked lines."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist())

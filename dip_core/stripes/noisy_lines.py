@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .band_residual import fill_missing
-from .dead_lines import MAX_WIDTH, runs
-from .lines import Direction, LineMask, Profile, line_medians, line_spreads
+from .lines import MAX_WIDTH, Direction, LineMask, Profile, line_medians, line_spreads, runs
 from .state import DetectionState, min_pixels
 
 _MIN_SPREAD = 3.0  # typical spreads of the residual along a line

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .dead_lines import MAX_WIDTH, runs
 from .found_stripes import StripedLines
-from .lines import Direction, LineMask, Profile, line_medians, robust_spread, running_median
+from .lines import MAX_WIDTH, Direction, LineMask, Profile, line_medians, robust_spread, running_median, runs
 from .state import WINDOW, DetectionState, line_parts, min_pixels
 
 _MIN_SCORE = 8.0  # standard deviations of the line medians; high, because edges in the scene have heavy tails
 _MIN_NOISE_SHARE = 1.0  # of the noise; a smaller offset is not worth a correction
 _MIN_SIGNAL_SHARE = 0.002  # of the band's robust deviation; a smaller offset is invisible
+_MIN_INTERPOLATED_SHARE = (
+    0.25  # the same, if pixels are interpolated and no other band predicts them: texture has lines
+)
 _HALF_LINE_FACTOR = 1.6  # stricter limits for half lines, because more objects are as long as half the image
 _MIN_AGREEMENT = 0.4  # of the offset, in each quarter of a line
 _PARTS = 4
@@ -52,7 +54,9 @@ def find_offsets(
     excess = centre - np.stack([running_median(profile, window) for profile in centre])
     median_noise = _median_noise(state, excess * np.sqrt(number))
     factor = 1.0 if length == direction.length else _HALF_LINE_FACTOR
-    smallest = factor * np.maximum(_MIN_NOISE_SHARE * state.noise, _MIN_SIGNAL_SHARE * state.signal)
+    blurred = state.interpolated & (not state.residual.is_predicted)
+    signal_share = np.where(blurred, _MIN_INTERPOLATED_SHARE, _MIN_SIGNAL_SHARE)
+    smallest = factor * np.maximum(_MIN_NOISE_SHARE * state.noise, signal_share * state.signal)
     limit = np.maximum(factor * _MIN_SCORE * median_noise[:, None] / np.sqrt(np.maximum(number, 1)), smallest[:, None])
     leakage = state.residual.leakage
     offset = _pursue(leakage, excess, limit, only)

@@ -32,15 +32,18 @@ _COLUMNS = (
     Column("largest_offset", "Largest offset"),
     Column("score", "Largest score"),
     Column("noise", "Noise"),
+    Column("striping", "Striping of all lines"),
 )
 _STATUS = 3  # place of the status among the columns
-_STRIPED = "striped"
+_STRIPED, _DENSE = "striped", "striped everywhere"
 
 
 def stripe_table(scene: Scene, stripes: Stripes, examined: Sequence[bool]) -> DataTable:
     """One row per band, or one per orientation of the stripes of a band; ``examined``: the bands that were searched."""
     rows: list[tuple[object, ...]] = []
     by_band: dict[int, list] = {}
+    dense = {item.band: item.strength for item in stripes.dense}
+    orientation = {item.band: item.orientation for item in stripes.dense}
     for item in stripes.table():
         by_band.setdefault(item.band, []).append(item)
     for band, (name, info) in enumerate(zip(scene.names, metadata.read_spectral_info(scene))):
@@ -48,19 +51,22 @@ def stripe_table(scene: Scene, stripes: Stripes, examined: Sequence[bool]) -> Da
         noise = stripes.noise[band] if examined[band] and band < len(stripes.noise) else math.nan
         for item in by_band.get(band, ()):
             lines = (item.orientation, item.slope, item.dead_lines, item.offset_lines, item.largest_offset, item.score)
-            rows.append((*head, _STRIPED, *lines, noise))
+            rows.append((*head, _DENSE if band in dense else _STRIPED, *lines, noise, dense.get(band)))
         if band not in by_band:
-            status = "clean" if examined[band] else "not judged"
-            rows.append((*head, status, None, None, 0, 0, None, None, noise))
+            status = _DENSE if band in dense else "clean" if examined[band] else "not judged"
+            rows.append((*head, status, orientation.get(band), None, 0, 0, None, None, noise, dense.get(band)))
     return DataTable(_COLUMNS, rows)
 
 
-def stripe_summary(numbers: Mapping[str, float | None]) -> str:
+def stripe_summary(numbers: Mapping[str, float | None], stripes: Stripes) -> str:
     """One sentence with the output numbers."""
     bands, dead, offset = (int(numbers[name] or 0) for name in ("STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"))
+    everywhere = len(stripes.dense)
     if not bands:
         return "No stripes and no dead lines were found."
     found = f"{format_count(dead, 'dead line')} and {format_count(offset, 'line')} with an offset"
+    if everywhere:
+        found += f", and striping everywhere in {format_count(everywhere, 'band')}"
     return f"Stripes were found in {format_count(bands, 'band')}: {found}."
 
 
@@ -76,14 +82,15 @@ def stripe_report(
     warnings: Sequence[str],
 ) -> Report:
     """The page; ``image``, ``observed`` and ``mask`` are ``(band, row, column)``."""
-    striped = [row for row in table.rows if row[_STATUS] == _STRIPED]
+    striped = [row for row in table.rows if row[_STATUS] in (_STRIPED, _DENSE)]
     sections = []
     if striped:
         notes = (
             "Offsets and noise are in the data's units. The score is an offset in standard deviations of the line "
             "medians. The slope is the number of columns that a line moves per row (for lines along rows: rows per "
-            "column). Dead lines are constant, saturated, copied from a neighbour, or in contradiction to all other "
-            "bands."
+            "column). Dead lines are constant or saturated (also in a part of their length), copied from a neighbour, "
+            "or in contradiction to all other bands. The striping of all lines is the standard deviation of the "
+            "offsets of a band that is striped everywhere."
         )
         sections = [
             Section("Pictures", [_pictures(scene, image, observed, stripes, mask)]),
@@ -92,7 +99,7 @@ def stripe_report(
     everything = table.for_page(without=["orientation", "slope", "score"])
     return Report(
         title=f"Detect stripes: {os.path.basename(job.input)}",
-        summary=stripe_summary(numbers),
+        summary=stripe_summary(numbers, stripes),
         key_numbers=[
             KeyNumber("Striped bands", int(numbers["STRIPED_BANDS"] or 0), f"of {scene.count}"),
             KeyNumber("Dead lines", int(numbers["DEAD_LINES"] or 0), "to be inpainted, over all bands"),

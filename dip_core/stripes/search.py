@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
-from ..arrays import Mask
+from ..arrays import Cube, Mask
 from ..runtime.progress import ProgressReporter
+from .band_residual import MIN_BANDS, compute_band_residual
+from .dead_search import find_dead_lines
+from .dense_striping import find_dense_striping
+from .found_stripes import DenseStriping
 from .noisy_lines import find_noisy_lines
 from .offset_lines import find_axis_offsets
 from .state import DetectionState
@@ -26,10 +30,7 @@ def search_stripes(
     state = DetectionState(values, observed, use)
     if not state.bands:
         return state
-    for band in range(len(state.bands)):
-        for direction in state.axes:
-            state.find_dead(band, direction)
-        progress.update(0.3 * (band + 1) / len(state.bands))
+    find_dead_lines(state, progress)
     state.fill_dead()
     state.update_residual()
     progress.update(0.4)
@@ -41,6 +42,7 @@ def search_stripes(
         for direction in state.axes:
             find_noisy_lines(state, direction)
     progress.update(0.8)
+    state.dense = _find_dense_bands(state)
     before = list(state.found)
     find_axis_offsets(state)
     progress.update(0.9)
@@ -52,3 +54,22 @@ def search_stripes(
         state.measure_noise()
         find_axis_offsets(state)
     return state
+
+
+def _find_dense_bands(state: DetectionState) -> list[DenseStriping]:
+    """The bands in which most lines have an offset; a second time without them as predictors, whose stripes leak."""
+
+    def find(residual: Cube) -> list[DenseStriping]:
+        found = []
+        for band, image in enumerate(residual):
+            if state.noise[band] > 0:
+                views = [(direction, state.view(image, direction)) for direction in state.axes]
+                found.append(find_dense_striping(state.bands[band], views, float(state.noise[band])))
+        return [item for item in found if item is not None]
+
+    dense = find(state.residual.values)
+    excluded = [state.bands.index(item.band) for item in dense]
+    if excluded and state.residual.is_predicted and len(state.bands) - len(excluded) >= MIN_BANDS:
+        used = state.observed & ~state.dead
+        dense = find(compute_band_residual(state.corrected_values(), used, excluded).values)
+    return dense

@@ -12,13 +12,24 @@ from numpy.typing import NDArray
 
 from ..arrays import Cube, Mask
 from .band_residual import BandResidual, compute_band_residual, fill_missing, select_filled
-from .dead_lines import MAX_WIDTH, MIN_PIXELS, find_dead_lines, find_stuck_lines
-from .found_stripes import StripedLines
-from .lines import Direction, LineMask, Profile, line_medians, line_spreads, robust_spread, running_median
+from .found_stripes import DenseStriping, StripedLines
+from .lines import (
+    MAX_WIDTH,
+    MIN_PIXELS,
+    Direction,
+    LineMask,
+    line_medians,
+    line_spreads,
+    robust_spread,
+    running_median,
+)
 
 WINDOW = 2 * MAX_WIDTH + 3  # lines of the running median; a stripe fills less than half of it
 _MIN_LENGTH_SHARE = 0.3  # of a line's full length that must be observed
 _MIN_HALF_LENGTH = 48  # pixels of half lines that are examined on their own
+_BEND_DISTANCES = (1, 2, 4, 8)  # pixels, of second differences along a line
+_MAX_GROWTH = 2.5  # of the second differences, with twice the distance; more shows interpolated pixels
+_MAX_ZERO_SHARE = 0.4  # of the second differences; with more, they do not show the noise
 
 
 class DetectionState:
@@ -26,7 +37,9 @@ class DetectionState:
 
     ``bands``: their numbers in the cube. ``residual``: see `update_residual`. ``noise``, ``signal`` ``(band,)``: robust
     standard deviations of residual and values. ``median_noise`` ``(band,)``: typical deviation of line medians times
-    the root of their length. ``axes``: the directions of columns and rows.
+    the root of their length. ``interpolated`` ``(band,)``: True if resampling has made neighbouring pixels alike.
+    ``axes``: the directions of columns and rows. ``resampled``: numbers of bands in the cube with lines that resampling
+    repeated. ``dense``: bands in which most lines have an offset.
     """
 
     def __init__(self, values: NDArray, observed: Mask | None, use: Sequence[bool] | None) -> None:
@@ -42,6 +55,8 @@ class DetectionState:
         self.dead = np.zeros(self.observed.shape, bool)
         self.noise = np.full(len(self.bands), np.nan)
         self.found: list[StripedLines] = []
+        self.resampled: list[int] = []
+        self.dense: list[DenseStriping] = []
         self.axes = [Direction(orientation, 0.0, values.shape[1:]) for orientation in ("columns", "rows")]
 
     def update_residual(
@@ -58,6 +73,7 @@ class DetectionState:
         """Measure ``noise``, ``signal`` and ``median_noise`` of all bands."""
         count = len(self.bands)
         self.noise, self.signal, self.median_noise = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.interpolated = np.array([number in self.resampled for number in self.bands])
         for band, residual in enumerate(self.residual.values):
             self.signal[band] = robust_spread(self.values[band][self.observed[band]])
             inner, across = [], []
@@ -65,7 +81,13 @@ class DetectionState:
                 # Subtract stripes in the other direction, which would increase the deviation of the medians.
                 view = self.view(residual, other)
                 crossing = line_medians(view, min_pixels(other, other.length))[0]
-                inner.append(self._noise_along(view, crossing))
+                if self.residual.is_predicted:
+                    spread = line_spreads(view, crossing)
+                    inner.append(float(np.nanmedian(spread)) if np.isfinite(spread).any() else 0.0)
+                else:
+                    noise, distance = _noise_of_bends(view)
+                    inner.append(noise)
+                    self.interpolated[band] |= distance > 1
                 offsets = np.nan_to_num(crossing)[other.line_numbers()].astype(np.float32)
                 view = self.view(residual - offsets, direction)
                 centre, number = line_medians(view, min_pixels(direction, direction.length))
@@ -80,26 +102,17 @@ class DetectionState:
             return view
         return view - np.stack([running_median(across, WINDOW) for across in view.T], axis=1)
 
-    def find_dead(self, band: int, direction: Direction) -> None:
-        """Find dead lines of a band, whole lines first, then halves, and record them.
-
-        Copies cannot be found among tilted lines, whose pixels have no neighbours at the same position.
-        """
-        find = find_stuck_lines if direction.tilted else find_dead_lines
+    def observed_view(self, band: int, direction: Direction) -> NDArray[np.float32]:
+        """The lines of a band, NaN where pixels are missing or dead."""
         used = self.observed[band] & ~self.dead[band]
-        view = direction.view(np.where(used, self.values[band], np.float32(np.nan)))
-        for start, stop in line_parts(direction):
-            dead = find(view[:, start:stop], min_pixels(direction, stop - start))
-            if dead.any():
-                self.add_dead(band, direction, start, stop, dead)
-                view[dead, start:stop] = np.nan
+        return direction.view(np.where(used, self.values[band], np.float32(np.nan)))
 
     def add_dead(self, band: int, direction: Direction, start: int, stop: int, dead: LineMask) -> None:
         """Record dead lines of a band."""
         item = StripedLines(self.bands[band], direction, start, stop, np.zeros(direction.count), dead, 0.0)
         self.found.append(item)
-        line, inside = item.locate()
-        self.dead[band] |= dead[line] & inside & self.observed[band]
+        item.mark_dead(self.dead[band])
+        self.dead[band] &= self.observed[band]
 
     def fill_dead(self) -> None:
         """Fill dead pixels from their neighbours, so that they do not affect the residuals of other bands."""
@@ -121,14 +134,6 @@ class DetectionState:
         noise[self.bands] = self.noise
         return noise
 
-    def _noise_along(self, view: NDArray, centre: Profile) -> float:
-        """The noise from the spread along the median line; without prediction, from second differences."""
-        if self.residual.is_predicted:
-            spread = line_spreads(view, centre)
-            return float(np.nanmedian(spread)) if np.isfinite(spread).any() else 0.0
-        bend = view[:, :-2] - 2 * view[:, 1:-1] + view[:, 2:]
-        return robust_spread(bend.ravel()) / np.sqrt(6.0)
-
 
 def line_parts(direction: Direction) -> list[tuple[int, int]]:
     """Start and stop positions of whole lines, then of their halves if these are long enough."""
@@ -140,3 +145,22 @@ def line_parts(direction: Direction) -> list[tuple[int, int]]:
 def min_pixels(direction: Direction, length: int) -> int:
     """The number of pixels that a line of ``length`` needs to be examined."""
     return max(MIN_PIXELS, int(_MIN_LENGTH_SHARE * length)) // direction.lines_per_pixel
+
+
+def _noise_of_bends(view: NDArray) -> tuple[float, int]:
+    """The noise along lines from second differences, and the distance of the pixels that these compare.
+
+    Resampling repeats or interpolates pixels, whose second differences do not show the noise.
+    """
+    noise, used, unclear = 0.0, 1, True
+    for distance in _BEND_DISTANCES:
+        if view.shape[1] <= 2 * distance:
+            break
+        bend = view[:, : -2 * distance] - 2 * view[:, distance:-distance] + view[:, 2 * distance :]
+        bend = bend[np.isfinite(bend)]
+        spread = robust_spread(bend) / np.sqrt(6.0)
+        if not unclear and spread < _MAX_GROWTH * noise:
+            break
+        noise, used = spread, distance
+        unclear = np.count_nonzero(bend == 0) > _MAX_ZERO_SHARE * bend.size
+    return noise, used

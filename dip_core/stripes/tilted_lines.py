@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .dead_search import find_constant_lines
 from .lines import Direction
 from .offset_lines import find_offsets
 from .slope_search import SlopeEstimate, SlopeSearch
@@ -39,7 +40,7 @@ def find_tilted_offsets(state: DetectionState) -> None:
             break
         for direction, bands in tilted:
             for band in bands:
-                state.find_dead(band, direction)
+                find_constant_lines(state, band, direction)
         state.fill_dead()
         if not excluded:
             _find_offsets(state, tilted)

@@ -25,6 +25,7 @@ from ..runtime.context import Context
 from ..stripes.band_residual import MIN_BANDS
 from ..stripes.detection import check_memory, find_stripes
 from ..stripes.found_stripes import DEAD, OFFSET, Stripes
+from ..stripes.notes import stripe_notes
 from ..stripes.report import stripe_report, stripe_summary, stripe_table
 
 
@@ -57,11 +58,13 @@ def run(job: DetectStripesJob, context: Context) -> Result:
         stripes = find_stripes(image, observed, examined, context.reporter("Looking for stripes").part(0.05, 0.8))
         table = stripe_table(scene, stripes, examined)
         numbers: dict[str, float | None] = {
-            "STRIPED_BANDS": float(len(stripes.bands)),
+            "STRIPED_BANDS": float(len({*stripes.bands, *(item.band for item in stripes.dense)})),
             "DEAD_LINES": float(sum(row.dead_lines for row in stripes.table())),
             "OFFSET_LINES": float(sum(row.offset_lines for row in stripes.table())),
         }
-        context.info(stripe_summary(numbers))
+        for text in stripe_notes(stripes):
+            context.warn(text)
+        context.info(stripe_summary(numbers, stripes))
         context.progress(0.88, "Writing")
         mask = mask_of(stripes, observed)
         if job.outputs.output:

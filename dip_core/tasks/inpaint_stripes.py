@@ -31,6 +31,7 @@ from ..restoration_jobs import InpaintStripesJob
 from ..runtime.context import Context
 from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, check_memory, find_stripes
 from ..stripes.found_stripes import OFFSET, Stripes
+from ..stripes.notes import stripe_notes
 
 _MEDIAN_ERROR = 1.2533  # standard error of a median, relative to that of a mean
 
@@ -75,8 +76,14 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
             f"Stripes are marked by: {masks.origin}. Bands with pixels to inpaint: {dead_bands}; "
             f"bands with offsets to correct: {corrected_bands}."
         )
+        for text in stripe_notes(masks.stripes):
+            context.warn(text)
         if not target.any() and correction is None:
-            reason = "The stripe mask marks no pixel inside the scene" if job.mask else "No stripes were found"
+            reason = "No stripes were found"
+            if job.mask:
+                reason = "The stripe mask marks no pixel inside the scene"
+            elif masks.stripes.dense:
+                reason = "No single stripes were found"
             context.warn(f"{reason}: the output is a copy of the input.")
         facts = {"stripes": masks.origin, "correct_offsets": job.correct_offsets}
         return pipeline.run(job, problem, facts, context, [_section(scene, masks.stripes)], classes)
@@ -146,6 +153,7 @@ def _section(scene: Scene, stripes: Stripes) -> Section:
         )
         for row in stripes.table()
     ]
+    notes = stripe_notes(stripes)
     if not rows:
-        return Section("Stripes", ["No stripes were detected; the repaired pixels are those of the mask."])
-    return Section("Stripes", [Table(columns, rows, "Striped lines per band; offsets in the data's units.")])
+        return Section("Stripes", notes or ["No stripes were detected; the repaired pixels are those of the mask."])
+    return Section("Stripes", [Table(columns, rows, "Striped lines per band; offsets in the data's units."), *notes])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from striped_scenes import cube, lines
 
-from dip_core.stripes.dead_lines import find_copied_lines, find_stuck_lines
+from dip_core.stripes.copied_lines import compare_lines, copied_lines
 from dip_core.stripes.detection import find_stripes
+from dip_core.stripes.stuck_lines import find_stuck_lines
 
 
 @pytest.mark.parametrize("defect", ["constant", "zero", "saturated", "copy", "interpolated", "noise"])
@@ -50,7 +51,7 @@ def test_lines_dead_in_all_bands(value):
 def test_enlarged_raster_has_no_copies():
     """Nearest-neighbour enlargement repeats every line."""
     large = np.repeat(np.repeat(cube(bands=1, rows=40, columns=40), 2, axis=1), 2, axis=2)[0]
-    assert not find_copied_lines(large).any() and not find_copied_lines(large.T).any()
+    assert not copied_lines(compare_lines(large, 16)).any() and not copied_lines(compare_lines(large.T, 16)).any()
 
 
 def test_clipped_water_is_not_stuck():
