@@ -11,6 +11,7 @@ from ..arrays import Mask
 from ..raster.mask_raster import open_masks
 from ..raster.scene import Scene
 from ..runtime.context import Context
+from .mask_codes import refuse_codes_as_gaps
 from .mask_names import assign_masks
 from .mask_polarity import find_gaps
 from .mask_values import read_mask_values
@@ -30,8 +31,10 @@ def read_gap_masks(
         bands = [(raster, index) for raster in rasters for index in raster.indexes]
         order = assign_masks(scene, [text for raster in rasters for text in raster.texts], context)
         used = [bands[number] for number in order]
-        for raster in dict.fromkeys(raster for raster, _ in used):
+        rasters = list(dict.fromkeys(raster for raster, _ in used))
+        for raster in rasters:
             raster.require_grid(scene.grid, scene.paths[0])
         values = read_mask_values(used, scene, nodata_zero_is_0=polarity == "zero_is_gap")
+        refuse_codes_as_gaps(values, rasters, polarity != "auto", context)
     gaps, meaning = find_gaps(scene, values, polarity, valid, context)
     return np.broadcast_to(gaps, scene.shape), meaning

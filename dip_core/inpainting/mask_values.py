@@ -32,6 +32,11 @@ class MaskValues:
         """The share of the mask's pixels in any of these classes."""
         return sum(self.counts[number] for number in classes) / max(self.classes.size, 1)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be more different values."""
+        return len(self.distinct) >= MAX_DISTINCT
+
     def listed(self) -> str:
         """The different values in words, at most five."""
         shown = ", ".join(f"{value:g}" for value in self.distinct[:5])

@@ -18,6 +18,7 @@ from ..raster.scene import Scene
 from ..runtime.context import Context
 from ..stripes.found_stripes import OFFSET
 from .footprint import footprint
+from .mask_codes import refuse_codes_as_stripes
 from .mask_values import NOTHING, OTHER, TWO, ZERO, MaskValues, read_mask_values
 
 _MOSTLY = 0.5
@@ -40,6 +41,7 @@ def read_stripe_mask(path: str, scene: Scene, valid: Mask, context: Context) -> 
         if len(raster.indexes) not in (1, scene.count):
             raise BandCountMismatch(found=len(raster.indexes), wanted=scene.count)
         values = read_mask_values([(raster, index) for index in raster.indexes], scene)
+        refuse_codes_as_stripes(values, [raster], _VALUES, context)
     dead, offset = values.classes == OTHER, values.classes == TWO
     inverted = _inverted(scene, values, valid)
     if inverted is not None:

@@ -34,7 +34,7 @@ def run(job: GapFillJob, context: Context) -> Result:
             context.warn("The scene has no gaps: the output is a copy of the input.")
         facts: dict[str, object] = {"gaps": gaps.origin, "fill_exterior": job.fill_exterior}
         if job.qa:
-            facts["qa"], facts["qa_classes"] = job.qa, ", ".join(job.qa_classes)
+            facts["quality_band"], facts["quality_classes"] = job.qa, ", ".join(job.qa_classes)
         if guide is not None:
             facts["guide"] = job.guide
             facts["guide_coverage"] = round(guide.coverage, 4)
