@@ -57,7 +57,7 @@ def build(folder: str, options: BuildOptions | None = None, monitor: BuildMonito
     folder = os.path.abspath(folder)
     python = venv_python(folder)
     _make_parent(folder)
-    with _lock(folder):
+    with _lock(folder) as lock:
         if read_marker(folder) == marker and is_program(python):
             with contextlib.suppress(EngineError):
                 probe(python, root=options.root)
@@ -69,7 +69,7 @@ def build(folder: str, options: BuildOptions | None = None, monitor: BuildMonito
         os.makedirs(folder)
         Path(folder, "building").write_text(str(os.getpid()), encoding="utf-8")
         installer = Installer(
-            folder, base_python, wheels, requirements, monitor, options.constraints, options.proxy, options.log
+            folder, base_python, wheels, requirements, monitor, options.constraints, options.proxy, options.log, lock
         )
         try:
             installer.install(before_fallback=lambda: _check_space(folder, "cuda"))
@@ -158,10 +158,12 @@ def _delete(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def _lock(folder: str) -> Iterator[None]:
+def _lock(folder: str) -> Iterator[tuple[int, ...]]:
     """Allow one build at a time over all processes; the system releases the lock of a process that dies.
 
-    The file beside the folder contains the process and the time. It is kept, because deleting it would be a race.
+    Yields the file descriptors that a child must inherit to hold the lock too, while it outlives this process. (On
+    Windows it does not outlive it.) The file beside the folder contains the process and the time. It is kept, because
+    deleting it would be a race.
     """
     with open(folder + ".lock", "a+", encoding="utf-8") as file:
         try:
@@ -184,7 +186,7 @@ def _lock(folder: str) -> Iterator[None]:
         file.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
         file.flush()
         try:
-            yield
+            yield (file.fileno(),) if sys.platform != "win32" else ()
         finally:
             if sys.platform == "win32":
                 file.seek(_LOCK_POSITION)

@@ -6,9 +6,12 @@ Standard library only and no QGIS. Certificates are always checked, and only pip
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import queue
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,13 +21,27 @@ from pathlib import Path
 from typing import TextIO
 
 from .engine_locate import venv_python
-from .engine_process import EngineError, clean_environment, end_process_group, last_words, process_options
+from .engine_process import EngineError, clean_environment, end_process_group, is_program, last_words, process_options
 from .engine_wheels import pip_commands, torch_requirement, without_torch_index
+from .windows_job import end_with_this_process
 
 POLL_SECONDS = 0.1  # how often a cancel is looked for
 MAX_SILENT_SECONDS = 20  # after this time without output, a message says that the command is still running
 MAX_RECENT_LINES = 40  # lines of output that are searched for the reason of a failure
 _SHOWN_LINES = ("Collecting", "Downloading", "Installing", "Successfully", "ERROR")
+
+# Standard input is a pipe from QGIS: when QGIS ends in any way, `read` returns, and the process group is ended. N is a
+# file descriptor that is not in use.
+_SUPERVISE = """\
+exec N<&0 </dev/null
+(trap '' TERM; read -r end <&N; kill -TERM 0; sleep 2; kill -KILL 0) >/dev/null 2>&1 &
+watcher=$!
+"$@" N<&-
+code=$?
+kill -KILL $watcher
+wait $watcher 2>/dev/null
+exit $code
+"""
 
 _VENV_MISSING = "Python cannot make environments: install the system's package python3-venv."
 _INDEX_UNREACHABLE = "The package index cannot be reached: check the network and the proxy."
@@ -62,7 +79,10 @@ class BuildMonitor:
 
 @dataclass(frozen=True)
 class Installer:
-    """Makes a venv in ``folder`` with ``base_python``, and installs ``requirements`` with torch ``wheels``."""
+    """Makes a venv in ``folder`` with ``base_python``, and installs ``requirements`` with torch ``wheels``.
+
+    ``inherited``: file descriptors that the commands keep open, such as that of the lock of the build.
+    """
 
     folder: str
     base_python: str
@@ -72,6 +92,7 @@ class Installer:
     constraints: str | None = None
     proxy: str | None = None
     log: str | None = None
+    inherited: tuple[int, ...] = ()
 
     def install(self, before_fallback: Callable[[], None] = lambda: None) -> None:
         """Run all commands; raises EngineError or BuildCancelled.
@@ -118,6 +139,8 @@ class Installer:
             finally:
                 if process.poll() is None:
                     end_process_group(process)
+                if process.stdin:
+                    process.stdin.close()
         if code != 0:
             hint = f" The log is {self.log}." if self.log else ""
             raise EngineError(explain_failure("\n".join(recent), command) + hint)
@@ -128,9 +151,11 @@ class Installer:
         if self.proxy:
             environ["PIP_PROXY"] = self.proxy  # not on the command line, which other users of the machine can read
         try:
-            return subprocess.Popen(  # nosec B603: a list, no shell; the programs are the base and the engine's Python
-                command,
-                stdin=subprocess.DEVNULL,
+            if not is_program(command[0]):  # the shell below would report it on standard error
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            process = subprocess.Popen(  # nosec B603: a list; the programs are the base and the engine's Python
+                supervised(command, self.inherited),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -138,10 +163,13 @@ class Installer:
                 errors="replace",
                 env=environ,
                 cwd=tempfile.gettempdir(),
+                pass_fds=self.inherited,
                 **process_options(),
             )
         except OSError as error:
             raise EngineError(f"'{command[0]}' cannot be started ({error.strerror}): check that file.") from error
+        end_with_this_process(process)
+        return process
 
     def _lines(self, process: subprocess.Popen[str]) -> Iterator[str]:
         """The lines of output without passwords, until the output ends; raises BuildCancelled."""
@@ -175,6 +203,14 @@ class Installer:
             log.flush()
         if line.startswith(_SHOWN_LINES):
             self.monitor.on_message(line)
+
+
+def supervised(command: list[str], inherited: tuple[int, ...]) -> list[str]:
+    """The command, ended when standard input ends; on Windows unchanged, where a job object ends it."""
+    if sys.platform == "win32":
+        return command
+    free = next(str(number) for number in range(3, 10) if number not in inherited)  # sh takes one digit
+    return ["/bin/sh", "-c", re.sub(r"\bN\b", free, _SUPERVISE), "sh", *command]
 
 
 def remove_passwords(line: str) -> str:

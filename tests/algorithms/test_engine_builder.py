@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -16,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from algorithms.engine_builder import BuildOptions, build, remove
-from algorithms.engine_installer import BuildCancelled, BuildMonitor, explain_failure, remove_passwords
+from algorithms.engine_installer import BuildCancelled, BuildMonitor, Installer, explain_failure, remove_passwords
 from algorithms.engine_locate import find_python, is_complete, managed_folder, venv_python
 from algorithms.engine_process import EngineError
 
@@ -186,6 +188,76 @@ def test_a_folder_that_is_no_engine_is_not_deleted(tmp_path):
     with pytest.raises(EngineError, match="is not a restoration engine, so it is not deleted"):
         remove(str(folder))
     assert (folder / "thesis.txt").exists()
+
+
+BUILD = """\
+import shutil, sys
+from types import SimpleNamespace
+shutil.disk_usage = lambda path: SimpleNamespace(free=10**12)
+from algorithms.engine_builder import BuildOptions, build
+build(sys.argv[1], BuildOptions(sys.argv[2], "cpu"))
+"""
+
+
+@pytest.mark.parametrize("reaction", ["", "trap '' TERM; "])
+def test_the_installer_ends_with_qgis_and_holds_the_lock_until_then(fake_base_python, folder, tmp_path, reaction):
+    """QGIS is killed while pip runs: pip ends too, and nobody can build in the same folder before."""
+    pids = tmp_path / "pids"
+    body = f"sleep 20 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait; wait"
+    base = fake_base_python(pip=reaction + body)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    qgis = subprocess.Popen([sys.executable, "-c", BUILD, folder, base], env=environ)
+    try:
+        assert wait_until(pids.exists, 30)
+        with pytest.raises(EngineError, match="already"):
+            build(folder, BuildOptions(base, "cpu"), BuildMonitor(is_cancelled=lambda: True))
+        qgis.kill()
+        qgis.wait()
+        if reaction:  # pip does not obey at once
+            with pytest.raises(EngineError, match=f"already .process {qgis.pid} since"):
+                build(folder, BuildOptions(base, "cpu"), BuildMonitor(is_cancelled=lambda: True))
+        assert wait_until(lambda: not any(map(is_running, pids.read_text().split())), 6)
+    finally:
+        qgis.kill()
+        qgis.wait()
+    second = fake_base_python()
+    assert wait_until(lambda: can_build(folder, second), 5)
+
+
+def can_build(folder, base) -> bool:
+    try:
+        build(folder, BuildOptions(base, "cpu"))
+    except EngineError:
+        return False
+    return True
+
+
+def is_running(pid: str) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    try:
+        return "\nState:\tZ" not in status.read_text()
+    except OSError:
+        return False
+
+
+def wait_until(condition, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_commands_of_the_installer_leave_no_process_and_keep_their_exit_code(tmp_path):
+    log = tmp_path / "log.txt"
+    installer = Installer(str(tmp_path), "/bin/sh", "cpu", tmp_path, BuildMonitor(), log=str(log))
+    installer.run(["/bin/sh", "-c", "echo $0 $1; cat", "a b", "c'd"])
+    assert log.read_text() == "a b c'd\n"
+    with pytest.raises(EngineError, match=r"'-c .* failed \(odd\)"):
+        installer.run(["/bin/sh", "-c", "echo odd; exit 7"])
+    with pytest.raises(EngineError, match="cannot be started"):
+        installer.run([str(tmp_path / "none")])
 
 
 # ---------------------------------------------------------------- messages
