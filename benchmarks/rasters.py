@@ -64,4 +64,4 @@ def to_output_pixels(estimate: Cube, standardization: Standardization, pixels: N
     """A standardised estimate as the product writes it: in the scene's data type, within the observed range."""
     bands = [band[seen] for band, seen in zip(pixels, observed)]
     low, high = (np.array([end(band) for band in bands], np.float64) for end in (np.min, np.max))
-    return to_stored_pixels(standardization.undo(estimate), pixels.dtype, low, high, None)
+    return to_stored_pixels(standardization.undo(estimate), pixels.dtype, low, high)

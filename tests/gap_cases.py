@@ -8,7 +8,7 @@ from core_scenes import landscape, slanted_gaps, warnings_of
 from dip_core.imaging.observation import Observation
 from dip_core.inpainting.gap_mask import GapMask
 from dip_core.inpainting.gap_rules import GapRules, find_gap_mask
-from dip_core.raster.scene import Scene
+from dip_core.raster.open_scene import open_scene
 from dip_core.runtime.context import Context
 
 SHAPE = (90, 100)
@@ -23,8 +23,9 @@ def byte_scene(bands=3):
 def gap_mask_of(*paths, **options) -> tuple[GapMask, list[str]]:
     """The gap mask of a scene, and the warnings; ``options`` of `GapRules`."""
     events = []
-    with Scene([str(path) for path in paths]) as scene:
-        gaps = find_gap_mask(scene, GapRules(**options), Context(events.append))
+    context = Context(events.append)
+    with open_scene([str(path) for path in paths], context=context) as scene:
+        gaps = find_gap_mask(scene, GapRules(**options), context)
     return gaps, warnings_of(events)
 
 

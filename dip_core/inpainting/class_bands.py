@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Mask
+from ..raster.missing_values import equals_any
 from ..raster.scene import Scene
 from ..runtime.context import Context
 from .class_fill import ClassEstimate, fill_classes
@@ -95,13 +96,12 @@ def fill_class_bands(scene: Scene, gaps: GapMask, seed: int, context: Context) -
     codes: dict[int, NDArray] = {}
     error: dict[int, NDArray[np.float32]] = {}
     scores: dict[int, ClassScore] = {}
-    missing = gaps.missing_value(scene.nodata)
     for number in sorted(scene.categorical):
         observed, target = (mask[0 if len(mask) == 1 else number] for mask in (gaps.observed, gaps.target))
         if not target.any():
             continue
         values = scene.read(bands=[number])[0]
-        voters = observed & (values != missing)  # a filled pixel must not look missing
+        voters = observed & ~equals_any(values, scene.missing_values)  # a filled pixel must not look missing
         observed = voters if voters.any() else observed
         hidden, wrong = _hold_out(values, observed, target, np.random.default_rng([seed, 4, number]))
         estimate = fill_classes(values, observed, target)

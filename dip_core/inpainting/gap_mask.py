@@ -45,10 +45,6 @@ class GapMask:
         empty = tuple(place for place, number in enumerate(numbers) if number in self.empty_bands)
         return replace(self, observed=observed, target=target, bands=len(numbers), empty_bands=empty)
 
-    def missing_value(self, nodata: float | None) -> float | None:
-        """The value that marks missing pixels in a scene with this nodata value; None if a mask marks them."""
-        return 0.0 if self.origin == FILL_VALUE else nodata
-
     @property
     def observed_any(self) -> Mask:
         """``(row, column)``: True where any band is observed."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ..arrays import Mask
 from ..errors import NothingObserved
+from ..raster.missing_values import without_repeats
 from ..raster.scene import Scene
 from ..restoration_jobs import DEFAULT_QA_CLASSES, QA_KINDS, GapFillJob
 from ..runtime.context import Context
@@ -64,9 +64,8 @@ class _Marks:
 def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context | None = None) -> GapMask:
     """The gap mask of a scene.
 
-    Without gap mask files, missing pixels are marked by the scene's nodata value, masks, alpha band and NaN, or by the
-    fill value 0 if it has none of these. Pixels that QA names are gaps too. Raises NothingObserved, GridMismatch,
-    BandCountMismatch, InvalidJob, UnreadableRaster.
+    Without gap mask files, the invalid pixels of the scene are gaps. Pixels that QA names are gaps too. Raises
+    NothingObserved, GridMismatch, BandCountMismatch, InvalidJob, UnreadableRaster.
     """
     rules = rules or GapRules()
     context = context or Context()
@@ -90,18 +89,13 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
 
 
 def _find_marks(scene: Scene, rules: GapRules, context: Context) -> _Marks:
-    """What marks the scene's missing pixels: gap masks, else its metadata, else the fill value 0; and QA."""
+    """What marks the gaps: gap masks, else what is not valid; and QA."""
     valid = valid_pixels(scene)
     if rules.masks:
         candidates, meaning = read_gap_masks(scene, rules.masks, rules.polarity, valid, context)
         origin = f"gap mask ({meaning})"
-    elif not scene.zero_is_fill():
-        candidates, origin = ~valid, "nodata and masks"
     else:
-        zeros = _fill_value_pixels(scene)
-        candidates, origin = zeros | ~valid, FILL_VALUE
-        if zeros.any():
-            context.warn("No nodata value and no gap mask: connected pixels of value 0 are taken as gaps.")
+        candidates, origin = ~valid, _origin(scene)
     hidden = np.zeros(scene.grid.shape, bool)
     if rules.qa:
         qa = read_qa(scene, rules.qa, rules.qa_kind, rules.qa_classes, valid, context)
@@ -141,16 +135,8 @@ def valid_pixels(scene: Scene) -> Mask:
     return valid
 
 
-def _fill_value_pixels(scene: Scene) -> Mask:
-    """Zero pixels connected to a pixel that is 0 in every band; other zeros are dark pixels."""
-    zeros = np.concatenate([scene.read(window) == 0 for window in scene.blocks()], axis=1)
-    seeds = zeros.all(axis=0)
-    if not seeds.any():
-        return np.zeros_like(zeros)
-    for number in range(scene.count):
-        labels, _ = ndimage.label(zeros[number], structure=np.ones((3, 3)))
-        kept = np.zeros(labels.max() + 1, bool)
-        kept[np.unique(labels[seeds])] = True
-        kept[0] = False
-        zeros[number] = kept[labels]
-    return zeros
+def _origin(scene: Scene) -> str:
+    if scene.fill_value is not None:
+        return FILL_VALUE
+    codes = without_repeats(code for codes in scene.missing_codes.values() for code in codes)
+    return ", ".join(["nodata and masks", *(f"value {code:.10g}" for code in codes)])

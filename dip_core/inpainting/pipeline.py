@@ -149,7 +149,7 @@ def _restore_window(
         values = np.where(corrected, pixels.astype(np.float64) - offsets, values)
         deviation = np.where(corrected, problem.correction.deviation[:, None, None], deviation)
         writable = writable | corrected
-    values = to_stored_pixels(values, problem.scene.dtype, problem.low, problem.high, problem.missing_value)
+    values = to_stored_pixels(values, problem.scene.dtype, problem.low, problem.high, problem.scene.missing_values)
     return RestoredWindow(pixels, values, writable, observed, target, deviation)
 
 

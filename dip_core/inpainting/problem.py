@@ -53,11 +53,6 @@ class GapProblem:
     guide: Guide | None = None
     correction: Correction | None = None
 
-    @property
-    def missing_value(self) -> float | None:
-        """The value of missing pixels, which a filled pixel must not take."""
-        return self.gaps.missing_value(self.scene.nodata)
-
     def observe(self, window: Window | None = None) -> Observation:
         """The observation in a window, or in the whole scene."""
         observed, target = self.gaps.window(window)

@@ -114,7 +114,4 @@ def _report_skipped(scene: Scene, skipped: dict[int, str], context: Context) -> 
 
 
 def _read(scene: Scene, window: Window, bands: tuple[int, ...]) -> tuple[NDArray, Mask]:
-    pixels, observed = scene.read(window, bands), scene.valid(window, bands)
-    if scene.zero_is_fill():
-        observed = observed & (pixels != 0).any(axis=0)
-    return pixels, observed
+    return scene.read(window, bands), scene.valid(window, bands)

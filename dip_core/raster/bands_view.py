@@ -21,7 +21,7 @@ class BandsView(Scene):
         self.categorical = frozenset(place for place, number in enumerate(numbers) if number in scene.categorical)
         self._original = scene
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Leave the original scene open."""
 
     @property
@@ -42,9 +42,9 @@ class BandsView(Scene):
         """As `Scene.valid`."""
         return self._original.valid(window, self._numbers(bands))
 
-    def zero_is_fill(self) -> bool:
-        """As `Scene.zero_is_fill`, for all bands of the original scene."""
-        return self._original.zero_is_fill()
+    def declared_valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """As `Scene.declared_valid`."""
+        return self._original.declared_valid(window, self._numbers(bands))
 
     def _numbers(self, bands: Sequence[int] | None) -> list[int]:
         return list(self.numbers if bands is None else [self.numbers[band] for band in bands])

@@ -25,8 +25,9 @@ from .alpha import alpha_notes, find_alpha_bands, read_valid
 from .class_names import read_class_names
 from .file_view import Nodata
 from .grid import grid_of
-from .missing_values import equals_any
+from .missing_values import equals_any, without_repeats
 from .nodata import masks_differ, same, unused_value
+from .packed_mask import PackedMask
 from .source import open_raster, read_bands, read_tags, short_message
 
 _MAX_BLOCK_ROWS = 512
@@ -42,9 +43,10 @@ class Scene:
 
     ``grid``: that of the first raster. ``dtype``: the smallest type that holds the values of all bands. ``notes``:
     sentences for the user about assumptions made on opening. ``missing_codes``: values that mark missing pixels besides
-    those that the metadata name, by band number. ``categorical``: numbers (from 0) of the bands that hold classes, see
-    `categories`. Raises UnreadableRaster for a file that cannot be read and GridMismatch if the rasters have different
-    grids.
+    those that the metadata name, by band number. ``fill_value``, ``fill_pixels``: a value that marks missing pixels in
+    some places, and these pixels (see `fill_value`). ``categorical``: numbers (from 0) of the bands that hold classes,
+    see `categories`. Raises UnreadableRaster for a file that cannot be read and GridMismatch if the rasters have
+    different grids.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -78,11 +80,12 @@ class Scene:
         self.dtype = np.result_type(*(band.dtype for band in self.bands))
         self.notes = [text for path, alpha in zip(paths, self._alphas) for text in alpha_notes(path, alpha)]
         self.missing_codes: dict[int, tuple[float, ...]] = {}
+        self.fill_value: float | None = None
+        self.fill_pixels: PackedMask | None = None
         self.categorical: frozenset[int] = frozenset()
         self._class_names: dict[int, dict[int, list[str]]] = {}
         self._nodata: Nodata | None = None
         self._mixed: bool | None = None
-        self._zero_is_fill: bool | None = None
         self._inherited_nodata: set[int] = set()
         self._inherit_nodata()
 
@@ -185,6 +188,8 @@ class Scene:
         for place, number in enumerate(range(self.count) if bands is None else bands):
             if self.missing_codes.get(number):
                 valid[place] &= ~equals_any(self.read(window, [number])[0], self.missing_codes[number])
+        if self.fill_pixels is not None:
+            valid &= ~self.fill_pixels.window(window, bands)
         return valid
 
     def declared_valid(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
@@ -203,18 +208,16 @@ class Scene:
                 valid[place] &= self.read(window, [number])[0] != self.bands[number].nodata
         return valid
 
-    def has_missing_marker(self) -> bool:
-        """True if any band has a nodata value, a mask, an alpha band or a missing code."""
-        return bool(self.missing_codes) or any(band.has_mask for band in self.bands)
+    def has_declared_marker(self) -> bool:
+        """True if any band has a nodata value, a mask or an alpha band."""
+        return any(band.has_mask for band in self.bands)
 
-    def zero_is_fill(self) -> bool:
-        """True if missing pixels can only be marked by 0 in all bands: no marker (`has_missing_marker`) and no NaN."""
-        if self._zero_is_fill is None:
-            floats = [number for number, band in enumerate(self.bands) if np.dtype(band.dtype).kind == "f"]
-            self._zero_is_fill = not self.has_missing_marker() and all(
-                self.valid(window, floats).all() for window in self.blocks()
-            )
-        return self._zero_is_fill
+    @property
+    def missing_values(self) -> tuple[Nodata, ...]:
+        """The values of missing pixels of any band, which a restored pixel must not take."""
+        declared = () if self.nodata is None else (self.nodata,)
+        fill = () if self.fill_value is None else (self.fill_value,)
+        return without_repeats([*declared, *fill, *(code for codes in self.missing_codes.values() for code in codes)])
 
     def blocks(self, rows: int | None = None, bands: int | None = None) -> Iterator[Window]:
         """Full-width windows from top to bottom, of at most ``rows`` rows.

@@ -256,23 +256,34 @@ def write_output_window(
         writers["filled"].write(mask, window)
 
 
-def to_stored_pixels(values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, nodata: Nodata | None) -> NDArray:
+def to_stored_pixels(
+    values: NDArray, dtype: np.dtype, low: NDArray, high: NDArray, missing: Sequence[Nodata] = ()
+) -> NDArray:
     """Convert estimates ``(band, row, column)`` in the data's units to ``dtype``.
 
     Values are clipped to the observed range of their band, ``low`` to ``high`` ``(band,)``. A value that would equal
-    nodata moves by the smallest step towards the middle of the range.
+    one of ``missing``, the values of missing pixels, moves by the smallest steps towards the middle of the range.
     """
     pixels = np.clip(values, low[:, None, None], high[:, None, None])
     if dtype.kind != "f":
         pixels = np.rint(pixels)
     pixels = pixels.astype(dtype)
-    if nodata is not None and np.isfinite(nodata) and can_hold(dtype, nodata):
-        forbidden = pixels == np.asarray(nodata).astype(dtype)
-        if forbidden.any():
-            upwards = ((low + high) / 2 >= float(nodata))[:, None, None]
-            if dtype.kind == "f":
-                shifted = np.nextafter(pixels, np.where(upwards, np.inf, -np.inf).astype(dtype))
-            else:
-                shifted = np.where(upwards, pixels + dtype.type(1), pixels - dtype.type(1))
-            pixels = np.where(forbidden, shifted, pixels).astype(dtype)
+    possible = [value for value in missing if can_hold(dtype, value) and ((low <= value) & (value <= high)).any()]
+    for _ in possible:  # a step may lead to another one
+        for value in possible:
+            pixels = _move_from(pixels, value, low, high)
     return pixels
+
+
+def _move_from(pixels: NDArray, value: Nodata, low: NDArray, high: NDArray) -> NDArray:
+    """Move the pixels that equal a value by the smallest step towards the middle of the range."""
+    dtype = pixels.dtype
+    forbidden = pixels == np.asarray(value).astype(dtype)
+    if not forbidden.any():
+        return pixels
+    upwards = ((low + high) / 2 >= float(value))[:, None, None]
+    if dtype.kind == "f":
+        shifted = np.nextafter(pixels, np.where(upwards, np.inf, -np.inf).astype(dtype))
+    else:
+        shifted = np.where(upwards, pixels + dtype.type(1), pixels - dtype.type(1))
+    return np.where(forbidden, shifted, pixels).astype(dtype)

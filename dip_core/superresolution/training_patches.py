@@ -106,8 +106,6 @@ def _complete_pixels(scene: Scene, bands: Sequence[int]) -> Mask:
     for window in scene.blocks():
         rows = slice(int(window.row_off), int(window.row_off + window.height))
         complete[rows] = scene.valid(window, bands).all(axis=0)
-        if scene.zero_is_fill():
-            complete[rows] &= (scene.read(window, bands) != 0).any(axis=0)
     return complete
 
 

@@ -31,7 +31,7 @@ def run(job: DenoiseJob, context: Context) -> Result:
     """Denoise a raster; writes the requested outputs and returns the output numbers."""
     with ExitStack() as opened:
         context.progress(0.0, "Reading the scene")
-        scene = opened.enter_context(open_scene(job.inputs, job.nodata, context))
+        scene = opened.enter_context(open_scene(job.inputs, job.nodata, context, keep_damage=job.noise == "mixed"))
         selected = select_bands(scene, context)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(selected.bands)} bands to "
@@ -95,7 +95,7 @@ def _write(
             changed += int(np.count_nonzero(good.any(axis=0)))
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
             stored = to_stored_pixels(
-                np.where(good, estimate, 0), scene.dtype, selected.low, selected.high, scene.nodata
+                np.where(good, estimate, 0), scene.dtype, selected.low, selected.high, scene.missing_values
             )
             write_output_window(writers, window, scene.read(window), bands, stored, good, deviation)
     return changed, left

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Mask
+from ..errors import NothingObserved
 from ..events import Result
-from ..inpainting.gap_mask import FILL_VALUE
-from ..inpainting.gap_rules import find_gap_mask
 from ..job import DetectStripesJob
 from ..raster import metadata
 from ..raster.open_scene import open_scene
@@ -27,6 +26,7 @@ from ..stripes.detection import check_memory, find_stripes
 from ..stripes.found_stripes import DEAD, OFFSET, Stripes
 from ..stripes.notes import stripe_notes
 from ..stripes.report import stripe_report, stripe_summary, stripe_table
+from .stripe_pixels import stripe_pixels
 
 
 def run(job: DetectStripesJob, context: Context) -> Result:
@@ -37,10 +37,9 @@ def run(job: DetectStripesJob, context: Context) -> Result:
     with open_scene([job.input], job.nodata, context) as scene:
         context.progress(0.0, "Reading the scene")
         check_memory(scene.shape)
-        gaps = find_gap_mask(scene)
-        observed, target = gaps.window()
-        if gaps.origin == FILL_VALUE:  # without a nodata value, lines of zeros are dead lines, not gaps
-            observed = observed | target
+        observed = stripe_pixels(scene)
+        if not observed.any():
+            raise NothingObserved(path=job.input, reason="every pixel is missing")
         usable = [
             not info.is_bad and band not in scene.categorical
             for band, info in enumerate(metadata.read_spectral_info(scene))

@@ -32,6 +32,7 @@ from ..runtime.context import Context
 from ..stripes.detection import BYTES_PER_VALUE, MASK_BYTES_PER_VALUE, check_memory, find_stripes
 from ..stripes.found_stripes import OFFSET, Stripes
 from ..stripes.notes import stripe_notes
+from .stripe_pixels import stripe_pixels
 
 _MEDIAN_ERROR = 1.2533  # standard error of a median, relative to that of a mean
 
@@ -55,7 +56,7 @@ def run(job: InpaintStripesJob, context: Context) -> Result:
     with open_scene(job.inputs, job.nodata, context) as scene:
         context.progress(0.0, "Reading the scene")
         check_memory(scene.shape, MASK_BYTES_PER_VALUE if job.mask else BYTES_PER_VALUE)
-        valid = np.concatenate([scene.valid(window) for window in scene.blocks()], axis=1)
+        valid = stripe_pixels(scene)
         if not valid.any():
             raise NothingObserved(path=job.input, reason="every pixel is nodata")
         masks = find_masks(job, scene, valid, context)

@@ -179,7 +179,7 @@ def _write(
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of restored fine pixels and of those without result."""
     scene, bands, f = UpsampledScene(selected.scene, job.factor), list(selected.bands), job.factor
-    dtype, nodata = selected.scene.dtype, selected.scene.nodata
+    dtype, missing = selected.scene.dtype, selected.scene.missing_values
     low, high = _output_range(selected, dtype)
     changed = left = 0
     with ExitStack() as files:
@@ -190,7 +190,7 @@ def _write(
             good = observed & np.isfinite(image)
             changed += int(np.count_nonzero(good.any(axis=0)))
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
-            stored = to_stored_pixels(np.where(good, image, 0), dtype, low, high, nodata)
+            stored = to_stored_pixels(np.where(good, image, 0), dtype, low, high, missing)
             write_output_window(writers, window, scene.read(window), bands, stored, good, deviation)
     return changed, left
 

@@ -47,7 +47,7 @@ def test_the_fill_value_0_if_nothing_else_marks_gaps(tmp_path, values):
     dark[1, 60:62, 50:52] = np.where(own[1, 60:62, 50:52], dark[1, 60:62, 50:52], 0)
     gaps, warnings = gap_mask_of(write(tmp_path / "a.tif", np.where(own, 0, dark).astype("u1")))
     assert_masks(gaps, ~own, own)
-    assert gaps.origin == "fill value 0" and "value 0 are taken as gaps" in warnings[0]
+    assert gaps.origin == "fill value 0" and "0 in all bands is taken as missing" in warnings[0]
 
 
 def test_a_complete_raster_has_no_gaps(tmp_path, values):

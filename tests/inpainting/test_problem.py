@@ -7,7 +7,7 @@ import pytest
 from core_scenes import landscape, write
 from rasterio.windows import Window
 
-from dip_core.inpainting.gap_mask import FILL_VALUE, GapMask
+from dip_core.inpainting.gap_mask import GapMask
 from dip_core.inpainting.problem import MAX_DEPTH, Correction, build_problem
 from dip_core.raster.scene import Scene
 
@@ -75,10 +75,3 @@ def test_pixels_deep_inside_a_gap_get_the_coarse_surface(tmp_path):
     np.testing.assert_allclose(restored[observation.assumed], ramp[observation.assumed], atol=16)
     # In a window that ends inside the gap, assumed pixels begin at a quarter of the window's width.
     assert part.assumed is not None and np.flatnonzero(part.assumed[0, 0])[0] == 10 + 120 // 4
-
-
-@pytest.mark.parametrize("origin, nodata, expected", [(FILL_VALUE, None, 0.0), ("nodata and masks", 7, 7)])
-def test_filled_pixels_must_not_take_the_missing_value(tmp_path, origin, nodata, expected):
-    pixels = landscape(1).astype("u1")
-    with Scene([write(tmp_path / "a.tif", pixels, nodata=nodata)]) as scene:
-        assert build_problem(scene, mask_of(np.zeros(pixels.shape, bool), origin)).missing_value == expected

@@ -11,7 +11,7 @@ from rasterio.windows import Window
 from dip_core.errors import NothingObserved
 from dip_core.events import Message
 from dip_core.raster.band_selection import select_bands
-from dip_core.raster.scene import Scene
+from dip_core.raster.open_scene import open_scene
 from dip_core.runtime.context import Context
 
 
@@ -25,7 +25,7 @@ def test_unusable_bands_are_skipped_with_their_reason(tmp_path):
     with rasterio.open(path, "r+") as file:
         file.update_tags(1, bbl="0")
     events = []
-    with Scene([path]) as scene:
+    with open_scene([path]) as scene:
         selected = select_bands(scene, Context(events.append))
         assert selected.bands == (4, 5)
         assert selected.skipped == {
@@ -45,13 +45,13 @@ def test_unusable_bands_are_skipped_with_their_reason(tmp_path):
 
 
 def test_a_scene_without_usable_bands_is_an_error(tmp_path):
-    with Scene([write(tmp_path / "s.tif", np.ones((2, 5, 5), "u1"))]) as scene, pytest.raises(NothingObserved):
+    with open_scene([write(tmp_path / "s.tif", np.ones((2, 5, 5), "u1"))]) as scene, pytest.raises(NothingObserved):
         select_bands(scene, Context())
 
 
 def test_a_small_scene_is_its_own_sample(tmp_path):
     pixels = landscape(2, 30, 40).astype("i2")
-    with Scene([write(tmp_path / "s.tif", pixels, nodata=-1)]) as scene:
+    with open_scene([write(tmp_path / "s.tif", pixels, nodata=-1)]) as scene:
         values, observed = select_bands(scene, Context()).sample()
     np.testing.assert_array_equal(values, pixels)
     assert observed.all()
@@ -61,7 +61,7 @@ def test_windows_with_most_observed_pixels_come_first_in_the_sample(tmp_path):
     pixels = np.random.default_rng(0).integers(1, 200, (1, 700, 640)).astype("i2")
     pixels[:, :350] = -1  # only the lower half has data
     pixels[0, 0, 0] = 5
-    with Scene([write(tmp_path / "s.tif", pixels, nodata=-1)]) as scene:
+    with open_scene([write(tmp_path / "s.tif", pixels, nodata=-1)]) as scene:
         values, observed = select_bands(scene, Context()).sample()
     assert values.shape[2] == 128 and values.shape[1] % 129 == 0
     counts = observed[0].reshape(-1, 129, 128).sum(axis=(1, 2))

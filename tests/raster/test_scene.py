@@ -82,7 +82,7 @@ def valid_of(*paths):
         blocks = [scene.valid(window) for window in scene.blocks(rows=11)]
         whole = scene.valid()
         np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
-        return whole, scene.has_missing_marker()
+        return whole, scene.has_declared_marker()
 
 
 def test_nodata_applies_per_band(tmp_path, pixels, hole):

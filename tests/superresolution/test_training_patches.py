@@ -8,13 +8,13 @@ import rasterio
 from core_scenes import landscape, write
 
 from dip_core.imaging.degradation import bicubic_enlargement, gaussian_decimation
-from dip_core.raster.scene import Scene
+from dip_core.raster.open_scene import open_scene
 from dip_core.superresolution import training_patches
 from dip_core.superresolution.training_patches import cut_patches
 
 
 def cut(path, factor=2, max_patches=40):
-    with Scene([path]) as scene:
+    with open_scene([path]) as scene:
         return cut_patches([scene], factor, np.random.default_rng(0), max_patches)
 
 
