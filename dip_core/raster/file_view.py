@@ -5,6 +5,9 @@ mask; the file's metadata as XML; and its nodata values, which rasterio gives as
 from __future__ import annotations
 
 import math
+import os
+import re
+import tempfile
 import uuid
 from typing import Union
 from xml.etree import ElementTree
@@ -12,8 +15,10 @@ from xml.etree import ElementTree
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio.errors import RasterioError, RasterioIOError
 
 _XML = "xml:VRT"
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _LONG_TYPES = ("int64", "uint64")
 
 Nodata = Union[int, float]
@@ -42,8 +47,30 @@ def virtual_raster(source: rasterio.DatasetReader) -> ElementTree.Element:
     try:
         with rasterio.open(path) as view:
             return ElementTree.fromstring(str(view.tags(ns=_XML)[_XML]))
+    except UnicodeDecodeError:
+        return _virtual_raster_on_disk(source)
+    except ElementTree.ParseError as error:
+        raise RasterioIOError(f"its metadata cannot be read ({error})") from error
     finally:
         rasterio.shutil.delete(path)
+
+
+def _virtual_raster_on_disk(source: rasterio.DatasetReader) -> ElementTree.Element:
+    """As `virtual_raster`, for metadata that are not UTF-8, which rasterio cannot return: such bytes are replaced."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "view.vrt")
+        rasterio.shutil.copy(source, path, driver="VRT")
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = _NO_XML.sub("\ufffd", file.read())
+        try:
+            root = ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            raise RasterioIOError(f"its metadata cannot be read ({error})") from error
+        for name in root.iter("SourceFilename"):
+            if name.get("relativeToVRT") == "1":
+                name.text = os.path.normpath(os.path.join(folder, name.text or ""))
+                name.set("relativeToVRT", "0")
+        return root
 
 
 def exact_nodata(source: rasterio.DatasetReader) -> tuple[Nodata | None, ...]:
@@ -51,7 +78,10 @@ def exact_nodata(source: rasterio.DatasetReader) -> tuple[Nodata | None, ...]:
     found: tuple[Nodata | None, ...] = source.nodatavals
     if not set(_LONG_TYPES) & set(source.dtypes):
         return found
-    declared = declared_nodata(source)
+    try:
+        declared = declared_nodata(source)
+    except RasterioError:  # a format that GDAL cannot wrap
+        return found
     return tuple(
         _within(dtype, exact) if dtype in _LONG_TYPES else value
         for dtype, exact, value in zip(source.dtypes, declared, found)
@@ -60,7 +90,7 @@ def exact_nodata(source: rasterio.DatasetReader) -> tuple[Nodata | None, ...]:
 
 def declared_nodata(source: rasterio.DatasetReader) -> list[Nodata | None]:
     """The nodata value of each band as the file declares it, also one that no pixel can have (-9999 in bytes)."""
-    return [_number(band.findtext("NoDataValue")) for band in virtual_raster(source).iter("VRTRasterBand")]
+    return [_number(band.findtext("NoDataValue")) for band in virtual_raster(source).findall("VRTRasterBand")]
 
 
 def _within(dtype: str, value: Nodata | None) -> Nodata | None:

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio.errors import RasterioError
 
 from .file_view import Nodata, declared_nodata
 from .missing_values import can_hold
@@ -58,7 +59,10 @@ def output_nodata(scene: Scene) -> Nodata | None:
     """The nodata value for an output like the scene: the scene's, or the one that all its bands declare in vain."""
     if scene.nodata is not None:
         return scene.nodata
-    declared = [declared_nodata(source) for source in scene.sources]
+    try:
+        declared = [declared_nodata(source) for source in scene.sources]
+    except RasterioError:  # a format that GDAL cannot wrap
+        return None
     values = [declared[band.source][band.index - 1] for band in scene.bands]
     first = values[0]
     fits = rasterio_can_write if scene.dtype.kind == "f" else can_hold

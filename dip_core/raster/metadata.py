@@ -13,6 +13,7 @@ from typing import Literal
 import rasterio
 
 from .scene import Scene
+from .source import Band
 
 Content = Literal["values", "deviation", "mask"]  # what an output's pixels are; see `writer.RasterWriter`
 
@@ -90,7 +91,7 @@ def copy_metadata(
         text = descriptions[number - 1] if descriptions else band.description
         if text:
             target.set_band_description(number, text)
-        for namespace, items in band.tags.items():
+        for namespace, items in _with_file_items(scene, band).items():
             kept = {key: value for key, value in items.items() if not key.startswith("STATISTICS_")}
             if kept:
                 target.update_tags(number, ns=namespace or None, **kept)
@@ -113,6 +114,19 @@ def copy_metadata(
     target.colorinterp = (*[band.colorinterp for band in bands], *list(target.colorinterp)[len(bands) :])
     if target.count == 1 and scene.colormap(0):
         target.write_colormap(1, scene.colormap(0))
+
+
+def _with_file_items(scene: Scene, band: Band) -> dict[str, dict[str, str]]:
+    """The items of a band; for a further raster also those of the file that differ from the first raster's."""
+    if band.source == 0:
+        return band.tags
+    first = scene.sources[0].tags()
+    own = {
+        key: value
+        for key, value in scene.sources[band.source].tags().items()
+        if first.get(key) != value and key not in ("AREA_OR_POINT", "DEEP_PRIOR")
+    }
+    return {**band.tags, "": {**own, **band.tags.get("", {})}}
 
 
 def _write_spectral(target: rasterio.io.DatasetWriter, number: int, items: dict[str, str], info: SpectralInfo) -> None:

@@ -18,7 +18,7 @@ from .crs import same_crs
 from .file_view import virtual_raster
 from .scene import Scene
 from .source import Band
-from .text_domains import text_domains
+from .text_domains import canonical, same_text, text_domains
 
 _BAND_PARTS = {
     "CategoryNames": "category names",
@@ -28,9 +28,10 @@ _BAND_PARTS = {
     "Offset": "offset",
     "Scale": "scale",
 }
-# Items that are written in another form, or describe the old file.
 _CHANGED_ITEMS = {"wavelength", "fwhm", "bbl", "wavelength_units", "deep_prior"}
+NOT_WRITABLE = "NotWritable"  # the tag of a part that no sidecar can hold
 _STATISTICS = "STATISTICS_"
+_COLOUR_PROFILE = "COLOR_PROFILE"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,15 @@ def lost_metadata(scene: Scene, path: str, only_position: bool = False) -> list[
         if not only_position:
             found += _lost_texts(scene, file)
             found += _lost_items(scene.tags(), file, 0)
+            found += _lost_items(colour_profile(scene), file, 0)
             found += _lost_band_parts(scene, file)
     return found
+
+
+def colour_profile(scene: Scene) -> dict[str, dict[str, str]]:
+    """The first raster's colour profile (ICC or primaries) as metadata items of its domain."""
+    items = scene.sources[0].tags(ns=_COLOUR_PROFILE)
+    return {_COLOUR_PROFILE: {key: value for key, value in items.items() if key.startswith(("SOURCE_", "TIFFTAG_"))}}
 
 
 def describe(losses: Sequence[Loss]) -> str:
@@ -84,9 +92,9 @@ def _lost_position(scene: Scene, file: rasterio.DatasetReader) -> Iterator[Loss]
             part.text = ", ".join(repr(float(value)) for value in (t.c, t.a, t.b, t.f, t.d, t.e))
             yield Loss("geotransform", 0, part)
     if len(grid.gcps) != len(gcps) or (grid.gcps and not same_crs(grid.gcp_crs, gcp_crs)):
-        yield Loss("ground control points", 0, Element("GCPList"))
+        yield Loss("ground control points", 0, Element(NOT_WRITABLE))
     if bool(grid.rpcs) and not file.rpcs:
-        yield Loss("RPCs", 0, Element("RPC"))
+        yield Loss("RPCs", 0, Element(NOT_WRITABLE))
 
 
 def _nearly_equal(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -96,9 +104,14 @@ def _nearly_equal(one: Sequence[float], other: Sequence[float]) -> bool:
 def _lost_texts(scene: Scene, file: rasterio.DatasetReader) -> Iterator[Loss]:
     """Domains that hold one text: XML (such as XMP) and JSON."""
     kept = dict(text_domains(file))
-    for name, part in text_domains(scene.sources[0]):
-        if kept.get(name) is None or _canonical(kept[name]) != _canonical(part):
-            yield Loss(f"metadata '{name}'", 0, part)
+    for number, source in enumerate(scene.sources):
+        for name, part in text_domains(source):
+            if name in kept and same_text(part, kept[name]):
+                continue
+            if number:  # a domain has one text; that of the first raster is kept
+                yield Loss(f"metadata '{name}' of the further rasters", 0, Element(NOT_WRITABLE))
+            else:
+                yield Loss(f"metadata '{name}'", 0, part)
 
 
 def _lost_items(wanted: dict[str, dict[str, str]], file: rasterio.DatasetReader, band: int) -> Iterator[Loss]:
@@ -107,7 +120,7 @@ def _lost_items(wanted: dict[str, dict[str, str]], file: rasterio.DatasetReader,
         lost = {
             key: value
             for key, value in items.items()
-            if kept.get(key) != value and not key.startswith(_STATISTICS) and key.lower() not in _CHANGED_ITEMS
+            if kept.get(key, "").strip() != value.strip() and not _is_changed(key, value)
         }
         if lost:
             part = Element("Metadata", {"domain": namespace} if namespace else {})
@@ -117,8 +130,14 @@ def _lost_items(wanted: dict[str, dict[str, str]], file: rasterio.DatasetReader,
             yield Loss(f"metadata {shown}" + (f" ({namespace})" if namespace else ""), band, part)
 
 
+def _is_changed(key: str, value: str) -> bool:
+    """True for items that an output has in another form, or that describe the old file."""
+    is_default = (key, value) == ("AREA_OR_POINT", "Area")
+    return is_default or key.startswith(_STATISTICS) or key.lower() in _CHANGED_ITEMS
+
+
 def _lost_band_parts(scene: Scene, file: rasterio.DatasetReader) -> Iterator[Loss]:
-    kept = list(virtual_raster(file).iter("VRTRasterBand"))
+    kept = virtual_raster(file).findall("VRTRasterBand")
     interps = file.colorinterp
     for number, (band, wanted) in enumerate(zip(scene.bands, _band_elements(scene)), start=1):
         yield from _lost_items(band.tags, file, number)
@@ -153,15 +172,9 @@ def _is_kept(part: Element, other: Element | None) -> bool:
         return False
     if part.tag == "ColorTable":  # the file has entries for all values
         entries = [list(element.iter("Entry")) for element in (part, other)]
-        return [_canonical(entry) for entry in entries[0]] == [
-            _canonical(entry) for entry in entries[1][: len(entries[0])]
+        return [canonical(entry) for entry in entries[0]] == [
+            canonical(entry) for entry in entries[1][: len(entries[0])]
         ]
     if part.tag in ("Offset", "Scale"):
         return float(part.text or 0) == float(other.text or 0)
-    return _canonical(part) == _canonical(other)
-
-
-def _canonical(element: Element) -> object:
-    """The content of an element without white space between the tags."""
-    children = [_canonical(child) for child in element]
-    return element.tag, sorted(element.attrib.items()), (element.text or "").strip(), children
+    return canonical(part) == canonical(other)

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Sequence
-from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent, parse
+from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, indent, parse, tostring
 
-from .metadata_check import Loss
+from .metadata_check import NOT_WRITABLE, Loss
 
 ENDING = ".aux.xml"
-_UNSUPPORTED = ("GCPList", "RPC")  # by the check; a GeoTIFF holds them itself
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
 def write_sidecar(path: str, losses: Sequence[Loss]) -> None:
     """Add what the raster at ``path`` lacks to its sidecar. Raises OSError."""
-    parts = [loss for loss in losses if loss.part.tag not in _UNSUPPORTED]
+    parts = [loss for loss in losses if loss.part.tag != NOT_WRITABLE and _is_writable(loss.part)]
     if not parts:
         return
     root = _read(path + ENDING)
+    texts: dict[str, str] = {}  # XML that is inserted as it is
     for loss in parts:
         parent = _band(root, loss.band) if loss.band else root
-        _put(parent, copy.deepcopy(loss.part))
+        part = copy.deepcopy(loss.part)
+        if part.get("format") == "xml":
+            texts[token := f"xml-text-{len(texts)}-"] = _DECLARATION.sub("", part.text or "")
+            part.text = token
+        _put(parent, part)
     indent(root)
-    with open(path + ENDING, "wb") as file:
-        ElementTree(root).write(file, encoding="utf-8")
+    content = tostring(root, encoding="unicode")
+    for token, text in texts.items():
+        content = content.replace(token, text)
+    with open(path + ENDING, "w", encoding="utf-8") as file:
+        file.write(content)
+
+
+def _is_writable(part: Element) -> bool:
+    """False for text of an XML domain that would spoil the sidecar: no XML, or a document type within it."""
+    if part.get("format") != "xml":
+        return True
+    if "<!DOCTYPE" in (part.text or ""):
+        return False
+    try:
+        fromstring(part.text or "")
+    except (ParseError, ValueError):
+        return False
+    return True
 
 
 def _read(path: str) -> Element:

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from .scene import Scene
 
 # ENVI items that describe the original grid.
+_GEOLOCATION = "GEOLOCATION"
 _ENVI_GRID_ITEMS = ("lines", "samples", "map_info", "x_start", "y_start", "pixel_size")
 
 
@@ -55,6 +56,21 @@ class UpsampledScene(Scene):
         found = {name: items for name, items in super().tags().items() if name != "RPC"}
         if "ENVI" in found:
             found["ENVI"] = {key: value for key, value in found["ENVI"].items() if key.lower() not in _ENVI_GRID_ITEMS}
+        if _GEOLOCATION in found:
+            found[_GEOLOCATION] = self._geolocation(found[_GEOLOCATION])
+        return found
+
+    def _geolocation(self, items: dict[str, str]) -> dict[str, str]:
+        """The items of a geolocation array: its offsets and steps count pixels of the raster."""
+        in_centres = items.get("GEOREFERENCING_CONVENTION", "").upper() == "PIXEL_CENTER"
+        shift = (self.factor - 1) / 2 if in_centres else 0.0
+        found = dict(items)
+        for axis in ("LINE", "PIXEL"):
+            try:
+                found[f"{axis}_OFFSET"] = f"{self.factor * float(items.get(f'{axis}_OFFSET', 0)) + shift:.15g}"
+                found[f"{axis}_STEP"] = f"{self.factor * float(items.get(f'{axis}_STEP', 1)):.15g}"
+            except ValueError:
+                continue
         return found
 
     def _repeat(self, read: Callable, window: Window | None) -> NDArray:

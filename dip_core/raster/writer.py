@@ -22,7 +22,7 @@ from ..runtime.context import Context
 from . import atomic, metadata, sidecar
 from .file_view import Nodata, declared_nodata
 from .geotiff import create_geotiff, output_nodata
-from .metadata_check import describe, lost_metadata
+from .metadata_check import colour_profile, describe, lost_metadata
 from .missing_values import can_hold
 from .nodata import same_in
 from .scene import Scene
@@ -87,7 +87,9 @@ class RasterWriter:
             "bigtiff": "if_safer",
             "interleave": "band" if self.count > 8 else "pixel",
         }
-        if content != "values":
+        if content == "values":
+            profile.update(colour_profile(like)["COLOR_PROFILE"])
+        else:
             profile.update(photometric="minisblack")  # otherwise GDAL takes 4 bands of bytes for RGB and alpha
         if tiled:
             profile.update(tiled=True, blockxsize=256, blockysize=256)
