@@ -89,7 +89,7 @@ class Guide:
     def _measure(self, scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Mean and standard deviation of each guide band over the scene, and the share of the scene it covers."""
         count, total, squares = (np.zeros(len(self._bands)) for _ in range(3))
-        for window in scene.blocks():
+        for window in scene.blocks(bands=len(self._bands)):
             values, valid = self._read(window)
             kept = np.where(valid, values, 0.0)
             count += valid.sum(axis=(1, 2))

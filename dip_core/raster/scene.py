@@ -21,6 +21,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..errors import GridMismatch, UnreadableRaster
+from ..runtime.blocks import block_rows
 from .alpha import alpha_notes, find_alpha_bands, read_valid
 from .class_names import read_class_names
 from .file_view import Nodata
@@ -30,9 +31,6 @@ from .nodata import masks_differ, same, unused_value
 from .packed_mask import PackedMask
 from .source import open_raster, read_bands, read_tags, short_message
 
-_MAX_BLOCK_ROWS = 512
-_MAX_BLOCK_VALUES = 1 << 23  # 64 MiB in float64
-_ROW_MULTIPLE = 16
 _BANDS_PER_READ = 64
 _Result = TypeVar("_Result")
 _Reader = Callable[[int, list[int]], NDArray]  # the number of a file and band indexes (from 1) to pixels
@@ -222,7 +220,7 @@ class Scene:
     def blocks(self, rows: int | None = None, bands: int | None = None) -> Iterator[Window]:
         """Full-width windows from top to bottom, of at most ``rows`` rows.
 
-        By default, as many rows as fit into `_MAX_BLOCK_VALUES` values of ``bands`` bands (None: all).
+        By default, as many rows as fit into `MAX_BLOCK_VALUES` values of ``bands`` bands (None: all).
         """
         rows = rows or block_rows(self.count if bands is None else bands, self.grid.width)
         for top in range(0, self.grid.height, rows):
@@ -279,12 +277,3 @@ class Scene:
             return read()
         except (RasterioError, OSError) as error:
             raise UnreadableRaster(path=self.paths[number], reason=short_message(error)) from error
-
-
-def block_rows(bands: int, columns: int) -> int:
-    """Rows of a block of full width: as many as `_MAX_BLOCK_VALUES` allows, at least one.
-
-    A multiple of 16 where possible, which suits the blocks of files.
-    """
-    fitting = min(_MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES // (max(bands, 1) * columns))
-    return max(1, fitting // _ROW_MULTIPLE * _ROW_MULTIPLE or fitting)

@@ -18,6 +18,7 @@ from rasterio.windows import Window
 
 from ..errors import DiskFull, UnwritableOutput, output_error
 from ..job_fields import Outputs
+from ..runtime.blocks import block_rows
 from ..runtime.context import Context
 from . import atomic, metadata, sidecar
 from .file_view import Nodata, declared_nodata
@@ -29,7 +30,6 @@ from .scene import Scene
 from .source import short_message
 
 _BEST_COMPRESSION = 0.02  # only almost empty files deflate to less than this share of their size
-_VERIFY_ROWS = 512
 _PREDICTOR = {"f": 3, "u": 2, "i": 2}
 
 
@@ -172,8 +172,9 @@ class RasterWriter:
                 raise UnwritableOutput(path=self.path, reason="the written file has another size or type")
             if not all(same_in(self.dtype, value, self.nodata) for value in declared_nodata(written)):
                 raise UnwritableOutput(path=self.path, reason=f"the file cannot keep the nodata value {self.nodata}")
-            for top in range(0, written.height, _VERIFY_ROWS):
-                written.read(window=Window(0, top, written.width, min(_VERIFY_ROWS, written.height - top)))
+            rows = block_rows(written.count, written.width)
+            for top in range(0, written.height, rows):
+                written.read(window=Window(0, top, written.width, min(rows, written.height - top)))
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:

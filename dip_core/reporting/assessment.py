@@ -34,7 +34,10 @@ _NOTES = (
 
 @dataclass
 class Thumbnails:
-    """The pictures of the report at reduced size, collected strip by strip; ``step``: the reduction factor."""
+    """The pictures of the report at reduced size, collected strip by strip; ``step``: the reduction factor.
+
+    Strips may have any height: rows wait in ``pending`` until there are ``step`` of them.
+    """
 
     bands: tuple[int, ...]
     step: int
@@ -42,24 +45,35 @@ class Thumbnails:
     restored: list[NDArray] = field(default_factory=list)
     error: list[NDArray] = field(default_factory=list)
     inside: list[NDArray] = field(default_factory=list)
+    pending: list[tuple[NDArray, ...]] = field(default_factory=list)
 
     def add(self, restored: NDArray, reference: NDArray, inside: Mask | None) -> None:
         """Add a strip, ``(band, row, column)``; ``inside``: also ``(row, column)``."""
         chosen = list(self.bands)
-        error = np.abs(restored[chosen] - reference[chosen])
-        for strips, values in (
-            (self.reference, reference[chosen]),
-            (self.restored, restored[chosen]),
-            (self.error, error),
-        ):
+        marked = ()
+        if inside is not None:
+            marked = ((inside if inside.ndim == 2 else np.logical_or.reduce(inside, axis=0))[None],)
+        self.pending.append((restored[chosen], reference[chosen], *marked))
+        waiting = sum(arrays[0].shape[1] for arrays in self.pending)
+        self._reduce(waiting - waiting % self.step)
+
+    def _reduce(self, rows: int) -> None:
+        """Reduce the first ``rows`` pending rows."""
+        if not rows:
+            return
+        joined = [np.concatenate(arrays, axis=1) for arrays in zip(*self.pending)]
+        restored, reference, *marked = (array[:, :rows] for array in joined)
+        self.pending = [tuple(array[:, rows:].copy() for array in joined)]
+        error = np.abs(restored - reference)
+        for strips, values in ((self.reference, reference), (self.restored, restored), (self.error, error)):
             small, observed = thumbnail(values, np.isfinite(values), self.step)
             strips.append(np.where(observed, small, np.nan))
-        if inside is not None:
-            marked = (inside if inside.ndim == 2 else np.logical_or.reduce(inside, axis=0))[None]
-            self.inside.append(thumbnail(marked, np.ones_like(marked), self.step)[0][0] >= 0.5)
+        for mask in marked:
+            self.inside.append(thumbnail(mask, np.ones_like(mask), self.step)[0][0] >= 0.5)
 
     def gallery(self) -> Gallery:
         """Reference, restored raster, error and mask."""
+        self._reduce(sum(arrays[0].shape[1] for arrays in self.pending))
         reference, restored, error = (
             np.concatenate(strips, axis=1) for strips in (self.reference, self.restored, self.error)
         )

@@ -1,15 +1,35 @@
-"""Memory of the machine."""
+"""The memory that a run can use: that of the machine, of its container, and of the process's own limits."""
 
 from __future__ import annotations
 
 import psutil
 
+from ..errors import OutOfMemory
+from .memory_limits import address_space, memory_group
+
 
 def available_memory() -> float:
     """Bytes of memory that can be used without swapping."""
-    return float(psutil.virtual_memory().available)
+    limits = (memory_group(), address_space())
+    return min(float(psutil.virtual_memory().available), *(limit.free for limit in limits))
 
 
 def total_memory() -> float:
-    """Bytes of memory of the machine."""
-    return float(psutil.virtual_memory().total)
+    """Bytes of memory of the machine, or of the container if that is less."""
+    return min(float(psutil.virtual_memory().total), memory_group().limit)
+
+
+def require_memory(needed: float, purpose: str, advice: str) -> None:
+    """Raise OutOfMemory with ``advice`` if ``needed`` bytes for ``purpose`` exceed the available memory."""
+    available = available_memory()
+    if needed > available:
+        raise OutOfMemory(
+            reason=f"{purpose} needs about {format_bytes(needed)}, and {format_bytes(available)} are available",
+            advice=advice,
+        )
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes in GB or MB, with two significant figures."""
+    value, unit = (count / 1e9, "GB") if count >= 1e9 else (count / 1e6, "MB")
+    return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"

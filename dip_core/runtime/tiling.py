@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Cube
+from .blocks import block_rows
 
 TileResults = Iterator[tuple[Cube, Cube]]  # estimate and standard deviation of each tile
 TileWork = Callable[..., tuple[Cube, Cube]]  # called with (recipe, task, progress)
@@ -80,14 +81,22 @@ class Mosaic:
             self._sums[number, :, rows, columns_] += layer * weight
 
     def take(self, until: int) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """Release the blended rows above row ``until``: their window and ``(layer, band, row, column)``."""
+        """Release the blended rows above row ``until`` in blocks: their window and ``(layer, band, row, column)``."""
         count = min(until - self._top, self._sums.shape[2])
-        if count > 0:
-            window = Window(0, self._top, self._shape[2], count)
-            done = self._sums[:, :, :count].copy()
-            self._sums = self._sums[:, :, count:].copy()
-            self._top += count
-            yield window, done
+        if count <= 0:
+            return
+        step = block_rows(*self._shape[1:])
+        for first in range(0, count, step):
+            last = min(first + step, count)
+            window = Window(0, self._top + first, self._shape[2], last - first)
+            yield window, self._sums[:, :, first:last].copy()
+        self._sums = self._sums[:, :, count:].copy()
+        self._top += count
+
+
+def mosaic_bytes(rows: list[list[Tile]], bands: int, columns: int, layers: int = 2) -> int:
+    """Bytes of the pixel rows that a `Mosaic` holds: those of one row of tiles."""
+    return 4 * layers * bands * columns * max(int(tile.window.height) for row in rows for tile in row)
 
 
 def blend_tiles(

@@ -81,9 +81,8 @@ class _Rasters:
         self.step = step_for(self.rows, self.columns)
 
     def strips(self) -> Iterator[Window]:
-        """Windows from top to bottom that fit into memory; their heights are multiples of the thumbnails' step."""
-        rows = max(1, MAX_STRIP_VALUES // (self.reference.count * self.columns) // self.step) * self.step
-        return self.reference.blocks(rows)
+        """Windows from top to bottom that fit into memory."""
+        return self.reference.blocks(max(1, MAX_STRIP_VALUES // (self.reference.count * self.columns)))
 
     def values(self, scene: Scene, window: Window) -> NDArray[np.float64]:
         """Physical values, NaN where invalid."""

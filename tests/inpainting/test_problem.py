@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_scenes import landscape, write
+from core_scenes import landscape, slanted_gaps, write
 from rasterio.windows import Window
 
 from dip_core.inpainting.gap_mask import GapMask
+from dip_core.inpainting.gap_rules import find_gap_mask
 from dip_core.inpainting.problem import MAX_DEPTH, Correction, build_problem
 from dip_core.raster.scene import Scene
 
@@ -75,3 +76,20 @@ def test_pixels_deep_inside_a_gap_get_the_coarse_surface(tmp_path):
     np.testing.assert_allclose(restored[observation.assumed], ramp[observation.assumed], atol=16)
     # In a window that ends inside the gap, assumed pixels begin at a quarter of the window's width.
     assert part.assumed is not None and np.flatnonzero(part.assumed[0, 0])[0] == 10 + 120 // 4
+
+
+@pytest.mark.parametrize("rows", [1, 7, 16, 50])
+def test_statistics_do_not_depend_on_the_blocks(tmp_path, monkeypatch, rows):
+    """Wide rasters of many bands are read a few rows at a time, whose number need not be a multiple of 16."""
+    values = np.where(slanted_gaps(), np.nan, landscape(2)).astype(np.float32)
+    path = write(tmp_path / "in.tif", values)
+    with Scene([path]) as scene:
+        gaps = find_gap_mask(scene)
+        whole = build_problem(scene, gaps)
+        blocks = list(scene.blocks(rows))
+        monkeypatch.setattr(Scene, "blocks", lambda self, *_, **__: iter(blocks))
+        parts = build_problem(scene, gaps)
+    np.testing.assert_allclose(parts.standardization.mean, whole.standardization.mean)
+    np.testing.assert_allclose(parts.standardization.deviation, whole.standardization.deviation)
+    np.testing.assert_allclose(parts.coarse_surface, whole.coarse_surface, atol=1e-5)
+    np.testing.assert_array_equal(parts.low, whole.low)

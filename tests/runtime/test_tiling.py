@@ -91,3 +91,12 @@ def test_a_row_of_tiles_is_finished_where_the_next_begins(rows):
     ends = [finished_rows(grid, number) for number in range(len(grid))]
     assert ends[-1] == rows
     assert ends[:-1] == [int(row[0].window.row_off) for row in grid[1:]]
+
+
+def test_finished_rows_are_released_in_blocks():
+    bands, columns, rows = 4, 2_000_000, 3
+    mosaic = Mosaic(bands, columns, 1)
+    tile = split_into_tiles(rows, columns, columns, 0)[0][0]
+    mosaic.add(tile, np.broadcast_to(np.arange(rows, dtype=np.float32)[:, None], (bands, rows, columns)))
+    released = [(int(window.row_off), layers.shape[2], float(layers.max())) for window, layers in mosaic.take(rows)]
+    assert released == [(0, 1, 0.0), (1, 1, 1.0), (2, 1, 2.0)]
