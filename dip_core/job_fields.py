@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from .errors import InvalidJob
 
 MAX_SEED = 2**53  # larger whole numbers are not exact in JSON
+MIN_TILE_SIZE = 64  # pixels
 MAX_THREADS = 4096
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -63,8 +64,8 @@ class Compute:
             f"TIME_BUDGET is {self.time_budget} s: give a positive number of seconds, or leave it empty.",
         )
         require(
-            _is_count(self.tile_size) and (self.tile_size == 0 or self.tile_size >= 64),
-            f"TILE_SIZE is {self.tile_size}: give at least 64 pixels, or 0 for automatic.",
+            _is_count(self.tile_size) and (self.tile_size == 0 or self.tile_size >= MIN_TILE_SIZE),
+            f"TILE_SIZE is {self.tile_size}: give at least {MIN_TILE_SIZE} pixels, or 0 for automatic.",
         )
         require(
             _is_count(self.overlap), f"OVERLAP is {self.overlap}: give 0 (automatic) or a positive number of pixels."

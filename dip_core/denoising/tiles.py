@@ -12,13 +12,13 @@ from rasterio.windows import Window
 from ..arrays import Cube, Mask
 from ..dip.cost import MAX_FIT_BYTES, fit_memory, largest_network_tile
 from ..errors import InvalidJob
-from ..job_fields import Compute
+from ..job_fields import MIN_TILE_SIZE, Compute
 from ..raster.band_selection import SelectedScene
 from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
 from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter
-from ..runtime.tiling import Tile, split_into_tiles
+from ..runtime.tiling import Tile, require_mosaic_memory, split_into_tiles
 from .model import DenoisingModel, denoise_window
 from .registry import DENOISING_METHODS
 
@@ -52,7 +52,9 @@ def plan_tiles(method: str, compute: Compute, bands: int, shape: tuple[int, int]
     enlarged_for_overlap = limited_by_network and size > max_size and not compute.tile_size
     if enlarged_for_overlap and fit_memory(method, size**2, bands, "denoise") > 2 * MAX_FIT_BYTES:
         raise InvalidJob(reason=f"OVERLAP {overlap} makes tiles too large for METHOD {method}: give less.")
-    return size, min(overlap, (size - 1) // 2)
+    overlap = min(overlap, (size - 1) // 2)
+    require_mosaic_memory(split_into_tiles(*shape, size, overlap), bands, shape[1], MIN_TILE_SIZE)
+    return size, overlap
 
 
 def denoise_tile(model: DenoisingModel, tile: DenoiseTile, progress: ProgressReporter = SILENT) -> tuple[Cube, Cube]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from ..errors import InvalidJob, OutOfMemory
-from ..runtime.memory import available_memory
+from ..runtime.memory import available_memory, format_bands, format_bytes
 from .presets import preset
 
 # Multiply-adds up to which METHOD best includes the deep prior, validation included: about one minute per device type.
@@ -75,8 +75,8 @@ def largest_network_tile(names: Sequence[str], bands: int, task: str, longest: f
     available = available_memory()
     if needed > _MAX_MEMORY_SHARE * available:
         raise OutOfMemory(
-            reason=f"METHOD {names[0]} needs about {needed / 1e9:.0f} GB for {bands} bands, and "
-            f"{available / 1e9:.0f} GB are available",
+            reason=f"METHOD {names[0]} needs about {format_bytes(needed)} for {format_bands(bands)}, and "
+            f"{format_bytes(available)} are available",
             advice="Close other programs, or choose METHOD fast.",  # the tile is the smallest one
         )
     return MIN_NETWORK_TILE

@@ -17,6 +17,7 @@ from ..arrays import Mask
 from ..raster.missing_values import equals_any
 from ..raster.scene import Scene
 from ..runtime.context import Context
+from ..runtime.memory import require_scene_memory
 from .class_fill import ClassEstimate, fill_classes
 from .gap_mask import GapMask
 from .holdout import draw_hidden_pixels
@@ -24,6 +25,7 @@ from .validation_windows import sample_windows
 
 _WINDOW_SIDE, _WINDOWS = 512, 4  # of the validation, in pixels
 _MIN_HIDDEN = 30
+_BYTES_PER_VALUE, _BYTES_PER_PIXEL = 8.0, 64.0  # memory of codes and error rates, and of the search
 _DOUBT_LIMITS = (1e-6, 0.25, 0.5)
 _DISTANCE_LIMITS = (1.5, 3.5, 6.5)  # pixels
 _PRIOR_PIXELS = 20.0  # weight of the coarser class in the error rate of a finer one
@@ -93,6 +95,8 @@ def fill_class_bands(scene: Scene, gaps: GapMask, seed: int, context: Context) -
     """The bands of a scene that hold classes, filled and validated; None if there are none."""
     if not scene.categorical:
         return None
+    rows, columns = scene.grid.shape
+    require_scene_memory((len(scene.categorical), rows, columns), _BYTES_PER_VALUE, _BYTES_PER_PIXEL, "filling classes")
     codes: dict[int, NDArray] = {}
     error: dict[int, NDArray[np.float32]] = {}
     scores: dict[int, ClassScore] = {}

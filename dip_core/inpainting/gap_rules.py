@@ -16,12 +16,16 @@ from ..raster.missing_values import without_repeats
 from ..raster.scene import Scene
 from ..restoration_jobs import DEFAULT_QA_CLASSES, QA_KINDS, GapFillJob
 from ..runtime.context import Context
+from ..runtime.memory import require_scene_memory
 from .footprint import footprint
 from .gap_mask import FILL_VALUE, GapMask, merge_equal_bands
 from .mask_files import read_gap_masks
 from .qa_mask import read_qa
 
 _MOST_DATA = 0.5  # share of the data whose replacement is warned about
+
+_BYTES_PER_VALUE = 4.0  # memory of the masks: valid, candidate, observed and target pixels
+_BYTES_PER_PIXEL = 32.0  # memory of the footprint: labels and distances
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,11 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
     """The gap mask of a scene.
 
     Without gap mask files, the invalid pixels of the scene are gaps. Pixels that QA names are gaps too. Raises
-    NothingObserved, GridMismatch, BandCountMismatch, InvalidJob, UnreadableRaster.
+    NothingObserved, GridMismatch, BandCountMismatch, InvalidJob, UnreadableRaster, OutOfMemory.
     """
     rules = rules or GapRules()
     context = context or Context()
+    require_scene_memory(scene.shape, _BYTES_PER_VALUE, _BYTES_PER_PIXEL, "gap detection")
     marks = _find_marks(scene, rules, context)
     observed, candidates, origin = marks.observed, marks.candidates, marks.origin
     empty = tuple(int(number) for number in np.flatnonzero(~observed.any(axis=(1, 2))))

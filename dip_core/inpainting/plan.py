@@ -11,10 +11,10 @@ from rasterio.windows import Window
 
 from ..dip.cost import CPU_COST_PER_MINUTE, MAX_COST, MAX_FIT_BYTES, fit_cost, fit_memory, largest_network_tile
 from ..errors import InvalidJob
-from ..job_fields import Compute, Outputs
+from ..job_fields import MIN_TILE_SIZE, Compute, Outputs
 from ..restoration_jobs import InpaintStripesJob
 from ..runtime.devices import check_device, resolve_device
-from ..runtime.tiling import Tile, split_into_tiles
+from ..runtime.tiling import Tile, require_mosaic_memory, split_into_tiles
 from . import holdout
 from .experts.registry import GAP_EXPERTS
 from .gap_mask import GapMask
@@ -82,6 +82,7 @@ def plan_fill(job: FillJob, gaps: GapMask, shape: tuple[int, int], has_guide: bo
     method = FILL_METHODS[job.method]
     check_device(job.compute.device)
     tile_size, overlap = _tile_size(job, method, shape, gaps.bands)
+    require_mosaic_memory(split_into_tiles(*shape, tile_size, overlap), gaps.bands, shape[1], MIN_TILE_SIZE)
     scheme = method.validation
     windows = sample_windows(
         gaps.observed_any,

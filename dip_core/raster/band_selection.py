@@ -46,6 +46,12 @@ class SelectedScene:
         pixels, observed = _read(self.scene, window, self.bands)
         return np.where(observed, pixels, 0).astype(np.float32), observed
 
+    @property
+    def sample_pixels(self) -> int:
+        """The most pixels that `sample` returns, rows times columns."""
+        rows, columns = self.scene.grid.shape
+        return min(rows * columns, max(_MAX_WHOLE_PIXELS, _MAX_WINDOWS * (_WINDOW + 1) * _WINDOW))
+
     def sample(self) -> tuple[NDArray, Mask]:
         """The sample's pixels and observed pixels, ``(band, row, column)``."""
         rows, columns = self.scene.grid.shape

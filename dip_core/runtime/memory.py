@@ -29,6 +29,24 @@ def require_memory(needed: float, purpose: str, advice: str) -> None:
         )
 
 
+def require_scene_memory(shape: tuple[int, int, int], per_value: float, per_pixel: float, purpose: str) -> None:
+    """Raise OutOfMemory if work on a whole scene of ``shape`` (bands, rows, columns) exceeds the available memory.
+
+    ``per_value``, ``per_pixel``: bytes per value, and per row times column. ``purpose``: the work in words.
+    """
+    bands, rows, columns = shape
+    require_memory(
+        float(rows * columns) * (per_value * bands + per_pixel),
+        f"{purpose} in {format_bands(bands)} of {columns} x {rows} pixels",
+        "Clip the raster into parts first." if bands == 1 else "Clip the raster into parts, or give fewer bands.",
+    )
+
+
+def format_bands(count: int) -> str:
+    """``1 band``, ``2 bands``."""
+    return f"{count} band" if count == 1 else f"{count} bands"
+
+
 def format_bytes(count: float) -> str:
     """A number of bytes in GB or MB, with two significant figures."""
     value, unit = (count / 1e9, "GB") if count >= 1e9 else (count / 1e6, "MB")

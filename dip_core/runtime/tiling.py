@@ -14,6 +14,9 @@ from rasterio.windows import Window
 
 from ..arrays import Cube
 from .blocks import block_rows
+from .memory import format_bands, require_memory
+
+_BYTES_PER_VALUE = 4
 
 TileResults = Iterator[tuple[Cube, Cube]]  # estimate and standard deviation of each tile
 TileWork = Callable[..., tuple[Cube, Cube]]  # called with (recipe, task, progress)
@@ -94,9 +97,19 @@ class Mosaic:
         self._top += count
 
 
-def mosaic_bytes(rows: list[list[Tile]], bands: int, columns: int, layers: int = 2) -> int:
-    """Bytes of the pixel rows that a `Mosaic` holds: those of one row of tiles."""
-    return 4 * layers * bands * columns * max(int(tile.window.height) for row in rows for tile in row)
+def require_mosaic_memory(rows: list[list[Tile]], bands: int, columns: int, min_size: int, factor: int = 1) -> None:
+    """Raise OutOfMemory if one row of tiles with estimate and deviation exceeds the available memory.
+
+    ``rows``, ``columns``: tiles and width of the input. ``min_size``: of tiles; if they are that small, TILE_SIZE does
+    not help. ``factor``: pixels of the output in a pixel of the input, along one axis.
+    """
+    height = max(int(tile.window.height) for row in rows for tile in row)
+    clip = "clip the raster into parts"
+    require_memory(
+        2.0 * _BYTES_PER_VALUE * bands * columns * height * factor**2,
+        f"the result of a row of tiles, {format_bands(bands)} of {columns * factor} x {height * factor} pixels,",
+        f"Set a smaller TILE_SIZE, or {clip}." if height > min_size else f"{clip.capitalize()}, or give fewer bands.",
+    )
 
 
 def blend_tiles(

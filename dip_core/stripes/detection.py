@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from numpy.typing import NDArray
 
 from ..arrays import Mask
-from ..errors import OutOfMemory
-from ..runtime.memory import available_memory
+from ..runtime.memory import require_scene_memory
 from ..runtime.progress import SILENT, ProgressReporter
 from .found_stripes import Stripes
 from .search import search_stripes
@@ -29,14 +28,7 @@ def check_memory(shape: tuple[int, int, int], per_value: float = BYTES_PER_VALUE
 
     The whole scene is examined at once, because stripes run through all of it.
     """
-    bands, rows, columns = shape
-    needed, available = per_value * bands * rows * columns, available_memory()
-    if needed > available:
-        raise OutOfMemory(
-            reason=f"stripe detection in {bands} bands of {columns} x {rows} pixels needs about {needed / 1e9:.0f} GB, "
-            f"and {available / 1e9:.0f} GB are available",
-            advice="Clip the raster into parts first.",
-        )
+    require_scene_memory(shape, per_value, 0.0, "stripe detection")
 
 
 def find_stripes(

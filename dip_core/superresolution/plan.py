@@ -8,11 +8,12 @@ import numpy as np
 from rasterio.windows import Window
 
 from ..dip.cost import CPU_COST_PER_MINUTE, MAX_COST, MIN_NETWORK_TILE, fit_cost, largest_network_tile
+from ..job_fields import MIN_TILE_SIZE
 from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..restoration_jobs import SuperResolveJob
 from ..runtime.devices import resolve_device
-from ..runtime.tiling import split_into_tiles
+from ..runtime.tiling import require_mosaic_memory, split_into_tiles
 from .registry import ENLARGEMENT_EXPERTS, ENLARGEMENT_METHODS
 
 _MAX_TILE_BYTES = 5e8  # of a tile's fine pixels in float64, all bands
@@ -74,7 +75,9 @@ def plan_enlargement(job: SuperResolveJob, selected: SelectedScene, guide: Guide
     statistics_windows = []
     if any(record.needs_statistics for record in records):
         statistics_windows = spread_windows(selected, factor, max(_WINDOW, 4 * factor), _MAX_STATISTICS_WINDOWS)
-    tiles = sum(len(row) for row in split_into_tiles(rows, columns, size, overlap))
+    tile_rows = split_into_tiles(rows, columns, size, overlap)
+    require_mosaic_memory(tile_rows, bands, columns, MIN_TILE_SIZE, factor)
+    tiles = sum(len(row) for row in tile_rows)
     validation_share = len(validation_windows) / (len(validation_windows) + tiles)
     return EnlargementPlan(
         names, validation_windows, statistics_windows, size, overlap, margin, skipped, validation_share

@@ -25,6 +25,7 @@ from ..raster import metadata
 from ..raster.band_selection import select_bands
 from ..raster.scene import Scene
 from ..runtime.context import Context
+from ..runtime.memory import format_bands, require_memory
 from ..runtime.progress import SILENT, ProgressReporter
 from .model_file import band_difference
 from .training_data import PatchPairs, TrainingData
@@ -32,6 +33,7 @@ from .training_data import PatchPairs, TrainingData
 PATCH_SIDE = 32
 BLUR_SIGMA = 3.0  # fine pixels
 MAX_PATCHES = 30_000
+_BYTES_PER_PIXEL = 40.0  # memory of one band while its patches are cut
 _MAX_BYTES = 2e9  # of all patches, fine and enlarged
 _VALIDATION_SHARE = 0.1
 _MAX_VALIDATION_PATCHES = 512  # enough for a stable score, and few enough for a short time budget
@@ -65,6 +67,7 @@ def cut_patches(
     corners = _draw_corners(allowed, min(max_patches, max_in_memory), rng)
     if not any(len(drawn.training) for drawn in corners) or not any(len(drawn.validation) for drawn in corners):
         raise TooSmall(path=scenes[0].paths[0], size=f"{2 * PATCH_SIDE} x {PATCH_SIDE}")
+    _require_memory(scenes, len(good_bands[0]), sum(len(own.training) + len(own.validation) for own in corners))
     parts = [
         _cut_scene(scene, bands, drawn, factor, part)
         for scene, bands, drawn, part in zip(scenes, good_bands, corners, progress.split(len(scenes)))
@@ -76,6 +79,18 @@ def cut_patches(
         array /= np.float32(scale)
     return TrainingData(
         PatchPairs(fine, enlarged), PatchPairs(validation_fine, validation_enlarged), wavelengths[0], scale
+    )
+
+
+def _require_memory(scenes: Sequence[Scene], bands: int, patches: int) -> None:
+    """Raise OutOfMemory if the patches and one band of the largest raster exceed the available memory."""
+    largest = max(scene.grid.width * scene.grid.height for scene in scenes)
+    # Fine and enlarged patches, twice while those of all rasters are joined.
+    needed = 2 * 2 * 4.0 * bands * PATCH_SIDE**2 * patches + _BYTES_PER_PIXEL * largest
+    require_memory(
+        needed,
+        f"training on {patches} patches of {format_bands(bands)}",
+        "Give rasters of fewer bands, or clip large ones.",
     )
 
 

@@ -25,6 +25,9 @@ from ..raster.writer import open_output_writers, to_stored_pixels, write_output_
 from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
 from ..runtime.devices import resolve_device
+from ..runtime.memory import format_bands, require_memory
+
+_MODEL_BYTES_PER_VALUE = 32.0  # memory of the fit per value of the sample
 
 
 def run(job: DenoiseJob, context: Context) -> Result:
@@ -57,6 +60,12 @@ def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> De
     """Fit the model to a sample of the scene and report what was found."""
     compute = job.compute
     options = DenoiseOptions(job.method, job.noise, job.sigma, compute.device, compute.seed, compute.threads)
+    bands = len(selected.bands)
+    require_memory(
+        _MODEL_BYTES_PER_VALUE * bands * selected.sample_pixels,
+        f"the model of {format_bands(bands)}",
+        "Close other programs, or give fewer bands.",
+    )
     values, observed = selected.sample()
     grid = selected.scene.grid
     progress = context.reporter("Validating on held-out values", keep_seconds=0.0)

@@ -9,6 +9,7 @@ from dip_core.dip import build, cost
 from dip_core.dip.cost import MAX_FIT_BYTES, MIN_NETWORK_TILE, fit_cost, fit_memory, largest_network_tile
 from dip_core.dip.presets import PRESETS, preset
 from dip_core.errors import OutOfMemory
+from dip_core.runtime.memory import format_bytes
 
 
 @pytest.mark.parametrize("name", PRESETS["inpaint"])
@@ -41,5 +42,5 @@ def test_the_smallest_tile_may_exceed_the_limit_if_it_fits_into_memory(monkeypat
     monkeypatch.setattr(cost, "available_memory", lambda: 2 * needed)
     assert largest_network_tile(["paper_3d"], bands, "inpaint") == MIN_NETWORK_TILE
     monkeypatch.setattr(cost, "available_memory", lambda: needed)
-    with pytest.raises(OutOfMemory, match=f"2000 bands, and {needed / 1e9:.0f} GB are available.*METHOD fast"):
+    with pytest.raises(OutOfMemory, match=f"2000 bands, and {format_bytes(needed)} are available.*METHOD fast"):
         largest_network_tile(["paper_3d"], bands, "inpaint")

@@ -12,8 +12,8 @@ from dip_core.job import DetectStripesJob, from_json, to_json
 from dip_core.job_fields import Compute, Outputs
 from dip_core.raster import atomic
 from dip_core.restoration_jobs import InpaintStripesJob
+from dip_core.runtime import memory
 from dip_core.runtime.context import Context
-from dip_core.stripes import detection
 from dip_core.tasks import detect_stripes, inpaint_stripes
 
 BANDS, ROWS, COLUMNS = 12, 80, 90
@@ -201,8 +201,8 @@ def test_a_scene_that_exceeds_the_memory_is_an_error_before_it_is_read(tmp_path,
     source, mask = write(tmp_path / "s.tif", scene), np.zeros((1, ROWS, COLUMNS), np.uint8)
     mask[0, :, 20] = 1
     # Enough memory for the masks of a job, but not for detection.
-    monkeypatch.setattr(detection, "available_memory", lambda: 10.0 * scene.size)
-    with pytest.raises(errors.OutOfMemory, match="pixels needs about 0 GB"):
+    monkeypatch.setattr(memory, "available_memory", lambda: 10.0 * scene.size)
+    with pytest.raises(errors.OutOfMemory, match=f"pixels needs about {memory.format_bytes(24 * scene.size)}"):
         run(tmp_path, source)
     with pytest.raises(errors.OutOfMemory, match="Clip the raster"):
         detect_stripes.run(DetectStripesJob(source, Outputs(output=str(tmp_path / "m.tif"))), Context())
