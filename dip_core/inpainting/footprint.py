@@ -1,61 +1,42 @@
-"""The footprint of a scene: the area inside a raster that the sensor covered."""
+"""The footprint of a scene: the area inside a raster that the sensor covered, with its gaps.
+
+A missing pixel is a gap if it lies in a hole of the scene or in a *lane*: a narrow strip between observed pixels that
+opens to the exterior or to the raster's border, as SLC-off gaps do. The rest is the exterior.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from ..arrays import Mask
-
-# Half the width of the widest gap at the footprint's border that counts as a gap, in pixels. SLC-off gaps are up to 14
-# pixels wide, and wider in mosaics with a finer grid.
-CLOSING_RADIUS = 24
+from .lanes import find_gaps
 
 
-def footprint(observed: Mask, radius: int = CLOSING_RADIUS) -> Mask:
+def footprint(observed: Mask) -> Mask:
     """The footprint ``(row, column)`` from the pixels that are observed in any band.
 
-    A morphological closing with a square of ``2 radius + 1`` pixels closes gaps that open to the exterior and keeps
-    convex outlines as they are. Holes belong to the footprint, whatever their size. So does a missing strip along the
-    raster's border that is no deeper than the gaps inside: it is a gap that the border cuts.
+    It holds the observed pixels, the holes, whatever their size, the lanes, and parts of lanes that the border cuts.
+    Rows and columns without observed pixels at the raster's border are a frame, and so exterior, unless they are part
+    of a pattern of missing rows or columns.
     """
-    closed = _erode(_dilate(np.pad(observed, radius), radius), radius)[radius:-radius, radius:-radius] | observed
-    labels, count = ndimage.label(~closed)
-    if count == 0:
-        return closed
-    at_border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    at_border = at_border[at_border > 0]
-    outside = np.isin(labels, at_border)
-    inside = ~outside
-    depth = _erosion_depth(inside & ~observed, radius)
-    if depth:
-        thick = labels[_erode(outside, min(2 * depth, radius), beyond=True)]
-        strips = np.setdiff1d(at_border, np.unique(thick))
-        inside |= np.isin(labels, strips)
+    rows, columns = np.flatnonzero(observed.any(axis=1)), np.flatnonzero(observed.any(axis=0))
+    inside = np.zeros_like(observed)
+    if not len(rows):
+        return inside
+    height, width = observed.shape
+    margins = (int(rows[0]), height - 1 - int(rows[-1]), int(columns[0]), width - 1 - int(columns[-1]))
+    is_lane = _are_cut_lanes(rows, margins[:2], margins[2:]) + _are_cut_lanes(columns, margins[2:], margins[:2])
+    frame = [0 if lane else margin for margin, lane in zip(margins, is_lane)]
+    window = (slice(frame[0], height - frame[1]), slice(frame[2], width - frame[3]))
+    inside[window] = find_gaps(observed[window], (frame[0] > 0, frame[1] > 0, frame[2] > 0, frame[3] > 0))
     return inside
 
 
-def _dilate(mask: Mask, radius: int) -> Mask:
-    out = mask.astype(np.uint8)
-    for axis in (0, 1):
-        out = ndimage.maximum_filter1d(out, 2 * radius + 1, axis=axis, mode="constant", cval=0)
-    return out > 0
+def _are_cut_lanes(lines: np.ndarray, margins: tuple[int, int], others: tuple[int, int]) -> list[bool]:
+    """Whether the missing lines before and after the observed ``lines`` are gaps that the border cuts.
 
-
-def _erode(mask: Mask, radius: int, beyond: bool = False) -> Mask:
-    """Erosion with a square; ``beyond``: the value outside the raster."""
-    out = mask.astype(np.uint8)
-    for axis in (0, 1):
-        out = ndimage.minimum_filter1d(out, 2 * radius + 1, axis=axis, mode="constant", cval=int(beyond))
-    return out > 0
-
-
-def _erosion_depth(mask: Mask, max_radius: int) -> int:
-    """The smallest radius of an erosion that empties the mask, at most ``max_radius``; 0 for an empty mask."""
-    if not mask.any():
-        return 0
-    low, high = 0, max_radius
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _erode(mask, middle).any() else (low, middle)
-    return high
+    They are if at least two runs of missing lines between the observed ones are as wide, and the scene has no margins
+    in the other direction (``others``).
+    """
+    runs = np.diff(lines) - 1
+    return [0 < margin and not any(others) and np.count_nonzero(runs >= margin) >= 2 for margin in margins]
