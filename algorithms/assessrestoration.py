@@ -52,6 +52,7 @@ ERGAS). Optional: a report with images, and a table with one row per band.</p>
         self.add_raster(
             self.MASK, "Mask", "Only pixels that are not 0 count. Leave empty for all pixels.", optional=True
         )
+        self.add_nodata()
         self.add_file_output(self.REPORT, "Report", HTML_FILES, "The comparison, with images.")
         self.add_file_output(self.METRICS, "Metrics table", CSV_FILES, "The comparison, with one row per band.")
         self.add_number_outputs(NUMBERS)
@@ -63,4 +64,5 @@ ERGAS). Optional: a report with images, and a table with one row per band.</p>
             reference=self.paths(self.REFERENCE)[0],
             outputs=outputs,
             mask=self.path(self.MASK),
+            nodata=self.nodata(parameters, context),
         )

@@ -76,4 +76,5 @@ gives the noise level of each band.</p>
             noise=self.parameterAsEnumString(parameters, self.NOISE, context),
             sigma=self.optional_number(parameters, self.SIGMA, context),
             compute=self.compute(parameters, context),
+            nodata=self.nodata(parameters, context),
         )

@@ -50,6 +50,7 @@ of the lines per band, and a report.</p>
             "Bands that are bad according to its bad-band list are not examined. Five bands or more are best, because "
             "the other bands distinguish stripes from the scene.",
         )
+        self.add_nodata()
         self.add_raster_output(
             self.OUTPUT,
             "Stripe mask",
@@ -66,7 +67,9 @@ of the lines per band, and a report.</p>
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> DetectStripesJob:
         """The detection job."""
-        return DetectStripesJob(input=self.paths(self.INPUT)[0], outputs=outputs)
+        return DetectStripesJob(
+            input=self.paths(self.INPUT)[0], outputs=outputs, nodata=self.nodata(parameters, context)
+        )
 
     def style_outputs(self, destinations: dict[str, str], context: QgsProcessingContext) -> None:
         """Show dead lines and lines with an offset in two colours."""

@@ -19,13 +19,14 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
     QgsProperty,
     QgsRasterLayer,
 )
 
 from ..dip_core import errors, events
 from ..dip_core.job import Job
-from ..dip_core.job_fields import Outputs
+from ..dip_core.job_fields import Outputs, as_numbers, require_numbers
 from ..dip_core.run_folders import STAGED_PREFIX, RunFolder
 from .algorithm import DeepPriorAlgorithm, has_value
 from .engine_process import EngineError
@@ -41,6 +42,8 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 class EngineAlgorithm(DeepPriorAlgorithm):
     """An algorithm whose work is done by the worker."""
 
+    NODATA = "NODATA"
+
     def __init__(self) -> None:
         super().__init__()
         self.sources: dict[str, list[Source]] = {}
@@ -49,6 +52,25 @@ class EngineAlgorithm(DeepPriorAlgorithm):
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> Job:
         """The job for these parameters; input rasters are in `paths`. Each algorithm defines it."""
         raise NotImplementedError
+
+    def add_nodata(self) -> None:
+        """Add the values that mark missing pixels."""
+        self.add(
+            QgsProcessingParameterString(self.NODATA, self.tr("Nodata values"), optional=True),
+            "Values that mark missing pixels in all bands, besides those that the raster declares: numbers separated "
+            "by commas, such as -9999, 32767, nan. Leave empty to find undeclared values; a warning names them. Give "
+            "nan if such values are data.",
+            advanced=True,
+        )
+
+    def nodata(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[float, ...]:
+        """The values of NODATA; raises InvalidJob."""
+        given = parameters.get(self.NODATA)
+        values: Any = as_numbers(
+            given if isinstance(given, (list, tuple)) else self.parameterAsString(parameters, self.NODATA, context)
+        )
+        require_numbers(self.NODATA, values)
+        return tuple(values)
 
     def style_outputs(self, destinations: dict[str, str], context: QgsProcessingContext) -> None:
         """Name and style the result layers; ``destinations`` are by output name."""
@@ -81,6 +103,11 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         if not is_valid:
             found = (self._invalid_value(d, checked, context) for d in self.parameterDefinitions())
             message = next(filter(None, found), message)
+        elif self.parameterDefinition(self.NODATA):
+            try:
+                self.nodata(parameters, context)
+            except errors.InvalidJob as error:
+                return False, str(error)
         return is_valid, message
 
     def _placeholders(self, sources: dict[str, list[Source]]) -> dict[str, Any]:

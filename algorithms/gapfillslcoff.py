@@ -147,4 +147,5 @@ filled by all methods in use. The report compares their errors with that of GDAL
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
             network_input=self.parameterAsEnumString(parameters, self.NETWORK_INPUT, context),
             compute=self.compute(parameters, context),
+            nodata=self.nodata(parameters, context),
         )

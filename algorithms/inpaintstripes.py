@@ -70,4 +70,5 @@ lines, and compares the errors with that of GDAL's "Fill nodata" on the same pix
             correct_offsets=self.parameterAsBool(parameters, self.CORRECT_OFFSETS, context),
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
             compute=self.compute(parameters, context),
+            nodata=self.nodata(parameters, context),
         )

@@ -63,7 +63,7 @@ class Restorer(ComputeAlgorithm):
         self.add_choice(self.METHOD, "Method", self.METHODS.values, self.METHODS.tooltip)
 
     def add_restorer_parameters(self) -> None:
-        """Add method, device, time budget, seed, tile size, overlap and scheduler."""
+        """Add method, device, time budget, seed, tile size, overlap, scheduler and nodata."""
         self.add_method()
         self.add_compute_parameters()
         for name, label, tooltip in (
@@ -80,6 +80,7 @@ class Restorer(ComputeAlgorithm):
             "For example tcp://host:8786, to compute on a cluster. Leave empty to compute on this computer.",
             advanced=True,
         )
+        self.add_nodata()
 
     def add_restorer_outputs(self, label: str) -> None:
         """Add the restored raster with this label, and the other outputs."""

@@ -56,6 +56,7 @@ eastern edge. Gaps widen from the centre (no gaps) to the edges. Alternatively, 
             maxValue=60,
         )
         self.add_seed(self.SEED, "Determines where the first gap begins.")
+        self.add_nodata()
         self.add_raster_output(self.OUTPUT, "Scene with gaps", "The scene with its gaps set to nodata.")
         self.add_raster_output(
             self.MASK, "Gap mask", "0 in the gaps, 1 elsewhere, as in USGS gap masks.", optional=True
@@ -70,6 +71,7 @@ eastern edge. Gaps widen from the centre (no gaps) to the edges. Alternatively, 
             swath_to=self.parameterAsDouble(parameters, self.SWATH_TO, context),
             percentage=self.optional_number(parameters, self.PERCENTAGE, context),
             seed=self.parameterAsInt(parameters, self.SEED, context),
+            nodata=self.nodata(parameters, context),
         )
 
     def style_outputs(self, destinations: dict[str, str], context: QgsProcessingContext) -> None:

@@ -107,4 +107,5 @@ report shows the error next to that of bicubic interpolation on the same pixels.
             model=os.path.abspath(model) if model else None,  # the worker runs in another folder
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
             compute=self.compute(parameters, context),
+            nodata=self.nodata(parameters, context),
         )

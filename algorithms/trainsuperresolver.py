@@ -60,6 +60,7 @@ and spectral angle of the model and of bicubic interpolation on these patches ar
             self.FACTOR, "Factor", tuple(map(str, FACTORS)), "How many times the model will enlarge a raster."
         )
         self.add_compute_parameters()
+        self.add_nodata()
         self.add_file_output(
             self.MODEL,
             "Model",
@@ -92,4 +93,5 @@ and spectral angle of the model and of bicubic interpolation on these patches ar
             outputs=outputs,
             factor=int(self.parameterAsEnumString(parameters, self.FACTOR, context)),
             compute=self.compute(parameters, context),
+            nodata=self.nodata(parameters, context),
         )

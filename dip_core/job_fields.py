@@ -89,8 +89,10 @@ def require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def require_numbers(name: str, values: tuple[float, ...]) -> None:
     """Require a tuple of numbers; NaN is allowed."""
-    is_valid = isinstance(values, tuple) and all(type(value) in (int, float) for value in values)
-    require(is_valid, f"{name} is {values!r}: give numbers separated by commas, such as -9999, 32767.")
+    given = values if isinstance(values, tuple) else (values,)
+    wrong = next((value for value in given if type(value) not in (int, float)), None)
+    is_valid = isinstance(values, tuple) and wrong is None
+    require(is_valid, f"{name} '{wrong}' is not a number: give numbers separated by commas, such as -9999, 32767.")
 
 
 def as_paths(value: object) -> object:
@@ -125,10 +127,12 @@ def _split_text(value: object) -> list[object]:
 def _number(item: object) -> object:
     if not isinstance(item, str):
         return item
-    try:
-        return float(item)
-    except ValueError:
-        return item
+    for number in (int, float):  # a float would round large integers
+        try:
+            return number(item)
+        except ValueError:
+            continue
+    return item
 
 
 def _as_tuple(value: object) -> object:

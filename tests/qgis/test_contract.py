@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.qgis
 
-RESTORER = ["METHOD", "DEVICE", "TIME_BUDGET", "SEED", "TILE_SIZE", "OVERLAP", "SCHEDULER"]
+RESTORER = ["METHOD", "DEVICE", "TIME_BUDGET", "SEED", "TILE_SIZE", "OVERLAP", "SCHEDULER", "NODATA"]
 RESTORER_OUTPUTS = ["OUTPUT", "UNCERTAINTY", "FILLED", "REPORT", "METRICS"]
 NUMBERS = ["HELDOUT_RMSE", "HELDOUT_R2", "BASELINE_RMSE", "PIXELS_CHANGED", "PIXELS_LEFT"]
 QUALITY = ["RMSE", "BIAS", "R2", "PEARSON_R2", "PSNR", "MPSNR", "MSSIM", "SAM", "ERGAS"]
@@ -27,17 +27,20 @@ CONTRACT = {
     ),
     "denoisehsi": (["INPUT", *RESTORER, "NOISE", "SIGMA"], [*RESTORER_OUTPUTS, *NUMBERS]),
     "inpaintstripes": (["INPUT", "MASK", "CORRECT_OFFSETS", *RESTORER], [*RESTORER_OUTPUTS, *NUMBERS]),
-    "detectstripes": (["INPUT"], ["OUTPUT", "METRICS", "REPORT", "STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"]),
+    "detectstripes": (
+        ["INPUT", "NODATA"],
+        ["OUTPUT", "METRICS", "REPORT", "STRIPED_BANDS", "DEAD_LINES", "OFFSET_LINES"],
+    ),
     "superresolve": (
         ["INPUT", "FACTOR", "PSF", "PSF_SIGMA", "GUIDE", "METHOD", "MODEL", *RESTORER[1:]],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
     "trainsuperresolver": (
-        ["INPUTS", "FACTOR", "DEVICE", "TIME_BUDGET", "SEED"],
+        ["INPUTS", "FACTOR", "DEVICE", "TIME_BUDGET", "SEED", "NODATA"],
         ["MODEL", "PSNR", "BICUBIC_PSNR", "SAM", "BICUBIC_SAM"],
     ),
-    "simulategaps": (["INPUT", "SWATH_FROM", "SWATH_TO", "PERCENTAGE", "SEED"], ["OUTPUT", "MASK"]),
-    "assessrestoration": (["RESTORED", "REFERENCE", "MASK"], ["REPORT", "METRICS", *QUALITY]),
+    "simulategaps": (["INPUT", "SWATH_FROM", "SWATH_TO", "PERCENTAGE", "SEED", "NODATA"], ["OUTPUT", "MASK"]),
+    "assessrestoration": (["RESTORED", "REFERENCE", "MASK", "NODATA"], ["REPORT", "METRICS", *QUALITY]),
     "setupengine": (["ACTION", "COMPUTE", "PYTHON"], ["LOG", "REPORT", "DIAGNOSTICS", "ENGINE_PYTHON"]),
 }
 REQUIRED = {

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.qgis
         ({"METHOD": "magic"}, "METHOD 'magic' is unknown: use best, fast"),
         ({"TILE_SIZE": 10}, "TILE_SIZE is 10"),
         ({"TILE_SIZE": 100, "OVERLAP": 60}, "OVERLAP 60 is too large"),
+        ({"NODATA": "-9999, many"}, "NODATA 'many' is not a number: give numbers separated by commas"),
         ({"TIME_BUDGET": -3}, "TIME_BUDGET '-3' cannot be used. At least 1 s."),
         ({"INPUT": None}, "INPUT is missing: give it a value."),
         ({"INPUT": "/nowhere/a.tif"}, "INPUT '/nowhere/a.tif' is neither a raster file nor a raster layer"),

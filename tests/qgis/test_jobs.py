@@ -117,3 +117,17 @@ def test_relative_paths_refer_to_the_users_folder(run_fake, scene, tmp_path, mon
     done = run_fake("gapfillslcoff", {"INPUT": "scene.tif", "OUTPUT": "o.tif"})
     assert done.job["inputs"] == [scene] and done.job["outputs"]["output"] == str(tmp_path / "o.tif")
     assert done.results["OUTPUT"] == "o.tif"
+
+
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [(None, []), ("", []), ("-9999", [-9999]), ("-9999, 32767;1e20", [-9999, 32767, 1e20]), (0, [0])],
+)
+@pytest.mark.parametrize("name", ["gapfillslcoff", "denoisehsi", "inpaintstripes", "superresolve", "detectstripes"])
+def test_nodata(run_fake, whole, output, name, given, values):
+    assert run_fake(name, {"INPUT": whole, "NODATA": given, "OUTPUT": output}).job["nodata"] == values
+
+
+def test_nodata_nan(run_fake, whole, output):
+    (value,) = run_fake("simulategaps", {"INPUT": whole, "NODATA": "nan", "OUTPUT": output}).job["nodata"]
+    assert value != value
