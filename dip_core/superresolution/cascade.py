@@ -83,6 +83,12 @@ class Cascade(nn.Module):
             first.weight.copy_(drawn * (math.sqrt(2.0) / response if response > 0 else 1.0))
 
 
+def weight_shapes(bands: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a cascade for this number of bands, by name; computes no weights."""
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in Cascade(bands).state_dict().items()}
+
+
 def _whitening(images: Tensor) -> Tensor:
     """The symmetric inverse root of the covariance of 9 x 9 patches of single bands, ``(81, 81)``."""
     bands = images.flatten(0, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ MODEL_ITEM = "DEEP_PRIOR_MODEL"
 NETWORK = "cascade"
 # Micrometres by which the wavelengths of equal bands may differ: half of the finest spectral sampling of sensors.
 _MAX_WAVELENGTH_DIFFERENCE = 0.002
+
+_MAX_BANDS, _MAX_FACTOR = 100_000, 100
+_MIN_NUMBER, _MAX_NUMBER = 1e-300, 1e300  # of the scale and of wavelengths
+_MAX_WEIGHT = 1e6  # trained weights are at most about 10, and they apply to bands with a deviation of 1
 
 Tensors = dict[str, NDArray]
 
@@ -77,11 +81,50 @@ def read_model(path: str) -> tuple[Tensors, ModelCard]:
     tensors, record = load_tensors(path, MODEL_ITEM)
     if record.pop("format", None) != FORMAT or record.pop("network", None) != NETWORK:
         raise UnreadableModel(path=path, reason="it was made by another version of Deep Prior")
-    try:
+    fault = _description_fault(record)
+    if not fault:
         record["wavelengths"] = tuple(record["wavelengths"])
-        return tensors, ModelCard(**record)
-    except (KeyError, TypeError) as error:
-        raise UnreadableModel(path=path, reason="its description is incomplete") from error
+        fault = _weights_fault(tensors, record["bands"])
+    if fault:
+        raise UnreadableModel(path=path, reason=fault)
+    return {name: array.astype(np.float32) for name, array in tensors.items()}, ModelCard(**record)
+
+
+def _description_fault(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with the record of a `ModelCard`, in words; None if it is complete and every entry has its type."""
+    known = {field.name: field for field in fields(ModelCard)}
+    missing = [name for name, field in known.items() if field.default_factory is MISSING and name not in record]
+    if missing or set(record) - set(known):
+        return "its description is incomplete"
+    bands, factor, wavelengths, scale = (record[name] for name in ("bands", "factor", "wavelengths", "scale"))
+    is_valid = (
+        (type(bands) is int and 1 <= bands <= _MAX_BANDS)
+        and (type(factor) is int and 2 <= factor <= _MAX_FACTOR)
+        and (isinstance(wavelengths, list) and len(wavelengths) == bands)
+        and all(wavelength is None or _is_positive(wavelength) for wavelength in wavelengths)
+        and _is_positive(scale)
+        and all(isinstance(record.get(name, {}), dict) for name in ("degradation", "loss", "figures", "made"))
+    )
+    return None if is_valid else "its description has values that no training gives"
+
+
+def _is_positive(value: object) -> bool:
+    return type(value) in (int, float) and _MIN_NUMBER <= value <= _MAX_NUMBER  # type: ignore[operator]
+
+
+def _weights_fault(tensors: Tensors, bands: int) -> str | None:
+    """What is wrong with the weights of the network for ``bands``, in words."""
+    from .cascade import weight_shapes  # loads torch, which a job without a model does not need
+
+    shapes = weight_shapes(bands)
+    if {name: array.shape for name, array in tensors.items()} != shapes:
+        return "its weights are those of another network"
+    for name, array in tensors.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all() or np.abs(array).max() > _MAX_WEIGHT:
+            return "its weights are damaged: some are not numbers or are too large"
+        if name == "deviation" and not (array > 0).all():
+            return "its weights are damaged: a standard deviation is not positive"
+    return None
 
 
 def save_tensors(path: str, tensors: Mapping[str, NDArray], item: str, record: Mapping[str, Any]) -> None:
@@ -103,5 +146,5 @@ def load_tensors(path: str, item: str) -> tuple[Tensors, dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             record = json.loads((file.metadata() or {})[item])
             return {name: file.get_tensor(name) for name in file.keys()}, dict(record)  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableModel(path=path, reason="it is not a model that 'Train super-resolver' made") from error

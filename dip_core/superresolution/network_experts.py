@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..arrays import Cube
 from ..dip.image_fit import fit_image
 from ..dip.presets import preset
+from ..errors import UnreadableModel
 from ..imaging.back_projection import band_deviation
 from ..runtime.devices import resolve_device
 from ..runtime.progress import SILENT, ProgressReporter
@@ -46,6 +47,8 @@ def paper_cascade(window: CoarseWindow, seed: int = 0, progress: ProgressReporte
     with torch.no_grad():
         image = torch.from_numpy((window.bicubic / scale).astype(np.float32))[None].to(device)
         output = network.to(device).eval()(image)[1][0].cpu().numpy().astype(np.float64) * scale
+    if not np.isfinite(output).all():
+        raise UnreadableModel(path=model.path, reason="its weights give values that are not finite")
     return window.make_consistent(output).astype(np.float32)
 
 

@@ -20,6 +20,7 @@ class TrainedModel:
 
     tensors: Tensors
     card: ModelCard
+    path: str = ""
 
 
 @dataclass(frozen=True)

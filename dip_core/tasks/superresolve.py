@@ -114,7 +114,7 @@ def _read_model(job: SuperResolveJob, selected: SelectedScene, context: Context)
     spectral_info = metadata.read_spectral_info(selected.scene)
     wavelengths = [spectral_info[band].wavelength for band in selected.bands]
     card.check(job.model, len(selected.bands), wavelengths, job.factor)
-    return TrainedModel(tensors, card)
+    return TrainedModel(tensors, card, job.model)
 
 
 def _open_guide(job: SuperResolveJob, scene: Scene, context: Context) -> Guide | None:
