@@ -200,3 +200,17 @@ def test_mismatches_are_errors(tmp_path, pair):
     with pytest.raises(InvalidJob, match="no valid pixel in common"):
         assessed(tmp_path, y, empty)
     assert not [entry.name for entry in tmp_path.iterdir() if entry.suffix in (".html", ".csv", ".part")]
+
+
+@pytest.mark.parametrize("value, nodata, dtype", [(255, 255, "u1"), (np.nan, None, "f4"), (-1, -1, "i2")])
+def test_nodata_of_the_mask_is_outside(tmp_path, value, nodata, dtype):
+    rng = np.random.default_rng(4)
+    reference = rng.normal(100, 20, (2, 40, 50)).astype("f4")
+    inside = np.zeros((40, 50), bool)
+    inside[5:20, 8:30] = True
+    restored = reference + np.where(inside, 3, 0).astype("f4")
+    mask = write(tmp_path / "mask.tif", np.where(inside, 1, value).astype(dtype)[None], nodata=nodata)
+    paths = write(tmp_path / "restored.tif", restored), write(tmp_path / "reference.tif", reference)
+    numbers, _, _, warnings = assessed(tmp_path, *paths, mask)
+    assert numbers["RMSE"] == pytest.approx(3, rel=1e-4)
+    assert warnings == []
