@@ -10,8 +10,6 @@ from rasterio.windows import Window
 
 from ..arrays import Mask
 
-FILL_VALUE = "fill value 0"  # the origin of the gaps if the raster does not mark missing pixels
-
 
 @dataclass(frozen=True)
 class GapMask:

@@ -18,7 +18,7 @@ from ..restoration_jobs import DEFAULT_QA_CLASSES, QA_KINDS, GapFillJob
 from ..runtime.context import Context
 from ..runtime.memory import require_scene_memory
 from .footprint import footprint
-from .gap_mask import FILL_VALUE, GapMask, merge_equal_bands
+from .gap_mask import GapMask, merge_equal_bands
 from .mask_files import read_gap_masks
 from .qa_mask import read_qa
 
@@ -142,6 +142,6 @@ def valid_pixels(scene: Scene) -> Mask:
 
 def _origin(scene: Scene) -> str:
     if scene.fill_value is not None:
-        return FILL_VALUE
+        return f"fill value {scene.fill_value:.10g}"
     codes = without_repeats(code for codes in scene.missing_codes.values() for code in codes)
     return ", ".join(["nodata and masks", *(f"value {code:.10g}" for code in codes)])

@@ -14,7 +14,7 @@ from scipy import ndimage
 from .packed_mask import PackedMask
 from .scene import Scene
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 _MAX_SAMPLES = 4096  # values of a band in a block
 # Distance from 0 next to zeros over that elsewhere (medians). Next to missing pixels it is about 1.
 _MAX_RATIO_OF_DATA = 0.25
@@ -47,7 +47,7 @@ def find_fill_pixels(scene: Scene, value: float, *, connected: bool = True) -> P
     if not found or distances.are_small_beside_fill():
         return None
     for band in uneven:
-        _grow(filled, equal, band)
+        grow(filled, equal, band)
     return filled
 
 
@@ -63,7 +63,7 @@ class _Distances:
 
     def add(self, pixels: NDArray, value: float, filled: NDArray[np.bool_], data: NDArray[np.bool_]) -> None:
         """Add a sample of a block's pixels; ``filled``: ``(row, column)``, ``data``: ``(band, row, column)``."""
-        beside = ndimage.binary_dilation(filled, structure=_EIGHT_NEIGHBOURS) & ~filled
+        beside = ndimage.binary_dilation(filled, structure=EIGHT_NEIGHBOURS) & ~filled
         for band, (values, mask) in enumerate(zip(pixels, data)):
             for samples, where in ((self._beside, mask & beside), (self._everywhere, mask)):
                 found = values[where]
@@ -79,7 +79,7 @@ class _Distances:
         return bool(ratios) and max(ratios) < _MAX_RATIO_OF_DATA
 
 
-def _grow(filled: PackedMask, equal: PackedMask, band: int) -> None:
+def grow(filled: PackedMask, equal: PackedMask, band: int) -> None:
     """Add the pixels of a band that are connected to a filled one; by sweeps over the blocks, up and down."""
     changed = True
     while changed:
@@ -107,7 +107,7 @@ def _connected(
     seeds[row] |= near & equal[row]
     if not seeds.any():
         return filled
-    labels, count = ndimage.label(equal, structure=_EIGHT_NEIGHBOURS)
+    labels, count = ndimage.label(equal, structure=EIGHT_NEIGHBOURS)
     kept = np.zeros(count + 1, bool)
     kept[labels[seeds]] = True
     kept[0] = False

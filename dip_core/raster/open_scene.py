@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..runtime.context import Context
 from .categories import mark_categories
 from .fill_value import find_fill_pixels
+from .frame import find_frame
 from .missing_values import can_hold
 from .scene import Scene
 from .untagged_codes import UntaggedCodes, find_untagged_codes
@@ -62,15 +63,25 @@ def _guess(scene: Scene, context: Context, keep_damage: bool) -> None:
     if found.doubtful:
         context.warn(_describe_doubtful(found))
     # What a code in all bands marks is missing, so 0 is a dark pixel.
-    if found.marked or scene.has_declared_marker() or found.in_all_bands or not found.zero:
+    if found.marked or found.in_all_bands:
         return
-    filled = find_fill_pixels(scene, 0, connected=not keep_damage)
-    if filled is not None:
-        scene.fill_value, scene.fill_pixels = 0.0, filled
-        context.warn(
-            f"The raster has no nodata value: 0 in all bands is taken as missing ({_percent(filled.share())} of the "
-            f"values). If 0 is data, {_OVERRULE}."
-        )
+    if found.zero and not scene.has_declared_marker():
+        filled = find_fill_pixels(scene, 0, connected=not keep_damage)
+        if filled is not None:
+            scene.fill_value, scene.fill_pixels = 0.0, filled
+            context.warn(
+                "The raster has no nodata value: 0 in all bands is taken as missing "
+                f"({_percent(filled.share())} of the values). If 0 is data, {_OVERRULE}."
+            )
+            return
+    if found.frame:
+        filled = find_frame(scene, found.frame)
+        if filled is not None:
+            scene.fill_value, scene.fill_pixels = found.frame, filled
+            context.warn(
+                f"The area at the border with the value {found.frame:.10g} in all bands is taken as missing "
+                f"({_percent(filled.share())} of the values). If it is data, {_OVERRULE}."
+            )
 
 
 def _describe_codes(found: UntaggedCodes) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .scene import Scene
-from .value_survey import BandValues, ValueCount, count_values, list_extremes, survey_values
+from .value_survey import BandValues, Survey, ValueCount, count_values, list_extremes, survey_values
 
 MAX_DEAD_LINES = 24  # dead lines next to each other
 _MAX_CODES = 8  # of one band, on each side of its range
@@ -31,6 +31,7 @@ _MIN_NEIGHBOURS = 0.3  # share of a code's pixels next to another one; impulses 
 _MAX_SHARE_IN_LINES = 0.7  # of a code's pixels in whole rows or columns, which are dead or saturated lines
 _MIN_DISTINCT = 16  # other values in the sample; with fewer, the raster may hold classes
 _DOUBTFUL_SHARE = 0.01
+_MIN_BORDER_SHARE = 0.02  # of the raster's border, in a frame
 # MODIS vegetation indices: -3000 is fill, values are -2000 to 10000.
 _INDEX_FILL, _INDEX_RANGE, _MIN_INDEX_MAXIMUM = -3000.0, (-2000.0, 10000.0), 2500.0
 
@@ -41,7 +42,7 @@ class UntaggedCodes:
 
     ``doubtful``: values that may be codes but are left as data, with the highest share of a band. ``in_all_bands``:
     share of the pixels with a code in all bands. ``marked``: the metadata or NaN mark some pixel as missing.
-    ``zero``: 0 is within the range of all bands.
+    ``zero``: 0 is within the range of all bands. ``frame``: a value that may fill a frame around the scene.
     """
 
     codes: dict[int, tuple[float, ...]]
@@ -50,6 +51,7 @@ class UntaggedCodes:
     marked: bool
     zero: bool
     in_all_bands: float = 0.0
+    frame: float | None = None
 
 
 def find_untagged_codes(scene: Scene, *, keep_damage: bool = False) -> UntaggedCodes:
@@ -58,7 +60,8 @@ def find_untagged_codes(scene: Scene, *, keep_damage: bool = False) -> UntaggedC
     ``keep_damage``: leave dead lines and scattered impulses as data, for tasks that repair them. A scene without
     suspicious values is read once, another one up to four times.
     """
-    surveyed = survey_values(scene)
+    survey = survey_values(scene)
+    surveyed = survey.bands
     size = scene.grid.width * scene.grid.height
     marked = any(values.pixels < size for values in surveyed)
     zero = all(len(band.values) and band.values[0] <= 0 <= band.values[-1] for band in surveyed)
@@ -73,7 +76,19 @@ def find_untagged_codes(scene: Scene, *, keep_damage: bool = False) -> UntaggedC
     codes, shares = _confirm(scene, surveyed, candidates, keep_damage=keep_damage) if candidates else ({}, {})
     doubtful = {value: share for value, share in doubtful.items() if value not in shares}
     in_all_bands = count_values(scene, codes)[1] / size if len(codes) == scene.count else 0.0
-    return UntaggedCodes(codes, shares, doubtful, marked, zero, in_all_bands)
+    frame = survey.border_value if _may_be_frame(survey) else None
+    return UntaggedCodes(codes, shares, doubtful, marked, zero, in_all_bands, frame)
+
+
+def _may_be_frame(survey: Survey) -> bool:
+    """Whether a value that the bands share at the border is at the end of the values of all bands."""
+    value = survey.border_value
+    return (
+        value is not None
+        and len(survey.bands) > 1
+        and survey.border_share >= _MIN_BORDER_SHARE
+        and all(len(band.values) > 1 and value in (band.values[0], band.values[-1]) for band in survey.bands)
+    )
 
 
 def _confirm(

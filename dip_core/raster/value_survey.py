@@ -5,11 +5,13 @@ Pixels that the metadata mark as missing are left out. The scene is read in bloc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from .scene import Scene
 
@@ -26,6 +28,19 @@ class BandValues:
     values: NDArray
     counts: NDArray[np.float64]  # in the sample
     pixels: int  # all that are not marked as missing
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a scene finds.
+
+    ``border_value``: the most frequent value of pixels at the raster's border that are equal in all bands, None
+    without one; ``border_share``: their share of the border.
+    """
+
+    bands: list[BandValues]
+    border_value: float | None = None
+    border_share: float = 0.0
 
 
 @dataclass
@@ -57,14 +72,16 @@ class ValueCount:
         return best / max(self.pixels, 1)
 
 
-def survey_values(scene: Scene) -> list[BandValues]:
-    """The values of a sample of each band, and its lowest and highest value; one pass over the scene."""
+def survey_values(scene: Scene) -> Survey:
+    """The values of a sample of each band, its lowest and highest value, and those of the raster's border."""
     limit = min(_MAX_SAMPLES, max(256, _MAX_TOTAL // scene.count))
     step = max(1, int(np.ceil(np.sqrt(scene.grid.width * scene.grid.height / limit))))
     samples: list[list[NDArray]] = [[] for _ in range(scene.count)]
     pixels = np.zeros(scene.count, np.int64)
+    border: Counter[float] = Counter()
     for window in scene.blocks():
         values, valid = scene.read(window), scene.declared_valid(window)
+        border.update(_equal_border_values(scene, window, values, valid))
         rows = slice(int(-window.row_off % step), None, step)
         for band in range(scene.count):
             whole = bool(valid[band].all())
@@ -80,7 +97,22 @@ def survey_values(scene: Scene) -> list[BandValues]:
         sample = np.concatenate(samples[band]) if samples[band] else np.zeros(0, scene.dtype)
         distinct, counts = np.unique(sample, return_counts=True)
         found.append(BandValues(distinct, counts.astype(float), int(pixels[band])))
-    return found
+    if not border:
+        return Survey(found)
+    value, count = border.most_common(1)[0]
+    return Survey(found, value, count / (2 * (scene.grid.width + scene.grid.height)))
+
+
+def _equal_border_values(scene: Scene, window: Window, values: NDArray, valid: NDArray[np.bool_]) -> dict[float, int]:
+    """The values of the border pixels of a block that are equal in all bands, with their numbers."""
+    on_border = np.zeros(values.shape[1:], bool)
+    on_border[:, [0, -1]] = True
+    on_border[0] |= window.row_off == 0
+    on_border[-1] |= window.row_off + window.height == scene.grid.height
+    border, observed = values[:, on_border], valid[:, on_border].all(axis=0)
+    equal = border[0, observed & (border == border[:1]).all(axis=0)]
+    found, counts = np.unique(equal, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist()))
 
 
 def list_extremes(scene: Scene, ranges: Mapping[int, tuple[float, float]]) -> dict[int, dict[float, int]]:

@@ -30,7 +30,7 @@ def stripe_pixels(scene: Scene) -> Mask:
     for window in scene.blocks():
         rows = window.toslices()[0]
         coded = scene.declared_valid(window) & ~valid[:, rows] & inside[rows]
-        valid[:, rows] |= coded if scene.fill_value is not None else _in_lines(coded, inside[rows])
+        valid[:, rows] |= coded if scene.fill_value == 0 else _in_lines(coded, inside[rows])
     return valid
 
 

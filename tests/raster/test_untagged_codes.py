@@ -277,3 +277,34 @@ def test_a_scene_without_codes_keeps_its_file(tmp_path):
     path = write(tmp_path / "a.tif", values_in(20, 200, "u1"))
     with open_scene([path]) as scene, rasterio.open(path) as file:
         assert scene.nodata is None and file.nodata is None and scene.missing_values == ()
+
+
+# A frame of another value
+
+
+@pytest.mark.parametrize(
+    ("dtype", "limits", "value"),
+    [("u1", (3, 290), 255), ("u2", (90, 75000), 65535), ("i2", (0, 4000), -1), ("f4", (-0.5, 1), -0.75)],
+)
+def test_a_frame_around_the_scene(tmp_path, dtype, limits, value):
+    """Where the data reach the value, it is data inside."""
+    pixels = values_in(*limits, "f4").clip(None, value - 1 if value > 0 else None)
+    pixels = (pixels if dtype == "f4" else np.rint(pixels)).astype(dtype)
+    pixels[:, CLOUD | OUTSIDE] = value
+    valid, warnings = opened(tmp_path, pixels)
+    missing = OUTSIDE if value > 0 else OUTSIDE | CLOUD
+    np.testing.assert_array_equal(valid, np.broadcast_to(~missing, valid.shape))
+    assert any(f"value {value} in all bands" in text for text in warnings)
+
+
+def test_saturated_clouds_at_the_border_are_data(tmp_path):
+    pixels = np.clip(values_in(-60, 330, "i2"), 1, 255)
+    pixels += np.rint(900 * np.exp(-np.hypot(Y, X - 20) / 12)).astype("i2")  # a cloud with a soft edge
+    valid, warnings = opened(tmp_path, np.clip(pixels, 1, 255).astype("u1"))
+    assert valid.all() and not [text for text in warnings if "taken as missing" in text]
+
+
+def test_a_grey_picture_in_three_bands_is_data(tmp_path):
+    grey = np.repeat(values_in(3, 255, "u1", 1), 3, axis=0)
+    grey[:, OUTSIDE] = 255
+    assert opened(tmp_path, grey)[0].all()
