@@ -27,6 +27,7 @@ from qgis.core import (
 from ..dip_core import errors, events
 from ..dip_core.job import Job
 from ..dip_core.job_fields import Outputs, as_numbers, require_numbers
+from ..dip_core.output_paths import require_distinct_paths
 from ..dip_core.run_folders import STAGED_PREFIX, RunFolder
 from .algorithm import DeepPriorAlgorithm, has_value
 from .engine_process import EngineError
@@ -195,6 +196,9 @@ class EngineAlgorithm(DeepPriorAlgorithm):
     ) -> events.Result:
         """Run the job; if the worker cannot open a raster that QGIS can, stage it in ``folder`` and run again."""
         sources = [source for found in self.sources.values() for source in found]
+        require_distinct_paths(
+            outputs.requested(), [source.path for source in sources]
+        )  # a job may name copies of them
         for source in sources:
             if source.must_be_staged and not stage(source, folder, context):
                 raise errors.UnreadableRaster(path=source.path, reason="QGIS cannot read its pixels")

@@ -89,7 +89,9 @@ class WorkerProcess:
             process.wait()
             if cancelled:
                 if isinstance(last, events.Result):
-                    _remove(last.outputs.values())  # the job finished while it was being cancelled
+                    # The job finished while it was being cancelled.
+                    endings = ("", *temporary_files.SIDECARS)
+                    _remove(path + ending for path in last.outputs.values() for ending in endings)
                 raise errors.Cancelled()
             return self._result_or_raise(last, process.returncode)
         finally:

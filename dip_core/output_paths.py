@@ -15,7 +15,7 @@ from .raster_names import data_file_of
 from .temporary_files import SIDECARS, resolve
 
 # Parts of a GDAL name that can be paths: after a virtual file system, a driver's name, a quote or a query.
-_SEPARATORS = re.compile(r"/vsi[a-z0-9_]+/|^[A-Za-z_0-9]{2,}:|[\"'?&,{}]|://|file=")
+_SEPARATORS = re.compile(r"/vsi[a-z0-9_]+/|^[A-Za-z_0-9]{2,}:|[\"'?&,{}|]|://|file=")
 
 
 def require_distinct_paths(outputs: Mapping[str, str], inputs: Iterable[str]) -> None:

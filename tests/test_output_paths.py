@@ -82,3 +82,8 @@ def test_similar_names_are_no_conflict(folder):
 def test_a_nul_is_refused(folder):
     with pytest.raises(InvalidJob, match="NUL"):
         require_distinct_paths({"OUTPUT": "a\0.tif"}, ["in.tif"])
+
+
+def test_the_open_options_of_a_layer_hide_no_file(folder):
+    with pytest.raises(InvalidJob, match="overwrite"):
+        require_distinct_paths({"OUTPUT": "in.tif"}, [f"{folder}/in.tif|option:OVERVIEW_LEVEL=0"])

@@ -5,6 +5,7 @@ GDAL creates such a file as a copy of an empty virtual raster (VRT), in which th
 
 from __future__ import annotations
 
+import math
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
@@ -34,6 +35,8 @@ _GDAL_TYPES = {
 def create_geotiff(path: str, profile: dict, nodata: Nodata | None) -> rasterio.io.DatasetWriter:
     """Create a GeoTIFF and open it for writing; ``profile``: rasterio's, without nodata. Raises RasterioError."""
     dtype = np.dtype(profile["dtype"])
+    if dtype.kind != "f" and nodata is not None and math.isfinite(nodata) and int(nodata) == nodata:
+        nodata = int(nodata)  # GDAL would read only the first digits of -9.223372036854776e+18
     if rasterio_can_write(dtype, nodata):
         return rasterio.open(path, "w", nodata=nodata, **profile)
     options = dict(profile)

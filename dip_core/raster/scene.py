@@ -247,12 +247,13 @@ class Scene:
         nodata_values = [band.nodata for band in self.bands if band.nodata is not None]
         if len(self.paths) == 1 or not nodata_values:
             return
+        shown = nodata_values[0] if isinstance(nodata_values[0], int) else f"{nodata_values[0]:g}"
         for number, band in enumerate(self.bands):
             if not band.has_mask:
                 self.bands[number] = replace(band, nodata=nodata_values[0], has_mask=True)
                 self._inherited_nodata.add(number)
                 self.notes.append(
-                    f"{band.name(number + 1)} has no nodata value; that of another band is used ({nodata_values[0]:g})."
+                    f"{band.name(number + 1)} has no nodata value; that of another band is used ({shown})."
                 )
 
     def _gather(self, read: _Reader, window: Window | None, bands: Sequence[int] | None, dtype: np.dtype) -> NDArray:

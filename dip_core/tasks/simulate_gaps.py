@@ -16,6 +16,7 @@ from ..events import Result
 from ..inpainting.gap_mask import GapMask
 from ..inpainting.gap_rules import find_gap_mask
 from ..job import SimulateGapsJob
+from ..raster.file_view import Nodata
 from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
@@ -50,7 +51,7 @@ def run(job: SimulateGapsJob, context: Context) -> Result:
     return Result(outputs=outputs, numbers={"PERCENTAGE": percentage})
 
 
-def choose_gap_value(scene: Scene, gaps: GapMask) -> tuple[float, np.dtype]:
+def choose_gap_value(scene: Scene, gaps: GapMask) -> tuple[Nodata, np.dtype]:
     """The value for gap pixels, and the type that holds it and all observed pixels."""
     dtype, nodata = scene.dtype, scene.nodata
     if dtype.kind == "f":
@@ -67,9 +68,9 @@ def choose_gap_value(scene: Scene, gaps: GapMask) -> tuple[float, np.dtype]:
     used = _used_values(scene, gaps, candidates)
     unused = [value for value in candidates if value not in used]
     if unused:
-        return float(unused[0]), dtype
+        return int(unused[0]), dtype
     larger = np.dtype(_LARGER_TYPES.get(dtype.name, "float64"))
-    return (math.nan if larger.kind == "f" else float(np.iinfo(larger).min)), larger
+    return (math.nan if larger.kind == "f" else int(np.iinfo(larger).min)), larger
 
 
 def _pattern(job: SimulateGapsJob, scene: Scene, gaps: GapMask) -> slc.GapPattern:

@@ -19,6 +19,8 @@ CONTRACT_MODULES = {
     "job_fields",
     "job_record",
     "output_paths",
+    "raster_names",
+    "run_folders",
     "restoration_jobs",
     "temporary_files",
 }
