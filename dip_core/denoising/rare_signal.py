@@ -118,7 +118,7 @@ class _Search:
 
     def _give_back(self, place: Place, spectrum: Spectrum, error: Spectrum) -> None:
         """Move a spectrum from the residual of a pixel to its changes."""
-        self.residual[(slice(None), *place)] -= spectrum.astype(np.float32)
+        self.residual[:, place[0], place[1]] -= spectrum.astype(np.float32)
         self.kept[place] = True
         known = self.changes.get(place)
         self.changes[place] = (spectrum, error) if known is None else (known[0] + spectrum, known[1] + error)
@@ -175,7 +175,7 @@ class _Search:
                 continue
             tried += 1
             given = self.changes[place][0] if place in self.changes else 0.0
-            direction = _unit(shrink_spectrum(self.residual[(slice(None), *place)] + given))
+            direction = _unit(shrink_spectrum(self.residual[:, place[0], place[1]] + given))
             found = self._find(direction)
             found[place] = False
             if np.count_nonzero(found) < _MIN_MATCHES:

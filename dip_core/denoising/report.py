@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from ..reporting.restoration import RestorationReport, ValidationSummary, weight
 from ..reporting.tables import Column, DataTable
 from ..restoration_jobs import DenoiseJob
 from ..runtime.context import Context
+from .derived_bands import Derived, DerivedBands, sources
 from .held_out import VALIDATION_SIDE
 from .model import DenoisingModel
 from .registry import DENOISERS
@@ -42,11 +43,15 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class DenoiseResult:
-    """A finished run."""
+    """A finished run.
+
+    ``derived``: the selected bands, by their places, that are not in the model because others determine them.
+    """
 
     job: DenoiseJob
     selected: SelectedScene
     model: DenoisingModel
+    derived: DerivedBands = field(default_factory=dict)
     changed: int = 0
     left: int = 0
 
@@ -75,8 +80,14 @@ class DenoiseReport(RestorationReport):
         super().__init__(result.job, result.selected.scene, result.changed, result.left)
         self.result = result
         self.model = result.model
-        self.bands = result.selected.bands
+        self.modelled = result.selected.subset(sources(len(result.selected.bands), result.derived))
+        self.bands = self.modelled.bands
         self.skipped = result.selected.skipped
+
+    @property
+    def denoised_bands(self) -> int:
+        """Number of denoised bands, derived ones included."""
+        return len(self.result.selected.bands)
 
     def validation(self) -> ValidationSummary | None:
         """The errors on held-out values."""
@@ -90,27 +101,40 @@ class DenoiseReport(RestorationReport):
 
     def summary(self) -> str:
         """How many pixels and bands were denoised."""
-        text = f"{self.changed:,} pixels of {format_count(len(self.bands), 'band')} were denoised"
+        text = f"{self.changed:,} pixels of {format_count(self.denoised_bands, 'band')} were denoised"
         return f"{text} ({format_count(len(self.skipped), 'band')} unchanged)." if self.skipped else f"{text}."
 
     def key_numbers(self) -> list[KeyNumber]:
         """Pixels and spectral components."""
         return [
-            KeyNumber("Pixels denoised", self.changed, f"in {len(self.bands)} bands"),
+            KeyNumber("Pixels denoised", self.changed, f"in {self.denoised_bands} bands"),
             KeyNumber("Spectral components", self.model.subspace.rank, "that contain signal"),
         ]
 
     def band_table(self) -> DataTable:
         """Noise and errors on held-out values, one row per band."""
         place = {band: at for at, band in enumerate(self.bands)}
+        derived = {self.result.selected.bands[at]: own for at, own in self.result.derived.items()}
         rows: list[tuple[object, ...]] = []
         for band, name in enumerate(self.scene.names):
+            if band in derived:
+                rows.append((band + 1, name, *self._derived_row(derived[band], place), ""))
+                continue
             if band not in place:
                 rows.append((band + 1, name, None, 0, None, None, None, None, self.skipped[band]))
                 continue
             sigma = float(self.model.subspace.sigma[place[band]])
             rows.append((band + 1, name, sigma, *_band_errors(self.model.score, place[band]), ""))
         return DataTable(_COLUMNS, rows)
+
+    def _derived_row(self, own: Derived, place: Mapping[int, int]) -> tuple[object, ...]:
+        """Noise of a derived band, and the errors of a copy."""
+        selected = self.result.selected.bands
+        noise = [weight * self.model.subspace.sigma[place[selected[source]]] for source, weight in own.weights.items()]
+        if not own.is_copy:
+            return (float(np.linalg.norm(noise)), 0, None, None, None, None)
+        source, factor = next(iter(own.weights.items()))
+        return (abs(float(noise[0])), *_band_errors(self.model.score, place[selected[source]], abs(factor)))
 
     def sections(self) -> list[Section]:
         """Noise, validation and pictures."""
@@ -122,7 +146,7 @@ class DenoiseReport(RestorationReport):
         """Bands and noise."""
         job = self.result.job
         return {
-            "Bands": f"{len(self.bands)} denoised, {len(self.skipped)} not changed",
+            "Bands": f"{self.denoised_bands} denoised, {len(self.skipped)} not changed",
             "Noise": job.noise,
             "Noise level": f"{job.sigma:g}, given" if job.sigma is not None else "estimated per band",
             "Clipped bands": self.model.clipped_bands,
@@ -226,8 +250,8 @@ class DenoiseReport(RestorationReport):
 
     def _noisiest_band(self) -> int:
         """The number of the band whose noise is the largest share of the range of its values."""
-        selected = self.result.selected
-        return self.bands[int(np.argmax(self.model.subspace.sigma / (selected.high - selected.low)))]
+        values = self.modelled.high - self.modelled.low
+        return self.bands[int(np.argmax(self.model.subspace.sigma / values))]
 
 
 def _label(name: str) -> str:
@@ -235,12 +259,15 @@ def _label(name: str) -> str:
     return DENOISERS[name].label
 
 
-def _band_errors(score: DenoisingScore | None, at: int) -> tuple[object, ...]:
-    """Held-out values, RMSE, R\u00b2, baseline RMSE and residual of a band; None if unknown or hidden by noise."""
+def _band_errors(score: DenoisingScore | None, at: int, factor: float = 1.0) -> tuple[object, ...]:
+    """Held-out values, RMSE, R\u00b2, baseline RMSE and residual of a band; None if unknown or hidden by noise.
+
+    ``factor``: of a copy of the band.
+    """
     if score is None or not score.count[at]:
         return 0, None, None, None, None
     r2 = 1.0 - max(score.error[at], 0.0) / score.power[at] if score.power[at] > 0 else None
-    rmse, baseline_rmse = _root(score.error[at]), _root(score.baseline_error[at])
+    rmse, baseline_rmse = (_root(factor**2 * error[at]) for error in (score.error, score.baseline_error))
     return int(score.count[at]), rmse, r2, baseline_rmse, float(score.residual_ratio[at])
 
 

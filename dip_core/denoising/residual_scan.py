@@ -141,10 +141,10 @@ def find_candidates(residual: Cube, limits: Limits, deviations: float) -> Candid
         for top in range(0, rows - side + 1, strip):
             part = limits.clipped(residual[:, top : min(top + strip + side - 1, rows)])
             statistic = statistics(window_sums(part, side))
-            place = np.nonzero((statistic > limit[at][:, None, None]).any(axis=0))
-            root = np.cbrt(statistic[(slice(None), *place)].astype(np.float64))
+            row, column = np.nonzero((statistic > limit[at][:, None, None]).any(axis=0))
+            root = np.cbrt(statistic[:, row, column].astype(np.float64))
             excess = ((root - limits.centre[at][:, None]) / limits.deviation[at][:, None]).max(axis=0, initial=0.0)
-            found.append((excess, place[0] + top, place[1], np.full(len(place[0]), at)))
+            found.append((excess, row + top, column, np.full(len(row), at)))
     excess, row, column, which = (np.concatenate(parts) for parts in zip(*found))
     order = np.argsort(-excess, kind="stable")
     return Candidates(row[order], column[order], which[order])

@@ -7,7 +7,8 @@ with an unobserved row between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ class SelectedScene:
         """The most pixels that `sample` returns, rows times columns."""
         rows, columns = self.scene.grid.shape
         return min(rows * columns, max(_MAX_WHOLE_PIXELS, _MAX_WINDOWS * (_WINDOW + 1) * _WINDOW))
+
+    def subset(self, places: Sequence[int]) -> SelectedScene:
+        """The bands at these places of ``bands`` only."""
+        bands = tuple(self.bands[place] for place in places)
+        return replace(self, bands=bands, low=self.low[list(places)], high=self.high[list(places)])
 
     def sample(self) -> tuple[NDArray, Mask]:
         """The sample's pixels and observed pixels, ``(band, row, column)``."""

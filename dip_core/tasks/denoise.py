@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..denoising import report as denoise_report
+from ..denoising.derived_bands import DerivedBands, add_derived, find_derived, sources
 from ..denoising.model import DenoisingModel, fit_model
 from ..denoising.options import DenoiseOptions
 from ..denoising.registry import DENOISERS, DENOISING_METHODS
@@ -43,21 +44,21 @@ def run(job: DenoiseJob, context: Context) -> Result:
         # Before the model: a network may not fit the scene.
         tiling = plan_tiles(job.method, job.compute, len(selected.bands), scene.grid.shape)
         with context.section(0.02, 0.3):
-            model = _fit_model(job, selected, context)
-        result = denoise_report.DenoiseResult(job, selected, model)
+            model, derived = _fit_model(job, selected, context)
+        result = denoise_report.DenoiseResult(job, selected, model, derived)
         networks = any(DENOISERS[name].fits_network for name in model.weights)
         warning = denoise_report.warn_if_weak(result, context) if networks else None
         with context.section(0.3, 0.95):
             tags = _provenance(job, model, tiling, warning)
-            changed, left = _write(job, selected, model, tiling, tags, context)
+            changed, left = _write(job, selected, derived, model, tiling, tags, context)
         context.progress(0.96, "Writing the report")
         result = replace(result, changed=changed, left=left)
         denoise_report.write(result, context)
         return Result(job.outputs.requested(), denoise_report.numbers(result))
 
 
-def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> DenoisingModel:
-    """Fit the model to a sample of the scene and report what was found."""
+def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> tuple[DenoisingModel, DerivedBands]:
+    """Fit the model to a sample of the scene, without derived bands, and report what was found."""
     compute = job.compute
     options = DenoiseOptions(job.method, job.noise, job.sigma, compute.device, compute.seed, compute.threads)
     bands = len(selected.bands)
@@ -67,6 +68,11 @@ def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> De
         "Close other programs, or give fewer bands.",
     )
     values, observed = selected.sample()
+    derived = {} if DENOISING_METHODS[job.method].published else find_derived(values, observed)
+    if derived:
+        _report_derived(selected, derived, context)
+        kept = sources(len(values), derived)
+        values, observed = values[kept], observed[kept]
     grid = selected.scene.grid
     progress = context.reporter("Validating on held-out values", keep_seconds=0.0)
     try:
@@ -82,12 +88,27 @@ def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> De
     if model.clipped_bands:
         context.info(f"{model.clipped_bands} bands contain clipped values, which are corrected.")
     context.info(f"{model.subspace.rank} spectral components contain signal.")
-    return model
+    return model, derived
+
+
+def _report_derived(selected: SelectedScene, derived: DerivedBands, context: Context) -> None:
+    names = [selected.scene.names[band] for band in selected.bands]
+    copies = [f"{names[band]} (of {names[next(iter(own.weights))]})" for band, own in derived.items() if own.is_copy]
+    combined = [names[band] for band, own in derived.items() if not own.is_copy]
+    if copies:
+        context.info(
+            f"Copies of another band, up to scale and offset, which are denoised with it: {', '.join(copies)}."
+        )
+    if combined:
+        context.info(
+            f"Linear combinations of other bands, which are computed from their results: {', '.join(combined)}."
+        )
 
 
 def _write(
     job: DenoiseJob,
     selected: SelectedScene,
+    derived: DerivedBands,
     model: DenoisingModel,
     tiling: tuple[int, int],
     tags: dict[str, str],
@@ -95,12 +116,19 @@ def _write(
 ) -> tuple[int, int]:
     """Write OUTPUT, UNCERTAINTY and FILLED; returns the numbers of denoised pixels and of pixels without a result."""
     scene, bands = selected.scene, list(selected.bands)
+    kept = sources(len(bands), derived)
+    distinct = selected.subset(kept)
     changed = left = 0
     with ExitStack() as files:
         writers = open_output_writers(files, job.outputs, scene, tags, "denoised", context)
-        for window, (estimate, deviation) in denoise_tiles(job, selected, model, tiling, context):
+        for window, (estimate, deviation) in denoise_tiles(job, distinct, model, tiling, context):
             _, observed = selected.read(window)
-            good = observed & np.isfinite(estimate)
+            good = observed
+            if derived:
+                good = observed & observed[kept].any(axis=0)
+                estimate = add_derived(estimate, len(bands), derived)
+                deviation = add_derived(deviation, len(bands), derived, is_deviation=True)
+            good = good & np.isfinite(estimate)
             changed += int(np.count_nonzero(good.any(axis=0)))
             left += int(np.count_nonzero((observed & ~good).any(axis=0)))
             stored = to_stored_pixels(

@@ -157,3 +157,23 @@ def test_the_3d_network_needs_two_bands(tmp_path):
 def test_job_survives_json():
     denoise_job = DenoiseJob("a.tif", Outputs(output="b.tif"), sigma=2.5, compute=Compute(seed=4))
     assert job.from_json(job.to_json(denoise_job)) == denoise_job
+
+
+def test_derived_bands_are_reported_and_written_with_their_own_mask(tmp_path):
+    clean = material_cube(24) * 4000 + 500
+    values = np.rint(add_noise(clean, 200.0)).astype(np.int16)
+    values[9], clean[9] = values[4], clean[4]
+    values[9, 3:9, 5:11] = -999
+    path = write(tmp_path / "scene.tif", values, nodata=-999)
+    events = []
+    result, paths = run(tmp_path, path, Context(events.append), ALL_OUTPUTS)
+    output, deviation = read(paths["output"]), read(paths["uncertainty"])
+    seen = values[9] != -999
+    np.testing.assert_array_equal(output[9][seen], output[4][seen])
+    np.testing.assert_array_equal(output[9] == -999, ~seen)
+    np.testing.assert_allclose(deviation[9][seen], deviation[4][seen])
+    assert rmse(output[9][seen], clean[9][seen]) < 0.5 * 200
+    assert any("Band 10 (of Band 5)" in event.text for event in events if isinstance(event, Message))
+    rows = table(paths["metrics"])
+    assert rows[9]["sigma"] == rows[4]["sigma"] and rows[9]["rmse"] == rows[4]["rmse"]
+    assert result.numbers["PIXELS_LEFT"] == 0
