@@ -23,9 +23,12 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BEFORE ?=
 COMPARE_ARGS ?=
+MINUTES ?= 30
+SOAK_ARGS ?=
+RASTERS ?=
 PAPERS := $(addprefix bench-papers-,inpaint denoise superresolve volume cascade)
 
-.PHONY: help setup system demo test test-all test-core test-qgis compare check format \
+.PHONY: help setup system demo test test-all test-core test-qgis compare soak odd-rasters check format \
     docs site help-pages bench bench-gaps bench-scenes bench-crops bench-networks bench-superresolve \
     bench-uncertainty bench-papers bench-pages $(PAPERS) install package clean distclean
 
@@ -73,6 +76,13 @@ test-qgis: system $(ENGINE) $(HOST) ## run the QGIS tests only
 compare: system $(ENGINE) ## compare the outputs with those of the checkout BEFORE=FOLDER (5 minutes on two cores)
 	@[ -n "$(BEFORE)" ] || { echo "Name the other checkout: make compare BEFORE=FOLDER" >&2; exit 2; }
 	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m tools.compare_outputs "$(BEFORE)" $(COMPARE_ARGS)
+
+soak: system $(ENGINE) ## run random jobs on random rasters, kill some, check the promises (30 minutes; MINUTES=N)
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m tools.soak --minutes $(MINUTES) $(SOAK_ARGS)
+
+odd-rasters: system $(ENGINE) ## print what every restorer does with every raster in RASTERS=FOLDER
+	@[ -n "$(RASTERS)" ] || { echo "Name the folder of rasters: make odd-rasters RASTERS=FOLDER" >&2; exit 2; }
+	OMP_WAIT_POLICY=PASSIVE .venv-engine/bin/python -m tools.odd_rasters "$(RASTERS)"
 
 check: system $(ENGINE) $(TOOLS) ## lint, check types, and run the security checks of the plugin repository
 	tools/check

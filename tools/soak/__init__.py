@@ -1,0 +1,1 @@
+"""Runs random jobs on random rasters, cancels and kills some of them, and checks the promises to the user."""
