@@ -37,7 +37,7 @@ def predict_from_other_bands(observation: Observation) -> tuple[Observation, Mas
     nonempty: Mask = np.any(observed, axis=(1, 2))
     observed_in_any: Mask = np.any(observed, axis=0)
     missing = observation.target & ~observation.observed & observed_in_any & nonempty[:, None, None]
-    if not missing.any():
+    if not missing.any() or max(observation.shape[1:]) <= min(_LAGS):  # or too small for increments
         return observation, predicted
     increments, valid = _sample_increments(observation)
     observed_in_all: Mask = np.all(observed[nonempty], axis=0)

@@ -36,11 +36,13 @@ class Grid:
             for axis in ("line", "samp"):
                 setattr(rpcs, f"{axis}_off", (getattr(rpcs, f"{axis}_off") + 0.5) * factor - 0.5)
                 setattr(rpcs, f"{axis}_scale", getattr(rpcs, f"{axis}_scale") * factor)
+        if not (t.is_identity and (gcps or rpcs)):  # the identity means that these give the position
+            t = rasterio.Affine(t.a / factor, t.b / factor, t.c, t.d / factor, t.e / factor, t.f)
         return replace(
             self,
             width=self.width * factor,
             height=self.height * factor,
-            transform=rasterio.Affine(t.a / factor, t.b / factor, t.c, t.d / factor, t.e / factor, t.f),
+            transform=t,
             gcps=gcps,
             rpcs=rpcs,
         )

@@ -13,7 +13,7 @@ from typing import Literal
 import rasterio
 
 from .scene import Scene
-from .source import Band
+from .source import Band, read_tags
 
 Content = Literal["values", "deviation", "mask"]  # what an output's pixels are; see `writer.RasterWriter`
 
@@ -114,6 +114,18 @@ def copy_metadata(
     target.colorinterp = (*[band.colorinterp for band in bands], *list(target.colorinterp)[len(bands) :])
     if target.count == 1 and scene.colormap(0):
         target.write_colormap(1, scene.colormap(0))
+
+
+def copy_alpha_metadata(target: rasterio.io.DatasetWriter, scene: Scene) -> None:
+    """Copy description and items of the first raster's alpha band to the last band of ``target``."""
+    source, index = scene.sources[0], scene.alpha_index
+    if index is None:
+        return
+    if source.descriptions[index - 1]:
+        target.set_band_description(target.count, source.descriptions[index - 1])
+    for namespace, items in read_tags(source, index).items():
+        kept = {key: value for key, value in items.items() if not key.startswith("STATISTICS_")}
+        target.update_tags(target.count, ns=namespace or None, **kept)
 
 
 def _with_file_items(scene: Scene, band: Band) -> dict[str, dict[str, str]]:

@@ -145,9 +145,14 @@ class Scene:
         """The bands' names, as shown in reports."""
         return [band.name(number) for number, band in enumerate(self.bands, start=1)]
 
+    @property
+    def alpha_index(self) -> int | None:
+        """The index (from 1) of the first raster's alpha band, None without one that marks valid pixels."""
+        return self._alphas[0].mask
+
     def has_alpha(self) -> bool:
         """True if the first raster has an alpha band that marks valid pixels."""
-        return self._alphas[0].mask is not None
+        return self.alpha_index is not None
 
     def has_dataset_mask(self) -> bool:
         """True if the first raster has a mask band (not nodata or alpha)."""
@@ -239,7 +244,7 @@ class Scene:
 
     def read_alpha(self, window: Window) -> NDArray | None:
         """The pixels ``(row, column)`` of the first raster's alpha band, None without one that marks valid pixels."""
-        index = self._alphas[0].mask
+        index = self.alpha_index
         return None if index is None else self._guard(0, lambda: self._sources[0].read(index, window=window))
 
     def _inherit_nodata(self) -> None:

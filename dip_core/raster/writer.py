@@ -106,6 +106,7 @@ class RasterWriter:
                 interps = list(self._file.colorinterp)
                 interps[-1] = ColorInterp.alpha
                 self._file.colorinterp = interps
+                metadata.copy_alpha_metadata(self._file, like)
 
     def __enter__(self) -> RasterWriter:
         return self

@@ -71,3 +71,11 @@ def test_the_exterior_is_not_predicted():
     exterior[:, 60:] = True
     _, predicted = predict_from_other_bands(observe(values, offset_gaps(3, 96, 100), exterior))
     assert predicted.any() and not predicted[:, :, 60:].any()
+
+
+def test_an_image_too_small_for_increments_is_not_predicted():
+    gaps = np.zeros((2, 1, 2), bool)
+    gaps[0, 0, 0] = True
+    observation = observe(np.arange(4, dtype=np.float32).reshape(2, 1, 2), gaps)
+    filled, predicted = predict_from_other_bands(observation)
+    assert filled is observation and not predicted.any()

@@ -67,3 +67,10 @@ def test_upsampled_georeferencing_points_to_the_same_places():
     assert (grid.rpcs.line_off, grid.rpcs.samp_off) == (19.5, 9.5)
     assert (grid.rpcs.line_scale, grid.rpcs.samp_scale) == (40, 20)
     assert rpcs.line_off == 9.5  # the original is unchanged
+
+
+def test_points_alone_give_no_transform_to_the_upsampled_grid():
+    points = (GroundControlPoint(2.0, 3.5, 10.0, 50.0, 0.0),)
+    identity = rasterio.Affine.identity()
+    assert Grid(10, 20, None, identity, points, "EPSG:4326").upsampled(2).transform.is_identity
+    assert not Grid(10, 20, None, identity).upsampled(2).transform.is_identity

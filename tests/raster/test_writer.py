@@ -230,3 +230,15 @@ def test_a_full_disk_is_recognised_in_a_long_message(tmp_path, monkeypatch):
     monkeypatch.setattr(rasterio.io.DatasetWriter, "write", fail)
     with pytest.raises(DiskFull):
         copy(scene, tmp_path / "out.tif")
+
+
+def test_items_and_name_of_the_alpha_band_are_kept(tmp_path):
+    pixels = np.concatenate([landscape(3, 20, 30), np.full((1, 20, 30), 255.0)]).astype(np.uint8)
+    pixels[3, :5] = 0
+    path = write(tmp_path / "a.tif", pixels)
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+        file.set_band_description(4, "coverage")
+        file.update_tags(4, SOURCE="mosaic")
+    with rasterio.open(copy(path, tmp_path / "o.tif")) as file:
+        assert file.descriptions[3] == "coverage" and file.tags(4)["SOURCE"] == "mosaic"

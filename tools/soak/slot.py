@@ -79,7 +79,9 @@ class Slot:
             self.report.broken.append(f"{text} [{ending}; {plan}; {_shortened(job)}]")
 
         expected = {Path(path).name for path in outputs.requested().values()}
-        files = {path.name: path for path in results.iterdir()}
+        # GDAL's sidecars hold what GeoTIFF cannot.
+        files = {path.name: path for path in results.iterdir() if path.name.removesuffix(".aux.xml") not in expected}
+        files.update({name: results / name for name in expected if (results / name).exists()})
         if strange := sorted(set(files) - expected):
             broken(f"left behind: {', '.join(strange)}")
         if raster.read_bytes() != original or {path.name for path in folder.iterdir()} - _OWN_FILES:
