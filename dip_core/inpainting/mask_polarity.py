@@ -6,8 +6,11 @@ are the pixels with this value, or those that are nodata in the mask.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from ..arrays import Mask
 from ..raster.scene import Scene
@@ -17,6 +20,7 @@ from .mask_values import NOTHING, OTHER, TWO, ZERO, MaskValues
 
 _MIN_SHARE_DIFFERENCE = 0.05
 _MOSTLY = 0.5
+_MAX_SAMPLED_PIXELS = 4_000_000  # of the scene, to find out which side is fill
 _ZERO, _NOT_ZERO, _NODATA = "0 = missing", "not 0 = missing", "nodata = missing"
 _CLASSES = {_ZERO: (ZERO,), _NOT_ZERO: (TWO, OTHER), _NODATA: (NOTHING,)}
 
@@ -29,7 +33,7 @@ def find_gaps(scene: Scene, values: MaskValues, polarity: str, valid: Mask, cont
     """
     meaning = _meaning(scene, values, polarity, valid)
     gaps = np.isin(values.classes, _CLASSES[meaning]) if meaning else np.zeros(values.classes.shape, bool)
-    if not gaps.any():
+    if meaning is None or not gaps.any():
         context.warn(f"The gap mask marks no pixel as missing: {_why_nothing(values)}.")
         return gaps, meaning or "marks nothing"
     extent = f"{np.count_nonzero(gaps)} pixels, {100 * gaps.mean():.2g} % of the mask"
@@ -83,20 +87,21 @@ def _detect(alternatives: list[str], shares: dict[str, tuple[float, int]]) -> st
 def _fill_shares(scene: Scene, values: MaskValues, valid: Mask) -> dict[str, tuple[float, int]]:
     """By meaning: the share of its pixels that are fill (missing or 0) in the scene, and their number.
 
-    Only inside the scene's footprint: the exterior is fill, whatever a mask says there.
+    From a sample of the pixels, and only inside the scene's footprint: the exterior is always fill.
     """
-    holds_data = np.empty(scene.grid.shape, bool)
-    for window in scene.blocks():
-        rows = window.toslices()[0]
-        holds_data[rows] = (valid[:, rows] & (scene.read(window) != 0)).any(axis=0)
-    inside = np.ones(scene.grid.shape, bool) if holds_data.all() else footprint(holds_data)
+    step = max(1, round(math.sqrt(scene.grid.width * scene.grid.height / _MAX_SAMPLED_PIXELS)))
+
+    def read_fill(window: Window) -> Mask:
+        return ~valid[:, window.toslices()[0]] | (scene.read(window) == 0)
+
+    is_fill = scene.read_subsampled(read_fill, None, step)
+    holds_data: Mask = ~np.all(is_fill, axis=0)
+    inside = np.ones(holds_data.shape, bool) if holds_data.all() else footprint(holds_data)
     fill, total = np.zeros(4, np.int64), np.zeros(4, np.int64)
-    for window in scene.blocks():
-        rows = window.toslices()[0]
-        is_fill = ~valid[:, rows] | (scene.read(window) == 0)
-        classes = np.broadcast_to(values.classes[:, rows], is_fill.shape)[:, inside[rows]]
-        fill += _count(classes[is_fill[:, inside[rows]]])
-        total += _count(classes)
+    for number in range(scene.count):
+        classes = values.classes[number if len(values.classes) > 1 else 0, ::step, ::step]
+        fill += _count(classes[inside & is_fill[number]])
+        total += _count(classes[inside])
     return {
         meaning: (
             float(fill[list(numbers)].sum() / max(total[list(numbers)].sum(), 1)),

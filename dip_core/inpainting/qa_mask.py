@@ -40,7 +40,7 @@ def read_qa(scene: Scene, path: str, kind: str, classes: Sequence[str], valid: M
     if the layout cannot be told, GridMismatch, UnreadableRaster.
     """
     band = read_code_band(path, scene.grid, scene.paths[0], _is_quality_name)
-    observed = valid.any(axis=0)
+    observed: Mask = np.any(valid, axis=0)
     found = CodeCounts(
         np.unique(band.codes[band.meaningful]).astype(np.int64), band.dtype, _share_of_zeros(band, observed)
     )
@@ -82,7 +82,7 @@ def _named(layout: Layout, band: CodeBand) -> dict[str, Mask]:
 
 def _share_of_zeros(band: CodeBand, observed: Mask) -> float:
     here = observed & band.covered
-    return float(np.count_nonzero(here & (band.codes == 0)) / max(np.count_nonzero(here), 1))
+    return _share(here & (band.codes == 0), here)
 
 
 def _warn_of_doubts(
@@ -101,11 +101,15 @@ def _warn_of_doubts(
         )
     elif reason == "its values":
         context.warn(f"QA '{path}' is taken for {layout.title} because of its values: set QA_KIND if it is not.")
-    covered = np.count_nonzero(observed & band.covered) / max(np.count_nonzero(observed), 1)
+    covered = _share(observed & band.covered, observed)
     if covered < _FULL_COVERAGE:
         context.warn(
             f"QA '{path}' covers {100 * covered:.1f} % of the scene's observed pixels; it names nothing elsewhere."
         )
+
+
+def _share(part: Mask, whole: Mask) -> float:
+    return int(np.count_nonzero(part)) / max(int(np.count_nonzero(whole)), 1)
 
 
 def _is_quality_name(name: str) -> bool:
