@@ -30,7 +30,10 @@ _MEASUREMENTS = re.compile(
 _MAX_CODES = 1024  # distinct values of a band of classes that is known by its name alone
 _FEW_CODES = 64  # a band with more of them is made of areas of one class
 _MIN_EQUAL_NEIGHBOURS = 0.5
+_MAX_SIMILAR_NEIGHBOURS = 0.5  # share with small differences among different neighbours; measurements have more
+_SMALL_DIFFERENCE = 2
 _MIN_RAMP_VALUES = 24  # distinct values that are shaded by a ramp
+_MIN_RAMP_ENTRIES = 128  # colours besides black, of a table; a table of classes has one for each class
 _MAX_RAMP_STEP = 24  # median difference of the colours of neighbouring values, of 255
 _MAX_LISTED_BANDS = 6
 _MAX_TABLE = 1 << 16
@@ -92,27 +95,33 @@ def find_categories(scene: Scene, context: Context | None = None) -> dict[int, s
 
 
 class _Values:
-    """The distinct valid values of a band, and the share of neighbours in a row with equal values."""
+    """The distinct valid values of a band, and how many neighbours in a row have equal or similar values."""
 
     def __init__(self, scene: Scene, number: int) -> None:
         distinct: NDArray = np.zeros(0, scene.bands[number].dtype)
-        equal = pairs = 0
+        equal = similar = pairs = 0
         for window in scene.blocks(bands=1):
             values, valid = scene.read(window, [number])[0], scene.valid(window, [number])[0]
             distinct = np.union1d(distinct, values[valid])
             both: Mask = valid[:, 1:] & valid[:, :-1]
-            equal += int(np.count_nonzero((values[:, 1:] == values[:, :-1]) & both))
-            pairs += int(np.count_nonzero(both))
+            difference = np.abs(values[:, 1:].astype(np.float64) - values[:, :-1])[both]
+            equal += int(np.count_nonzero(difference == 0))
+            similar += int(np.count_nonzero((difference > 0) & (difference <= _SMALL_DIFFERENCE)))
+            pairs += difference.size
             if len(distinct) > _MAX_TABLE:
                 break
         self.distinct = distinct
-        self.equal_neighbours = equal / pairs if pairs else 1.0
+        self.equal_neighbours = equal / max(pairs, 1)
+        self.similar_neighbours = similar / max(pairs - equal, 1)
 
     @property
     def look_like_codes(self) -> bool:
         """Whether the values can be classes: few of them, or areas of equal values."""
         count = len(self.distinct)
-        return count <= _FEW_CODES or (count <= _MAX_CODES and self.equal_neighbours >= _MIN_EQUAL_NEIGHBOURS)
+        in_areas = self.equal_neighbours >= _MIN_EQUAL_NEIGHBOURS
+        return count <= _FEW_CODES or (
+            count <= _MAX_CODES and in_areas and self.similar_neighbours <= _MAX_SIMILAR_NEIGHBOURS
+        )
 
 
 def _stated_reason(scene: Scene, number: int) -> str | None:
@@ -131,7 +140,8 @@ def _is_ramp(table: dict[int, tuple[int, ...]], values: NDArray) -> bool:
         return False
     if (colours == np.asarray(values, np.int64)[:, None]).all():
         return True
-    if len(values) < _MIN_RAMP_VALUES:
+    entries = sum(any(colour[:3]) for colour in table.values())
+    if len(values) < _MIN_RAMP_VALUES or entries < _MIN_RAMP_ENTRIES:
         return False
     steps = np.abs(np.diff(colours, axis=0)).max(axis=1)
     return bool(np.median(steps) <= _MAX_RAMP_STEP)

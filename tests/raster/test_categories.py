@@ -75,6 +75,12 @@ def test_a_ramp_of_colours_shades_measurements(tmp_path, colour):
     assert "ramp" in said[0]
 
 
+def test_a_ramp_of_one_colour_for_each_class_is_no_ramp(tmp_path):
+    path = write(tmp_path / "a.tif", codes(range(1, 41)), photometric="palette")
+    with_colours(path, {value: (6 * value, 255 - 6 * value, 100, 255) for value in range(1, 41)})
+    assert found_in(path) == {0: "colour table"}
+
+
 def test_a_grey_palette_of_few_values_shades_measurements(tmp_path):
     path = write(tmp_path / "a.tif", codes((10, 11, 12, 200)), photometric="palette")
     with_colours(path, {value: (value, value, value, 255) for value in range(256)})
@@ -160,6 +166,10 @@ def test_floats_and_many_values_are_no_codes_whatever_their_name(tmp_path):
     assert found_in(write(tmp_path / "class.tif", codes().astype("f4"))) == {}
     assert found_in(write(tmp_path / "qa.tif", measurements("u2", 9000))) == {}
     assert found_in(write(tmp_path / "landcover.tif", measurements())) == {}
+    # Heights in flat terrain: neighbours are equal or similar.
+    heights = (np.arange(100) + np.arange(60)[:, None])[None].astype("i2")
+    assert found_in(write(tmp_path / "qa_site.tif", np.repeat(heights, 3, axis=2))) == {}
+    assert found_in(write(tmp_path / "qa_site.tif", np.repeat(heights * 37, 3, axis=2))) != {}
     # A file's name does not name several bands.
     assert found_in(write(tmp_path / "classification.tif", np.concatenate([codes(), codes()]))) == {}
 
