@@ -14,3 +14,9 @@ def block_rows(bands: int, columns: int) -> int:
     """
     fitting = min(MAX_BLOCK_ROWS, MAX_BLOCK_VALUES // max(bands * columns, 1))
     return max(1, fitting // _ROW_MULTIPLE * _ROW_MULTIPLE or fitting)
+
+
+def band_groups(bands: int, pixels: int) -> list[slice]:
+    """Groups of bands of ``pixels`` pixels with at most `MAX_BLOCK_VALUES` values each, but at least one band."""
+    size = max(1, MAX_BLOCK_VALUES // max(pixels, 1))
+    return [slice(first, min(first + size, bands)) for first in range(0, bands, size)]

@@ -15,6 +15,7 @@ from ..raster.band_selection import SelectedScene
 from ..raster.guide import Guide
 from ..raster.upsampled_scene import upsampled_window
 from ..restoration_jobs import SuperResolveJob
+from ..runtime.blocks import band_groups, block_rows
 from ..runtime.context import Context
 from ..runtime.executors import make_executor, restore_tiles
 from ..runtime.progress import SILENT, ProgressReporter
@@ -97,15 +98,18 @@ def enlarge_scene(
         while start < rows and finished >= min(start + _STRIP_ROWS + CONSISTENCY_MARGIN, rows):
             end = min(start + _STRIP_ROWS, rows)
             top, bottom = max(start - CONSISTENCY_MARGIN, 0), min(end + CONSISTENCY_MARGIN, rows)
-            part = kept[:, :, (top - first) * f : (bottom - first) * f]
+            part = kept[:, :, (top - first) * f : (bottom - first) * f].copy()
             values, observed = selected.read(Window(0, top, columns, bottom - top))
             operator = psf.operator((part.shape[2], part.shape[3]))
-            image = back_project(part[0], values, observed, operator, psf.damping)
-            inner = slice((start - top) * f, (end - top) * f)
-            yield (
-                Window(0, start * f, columns * f, (end - start) * f),
-                np.stack([image[:, inner].astype(np.float32), part[1][:, inner]]),
-            )
+            for bands in band_groups(len(values), part[0, 0].size):  # back-projection needs several copies
+                part[0, bands] = back_project(part[0, bands], values[bands], observed[bands], operator, psf.damping)
+            step = max(1, block_rows(len(values), columns * f) // f)
+            for row in range(start, end, step):
+                last = min(row + step, end)
+                yield (
+                    Window(0, row * f, columns * f, (last - row) * f),
+                    part[:, :, (row - top) * f : (last - top) * f],
+                )
             start = end
             drop = max(start - CONSISTENCY_MARGIN, 0) - first
             kept, first = kept[:, :, drop * f :], first + drop

@@ -11,7 +11,7 @@ import pytest
 
 from dip_core.errors import OutOfMemory
 from dip_core.runtime import memory, memory_limits
-from dip_core.runtime.blocks import MAX_BLOCK_ROWS, MAX_BLOCK_VALUES, block_rows
+from dip_core.runtime.blocks import MAX_BLOCK_ROWS, MAX_BLOCK_VALUES, band_groups, block_rows
 from dip_core.runtime.memory import available_memory, format_bytes, require_memory, total_memory
 from dip_core.runtime.memory_limits import MemoryLimit, memory_group
 
@@ -124,3 +124,9 @@ def test_a_refusal_gives_both_figures_and_the_advice(monkeypatch):
 def test_the_rows_of_a_block(bands, columns, rows):
     assert block_rows(bands, columns) == rows
     assert rows == 1 or (rows <= MAX_BLOCK_ROWS and rows * bands * columns <= MAX_BLOCK_VALUES)
+
+
+def test_groups_of_bands():
+    assert band_groups(3, 100) == [slice(0, 3)]
+    assert band_groups(5, MAX_BLOCK_VALUES // 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert band_groups(2, 10 * MAX_BLOCK_VALUES) == [slice(0, 1), slice(1, 2)]
