@@ -82,6 +82,16 @@ class NothingObserved(DeepPriorError):
     )
 
 
+class ValuesOutOfRange(DeepPriorError):
+    """A raster has values that single precision cannot compute with."""
+
+    sentence = (
+        "Band {band} of '{path}' has values around {value}, which are too large or too small to compute with. "
+        "Multiply the raster by a constant, so that its values are near 1, or, if they mark missing pixels, "
+        "give them as NODATA."
+    )
+
+
 class UnreadableModel(DeepPriorError):
     """A model file cannot be read."""
 

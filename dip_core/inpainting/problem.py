@@ -15,6 +15,7 @@ from ..imaging.observation import Observation, Standardization, distance_to, per
 from ..imaging.resampling import block_sums
 from ..raster.bands_view import BandsView
 from ..raster.guide import Guide
+from ..raster.magnitude import require_computable
 from ..raster.scene import Scene
 from .experts.laplace import harmonic
 from .gap_mask import GapMask
@@ -124,6 +125,7 @@ def build_problem(
         mean = np.full(scene.count, common_mean)
     standardization = Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
+    require_computable(scene.paths[0], range(scene.count), low, high)
     return GapProblem(scene, gaps, standardization, low, high, coarse.surface(standardization), guide, correction)
 
 

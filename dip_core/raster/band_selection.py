@@ -18,6 +18,7 @@ from ..arrays import Mask
 from ..errors import InvalidJob, NothingObserved
 from ..runtime.context import Context
 from . import metadata
+from .magnitude import require_computable
 from .scene import Scene
 
 _WINDOW = 128
@@ -81,7 +82,7 @@ class SelectedScene:
 def select_bands(scene: Scene, context: Context) -> SelectedScene:
     """Select the bands to restore and measure their ranges; reports the other bands to ``context``.
 
-    Raises NothingObserved if no band is left, InvalidJob if all bands hold classes.
+    Raises NothingObserved if no band is left, InvalidJob if all bands hold classes, ValuesOutOfRange.
     """
     skipped = {number: "flagged bad" for number, info in enumerate(metadata.read_spectral_info(scene)) if info.is_bad}
     skipped |= dict.fromkeys(scene.categorical, "classes")
@@ -114,6 +115,7 @@ def select_bands(scene: Scene, context: Context) -> SelectedScene:
         )
     _report_skipped(scene, skipped, context)
     selected = tuple(bands[place] for place in kept)
+    require_computable(scene.paths[0], selected, low[kept], high[kept])
     return SelectedScene(scene, selected, skipped, low[kept], high[kept], observed_pixels)
 
 

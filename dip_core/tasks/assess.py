@@ -21,6 +21,7 @@ from ..errors import BandCountMismatch, GridMismatch, InvalidJob
 from ..events import Result
 from ..job import AssessJob
 from ..metrics import METRICS
+from ..raster.magnitude import require_computable
 from ..raster.mask_raster import open_masks
 from ..raster.open_scene import open_scene
 from ..raster.scene import Scene
@@ -109,6 +110,8 @@ def _peaks(rasters: _Rasters, context: Context) -> list[float]:
         context.progress(0.3 * window.row_off / rasters.rows, "Reading the reference")
         ranges.append([value_range(band) for band in rasters.values(rasters.reference, window)])
     lows, highs = np.moveaxis(np.asarray(ranges), -1, 0)
+    ends = (np.nan_to_num(end.reduce(part)) for end, part in ((np.fmin, lows), (np.fmax, highs)))
+    require_computable(rasters.reference.paths[0], range(rasters.reference.count), *ends)
     return [peak_of(float(np.fmin.reduce(low)), float(np.fmax.reduce(high))) for low, high in zip(lows.T, highs.T)]
 
 

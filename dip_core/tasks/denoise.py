@@ -20,6 +20,7 @@ from ..denoising.tiles import denoise_tiles, plan_tiles
 from ..errors import NothingObserved
 from ..events import Result
 from ..raster.band_selection import SelectedScene, select_bands
+from ..raster.magnitude import MAX_SQUARED_MAGNITUDE, require_computable
 from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.writer import open_output_writers, to_stored_pixels, write_output_window
@@ -37,6 +38,8 @@ def run(job: DenoiseJob, context: Context) -> Result:
         context.progress(0.0, "Reading the scene")
         scene = opened.enter_context(open_scene(job.inputs, job.nodata, context, keep_damage=job.noise == "mixed"))
         selected = select_bands(scene, context)
+        ends = (selected.low, selected.high)
+        require_computable(scene.paths[0], selected.bands, *ends, limit=MAX_SQUARED_MAGNITUDE)
         context.info(
             f"{scene.count} bands of {scene.grid.width} x {scene.grid.height} pixels; {len(selected.bands)} bands to "
             f"denoise, {selected.observed_pixels} pixels observed."

@@ -15,6 +15,7 @@ from ..errors import NothingObserved
 from ..events import Result
 from ..job import DetectStripesJob
 from ..raster import metadata
+from ..raster.magnitude import require_computable
 from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.scene import Scene
@@ -54,6 +55,9 @@ def run(job: DetectStripesJob, context: Context) -> Result:
             )
         context.progress(0.05, "Looking for stripes")
         image = scene.read()
+        for band in np.flatnonzero(examined):
+            values = image[band][observed[band]]
+            require_computable(job.input, [int(band)], values.min(keepdims=True), values.max(keepdims=True))
         stripes = find_stripes(image, observed, examined, context.reporter("Looking for stripes").part(0.05, 0.8))
         table = stripe_table(scene, stripes, examined)
         numbers: dict[str, float | None] = {
