@@ -31,8 +31,10 @@ class DetectStripes(EngineAlgorithm):
 <p><b>Input.</b> The raster. Bad bands (<code>bbl</code> 0) and empty bands are not examined. With fewer than five
 bands, only clear stripes are found.</p>
 <p><b>How it works.</b> Each band is predicted from the others. A line that differs from its prediction by a constant
-amount has an <i>offset</i>. A line that is constant, saturated, copied from its neighbour, or in disagreement with all
-other bands is <i>dead</i>. Lines are columns, rows, or tilted lines as they remain after rectification.</p>
+amount has an <i>offset</i>. A line that is constant or saturated (also in a part of its length), copied from its
+neighbour, or in disagreement with all other bands is <i>dead</i>. Lines are columns, rows, or tilted lines as they
+remain after rectification. Lines that resampling repeated are not dead. If most lines of a band have an offset, a
+warning says so, with the strength.</p>
 <p><b>Outputs.</b> A mask with one band per band of the raster: 0 clean, 1 dead line, 2 line with an offset. You can
 edit it and give it to <i>Inpaint stripes</i>, which finds the same stripes itself if it gets no mask. Optional: a table
 of the lines per band, and a report.</p>

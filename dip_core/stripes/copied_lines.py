@@ -130,7 +130,8 @@ def _dips(difference: Profile) -> LineMask:
     if not finite.any():
         return finite
     filled = np.where(finite, difference, np.median(difference[finite]))
-    level = ndimage.grey_closing(filled, _DIP_REACH, mode="nearest")
+    padded = np.pad(filled, _DIP_REACH, constant_values=filled.max())  # the lines at the raster's edge repeat too
+    level = ndimage.grey_closing(padded, _DIP_REACH)[_DIP_REACH:-_DIP_REACH]
     return finite & (filled < _DIP * level)
 
 

@@ -99,14 +99,14 @@ def _examine(view: Plane, covered: NDArray[np.bool_], line: int, start: int, sto
         return None
     examined = np.ones(length, bool)
     flat = max(4, int(_FLAT_SHARE * length))
+    value = view[line, start]
     for near in beside:
         examined &= np.isfinite(near)
         for flat_start, flat_stop in zip(*constant_runs(near[None], flat)[1:]):
-            examined[flat_start:flat_stop] = False
+            examined[flat_start:flat_stop] &= near[flat_start] == value
     number = int(np.count_nonzero(examined))
     if number < max(0.75 * MIN_PIXELS, _MIN_EXAMINED * length):
         return None
-    value = view[line, start]
     if any(np.mean(near[examined] == value) > _MAX_EQUAL_SHARE for near in beside):
         return None
     around = np.concatenate(

@@ -20,7 +20,9 @@ _MIN_BAND_SHARE = 0.25  # of the bands, that show a line alike
 _MIN_REGULAR = 3  # lines at regular distances
 _MIN_OWN = 3  # lines per axis in a band that differs from the others
 _MIN_DIP_SHARE = 0.05  # of the lines of an axis, that differ little from their neighbours
-_TOLERANCE = 0.05  # of the distance of regular lines
+_EDGE = 4  # lines at the edges of a raster, which interpolation repeats
+_MIN_GRID_SHARE = 0.8  # of the lines, that follow one grid; the others are then dead
+_TOLERANCE = 0.75, 0.01  # lines, and share of their distance, by which regular lines may be misplaced
 _MAX_COUNT_DIFFERENCE = 0.3  # of the share of copied lines in columns and rows
 
 
@@ -133,9 +135,10 @@ def _off_grid(marked: LineMask) -> LineMask:
     places = np.array([(first + last - 1) / 2 for first, last in parts])
     if len(places) > _MIN_REGULAR:
         on_grid = _on_grid(places, len(marked))
-        if on_grid.sum() >= max(_MIN_REGULAR + 1, 0.6 * len(places)):
+        if on_grid.sum() >= max(_MIN_REGULAR + 1, _MIN_GRID_SHARE * len(places)):
             for first, last in (part for part, on in zip(parts, on_grid) if not on):
                 out[first:last] = True
+    out[:_EDGE] = out[-_EDGE:] = False
     return out
 
 
@@ -151,7 +154,7 @@ def _on_grid(places: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
         phase = np.angle(np.exp(2j * np.pi * places / distance).sum()) / (2 * np.pi)
         number = places / distance - phase
         away = np.abs(number - np.rint(number)) * distance
-        near = away <= min(1.0 + _TOLERANCE * distance, 0.25 * distance)
+        near = away <= min(_TOLERANCE[0] + _TOLERANCE[1] * distance, 0.25 * distance)
         covered = near.any() and len(np.unique(np.rint(number[near]))) >= 0.8 * (count / distance - 1)
         if covered and near.sum() > best.sum():
             best = near
