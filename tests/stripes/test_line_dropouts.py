@@ -22,12 +22,21 @@ def scene(dtype: str = "uint8", bands: int = 4, seed: int = 0) -> np.ndarray:
     return np.clip(np.rint(values), 1, 250 if dtype == "uint8" else 60000).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
-@pytest.mark.parametrize("value", ["zero", "type", "band", "last", "code"])
+@pytest.mark.parametrize(
+    "dtype, value",
+    [
+        ("uint8", "zero"),
+        ("uint8", "type"),
+        ("uint16", "band"),
+        ("uint8", "last"),
+        ("int16", "code"),
+        ("float32", "code"),
+    ],
+)
 @pytest.mark.parametrize("width, start, stop", [(1, 0, 28), (2, 40, 84), (3, 70, COLUMNS), (1, 30, COLUMNS)])
 def test_dropouts_are_found_to_the_pixel(dtype, value, width, start, stop):
     bands = [1] if width < 3 else [0, 1, 2, 3]
-    for transposed in (False, True):
+    for transposed in (False, True) if width == 1 else (False,):
         image = scene(dtype)
         expected = np.zeros(image.shape, bool)
         for band in bands:
