@@ -206,7 +206,12 @@ def _combine(noisy: Tensor, pilot: Tensor | None, strong: bool) -> tuple[Tensor,
         values, vectors = torch.linalg.eigh(gram)
         removed = (vectors * (pixels / values.clamp(min=pixels))[..., None, :]) @ vectors.transpose(-1, -2)
     else:
-        removed = pixels * inverse(gram + pixels * identity)
+        try:
+            removed = pixels * inverse(gram + pixels * identity)
+        except torch.linalg.LinAlgError:  # rounding of a strong signal exceeds the noise
+            reference = reference.double()
+            gram = reference.transpose(-1, -2) @ reference
+            removed = pixels * inverse(gram + pixels * identity.double())
     weight = 1.0 / ((identity - removed).square().sum(dim=-2) + 1.0 / members)
     leverage = 1.0 - removed.diagonal(dim1=-2, dim2=-1) + removed.mean(dim=-2)
     estimate = matrices - centred @ removed.to(matrices.dtype)

@@ -8,7 +8,7 @@ import torch
 from core_scenes import material_cube
 from noisy_spectra import rmse
 
-from dip_core.denoising.nl_ridge import LARGE_PATCHES, WEAK_NOISE, nl_ridge, nl_ridge_pair, ridge_pass
+from dip_core.denoising.nl_ridge import LARGE_PATCHES, WEAK_NOISE, _combine, nl_ridge, nl_ridge_pair, ridge_pass
 from dip_core.denoising.patch_groups import find_groups
 
 
@@ -102,3 +102,12 @@ def test_smooth_images_have_a_low_leverage_and_rough_ones_a_high_one():
         assert 0.0 < low < 0.15 and 0.5 < high <= 1.0
         errors = np.square(result.images - np.stack([smooth, rough])).mean(axis=(1, 2))
         assert errors[0] < 0.25 and errors[1] > 0.5
+
+
+def test_groups_of_a_signal_far_above_the_noise_are_solved_in_double_precision():
+    """Squares of 1e5 noise deviations lose the noise in single precision."""
+    generator = torch.Generator().manual_seed(0)
+    patches = 3e4 * torch.randn(4, 49, 2, 1, generator=generator) + torch.randn(4, 49, 2, 40, generator=generator)
+    patches = patches * torch.linspace(0.1, 3.0, 40)
+    for part in _combine(patches, patches.clone(), strong=False):
+        assert part.isfinite().all() and part.dtype == torch.float32
