@@ -1,5 +1,6 @@
-"""Virtual rasters (VRT) of an open file: a view for GDAL's warper, which takes every band that is tagged as alpha for a
-mask; the file's metadata as XML; and its nodata values, which rasterio gives as floats that are not always exact.
+"""Virtual rasters (VRT) of an open file: views for GDAL's warper, which takes every band that is tagged as alpha for a
+mask and knows no undeclared codes; the file's metadata as XML; and its nodata values, which rasterio gives as floats
+that are not always exact.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import re
 import tempfile
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Union
 from xml.etree import ElementTree
 
@@ -35,6 +37,43 @@ def open_without_alpha_tags(source: rasterio.DatasetReader) -> rasterio.DatasetR
             if tag.text == "Alpha":
                 band.remove(tag)
     return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
+
+
+def open_with_codes(source: rasterio.DatasetReader, codes: Mapping[int, Sequence[float]]) -> rasterio.DatasetReader:
+    """Open a virtual raster of doubles, in which missing codes and nodata values are NaN; the caller closes it.
+
+    ``codes``: by band index (from 1). Masks and alpha bands of the file are lost. Raises RasterioError.
+    """
+    root = virtual_raster(source)
+    bands = list(root.iter("VRTRasterBand"))
+    for tag in root.findall("MaskBand"):
+        root.remove(tag)
+    values: list[list[Nodata]] = []
+    for index, band in enumerate(bands, start=1):
+        declared = _number(band.findtext("NoDataValue"))
+        values.append([*([] if declared is None else [declared]), *codes.get(index, ())])
+        for name in ("NoDataValue", "ColorInterp", "MaskBand"):
+            for tag in band.findall(name):
+                band.remove(tag)
+        band.set("dataType", "Float64")
+        ElementTree.SubElement(band, "NoDataValue").text = "nan"
+    # A source has one nodata value: further values need a virtual raster of the virtual raster.
+    for level in range(max(map(len, values), default=0)):
+        for band, own in zip(bands, values):
+            part = next(tag for tag in band if tag.tag.endswith("Source"))
+            part.tag = "ComplexSource"
+            for tag in part.findall("NODATA"):
+                part.remove(tag)
+            if level < len(own):
+                ElementTree.SubElement(part, "NODATA").text = repr(own[level])
+        text = ElementTree.tostring(root, encoding="unicode")
+        for index, band in enumerate(bands, start=1):
+            for file in band.findall("*/SourceFilename"):
+                file.text = text
+                file.set("relativeToVRT", "0")
+            for number in band.findall("*/SourceBand"):
+                number.text = str(index)
+    return rasterio.open(text)
 
 
 def virtual_raster(source: rasterio.DatasetReader) -> ElementTree.Element:

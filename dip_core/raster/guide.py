@@ -6,6 +6,7 @@ resampling (rasterio's WarpedVRT); missing pixels are NaN.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -19,9 +20,8 @@ from rasterio.windows import Window
 
 from ..arrays import Cube
 from ..errors import GridMismatch, UnreadableRaster
-from ..runtime.context import Context
 from .alpha import AlphaBands, alpha_notes, find_alpha_bands, marks_missing, read_valid
-from .file_view import open_without_alpha_tags
+from .file_view import open_with_codes, open_without_alpha_tags
 from .grid import grid_of
 from .scene import Scene
 from .source import open_raster, short_message
@@ -32,12 +32,13 @@ _NO_CRS = "it cannot be warped, because one of them has no CRS, and its size is 
 class Guide:
     """An open guide; a context manager that closes it.
 
-    ``coverage``: share of the scene's pixels for which the guide has data. ``pixel_ratio``: side of a guide pixel, in
-    pixels of the scene. Raises UnreadableRaster, and GridMismatch if the guide has another grid and cannot be warped
-    because it or the scene has no CRS.
+    ``codes``: undeclared values that mark missing pixels, by band index (from 1). ``coverage``: share of the scene's
+    pixels for which the guide has data. ``pixel_ratio``: side of a guide pixel, in pixels of the scene. Raises
+    UnreadableRaster, and GridMismatch if the guide has another grid and cannot be warped because it or the scene has no
+    CRS.
     """
 
-    def __init__(self, path: str, scene: Scene) -> None:
+    def __init__(self, path: str, scene: Scene, codes: Mapping[int, Sequence[float]] | None = None) -> None:
         self.path = path
         self._stack = ExitStack()
         source = self._stack.enter_context(open_raster(path))
@@ -48,6 +49,8 @@ class Guide:
                 self.notes = alpha_notes(path, self._alpha)
                 source = self._stack.enter_context(open_without_alpha_tags(source))
                 self._alpha = AlphaBands(self._alpha.mask)
+            if self._alpha.mask is None and MaskFlags.per_dataset not in source.mask_flag_enums[0]:
+                source = self._stack.enter_context(open_with_codes(source, codes)) if codes else source
             self._bands = [index for index in source.indexes if index != self._alpha.mask]
             self._has_missing_marker = marks_missing(source, self._alpha)[0]
             self._raster = source
@@ -99,27 +102,6 @@ class Guide:
         variance = np.maximum(squares / number - np.square(total / number), 0.0)
         deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
         return total / number, deviation, float(count.min() / (scene.grid.width * scene.grid.height))
-
-
-def open_guide(path: str | None, method: str, uses_guide: bool, scene: Scene, context: Context) -> Guide | None:
-    """Open a job's guide; None, with a warning, if it cannot help.
-
-    ``uses_guide``: whether the METHOD ``method`` uses guides. Raises the errors of `Guide`.
-    """
-    if not path:
-        return None
-    if not uses_guide:
-        context.warn(f"METHOD {method} uses no guide: GUIDE has no effect.")
-        return None
-    guide = Guide(path, scene)
-    for text in guide.notes:
-        context.warn(text)
-    if not guide.coverage:
-        context.warn(f"GUIDE '{path}' does not overlap the scene and is not used.")
-        guide.__exit__()
-        return None
-    context.info(f"The guide covers {100 * guide.coverage:.0f} % of the raster.")
-    return guide
 
 
 def _pixel_ratio(source: rasterio.DatasetReader, scene: Scene) -> float:

@@ -10,7 +10,7 @@ from ..inpainting.class_bands import fill_class_bands
 from ..inpainting.gap_rules import GapRules, find_gap_mask
 from ..inpainting.methods import FILL_METHODS
 from ..inpainting.problem import build_problem, measured_part
-from ..raster.guide import open_guide
+from ..raster.open_guide import open_guide
 from ..raster.open_scene import open_scene
 from ..restoration_jobs import GapFillJob
 from ..runtime.context import Context

@@ -18,7 +18,8 @@ from ..events import Result
 from ..imaging.psf import Psf
 from ..raster import atomic, metadata
 from ..raster.band_selection import SelectedScene, select_bands
-from ..raster.guide import Guide, open_guide
+from ..raster.guide import Guide
+from ..raster.open_guide import open_guide
 from ..raster.open_scene import open_scene
 from ..raster.provenance import provenance
 from ..raster.scene import Scene

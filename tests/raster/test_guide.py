@@ -12,7 +12,9 @@ from rasterio.windows import Window
 
 from dip_core.errors import GridMismatch, UnreadableRaster
 from dip_core.raster.guide import Guide
+from dip_core.raster.open_guide import open_guide
 from dip_core.raster.scene import Scene
+from dip_core.runtime.context import Context
 
 ROWS, COLUMNS = 90, 110
 GAP = slanted_gaps(ROWS, COLUMNS, thick=9, period=26)
@@ -136,3 +138,24 @@ def test_guides_that_cannot_be_used_are_errors(tmp_path, scene):
             Guide(str(bare), opened)
         with pytest.raises(UnreadableRaster, match="no such file"):
             Guide(str(tmp_path / "none.tif"), opened)
+
+
+@pytest.mark.parametrize("declared", [None, 0])
+@pytest.mark.parametrize("shift", [0, 0.4])
+def test_undeclared_codes_of_a_guide_are_missing(tmp_path, scene, declared, shift):
+    """They must not be averaged with the data beside them."""
+    pixels = np.rint(landscape(2, ROWS, COLUMNS)).astype("i2") * 10
+    pixels[0, 20:40, 30:60] = -9999
+    pixels[:, 50:60, 70:90] = 32767
+    pixels[:, 70:, :20] = 900 if declared is None else declared
+    place = TRANSFORM @ rasterio.Affine.translation(shift, 0)
+    path = write(tmp_path / "g.tif", pixels, transform=place, nodata=declared)
+    context = Context()
+    with Scene([scene]) as opened, open_guide(path, "best", True, opened, context) as guide:
+        values = guide.read()
+        assert np.isnan(values[0, 22:38, 32:58]).all() and np.isfinite(values[1, 22:38, 32:58]).all()
+        assert np.isnan(values[:, 52:58, 72:88]).all()
+        assert np.isnan(values[:, 72:, :18]).all() == (declared is not None)
+        assert np.nanmax(np.abs(values)) < 6
+        (warning,) = context.warnings
+        assert "-9999" in warning and "32767" in warning
