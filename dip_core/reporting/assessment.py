@@ -50,7 +50,7 @@ class Thumbnails:
     def add(self, restored: NDArray, reference: NDArray, inside: Mask | None) -> None:
         """Add a strip, ``(band, row, column)``; ``inside``: also ``(row, column)``."""
         chosen = list(self.bands)
-        marked = ()
+        marked: tuple[NDArray, ...] = ()
         if inside is not None:
             marked = ((inside if inside.ndim == 2 else np.logical_or.reduce(inside, axis=0))[None],)
         self.pending.append((restored[chosen], reference[chosen], *marked))
