@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import rasterio
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,10 @@ class Grid:
 
     width: int
     height: int
-    crs: object
+    crs: CRS | None
     transform: rasterio.Affine
     gcps: tuple = ()
-    gcp_crs: object = None
+    gcp_crs: CRS | None = None
     rpcs: object = None
 
     @property
