@@ -18,7 +18,7 @@ from ..arrays import Cube, Mask
 
 SIDES = (1, 2, 3, 5)  # of the windows, in pixels
 _MAX_STRIP_VALUES = 1 << 22  # of all bands: 16 MiB
-_MIN_CALIBRATION_PIXELS, _MAX_CALIBRATION_PIXELS = 100, 6000
+_MIN_CALIBRATION_PIXELS, _MAX_CALIBRATION_PIXELS = 100, 4000
 _UPPER_QUANTILE, _UPPER_DEVIATION = 0.9, 1.2816  # of a normal distribution
 
 
@@ -165,8 +165,8 @@ def _sample(residual: Cube, observed: Mask, side: int, clip: float) -> NDArray[n
     if len(places) < _MIN_CALIBRATION_PIXELS:
         return None
     row, column = np.divmod(places, columns - side + 1)
+    corner, flat = row * columns + column, residual.reshape(bands, -1)
     total = np.zeros((bands, len(places)), np.float32)
-    for down in range(side):
-        for right in range(side):
-            total += np.clip(residual[:, row + down, column + right], -clip, clip)
+    for shift in (down * columns + right for down in range(side) for right in range(side)):
+        total += np.clip(np.take(flat, corner + shift, axis=1, mode="clip"), -clip, clip)
     return statistics(total / np.float32(side))
