@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from ..arrays import Mask
 from ..errors import GridMismatch, InvalidJob
 from .grid import Grid
 from .mask_raster import MaskRaster, file_stem
-from .source import short_message
+from .source import RASTER_ERRORS, short_message
 
 _UNSIGNED = {np.dtype(np.int8): 0xFF, np.dtype(np.int16): 0xFFFF}
 _TOLERANCE = 0.01  # pixels, by which the corners of two grids with one extent may differ
@@ -122,7 +121,7 @@ def _warped(raster: MaskRaster, index: int, grid: Grid, path: str, reference: st
         ) as warped:
             values = warped.read([index])
             covered = warped.read(warped.count) > 0
-    except (RasterioError, ValueError, OSError) as error:
+    except (*RASTER_ERRORS, ValueError) as error:
         raise GridMismatch(path=path, reference=reference, reason=short_message(error)) from error
     if not covered.any():
         raise GridMismatch(path=path, reference=reference, reason="they do not overlap")

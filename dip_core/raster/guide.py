@@ -13,7 +13,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform
 from rasterio.windows import Window
@@ -24,7 +23,7 @@ from .alpha import AlphaBands, alpha_notes, find_alpha_bands, marks_missing, rea
 from .file_view import open_with_codes, open_without_alpha_tags
 from .grid import grid_of
 from .scene import Scene
-from .source import open_raster, short_message
+from .source import RASTER_ERRORS, open_raster, short_message
 
 _NO_CRS = "it cannot be warped, because one of them has no CRS, and its size is not {0.width} x {0.height} pixels"
 
@@ -59,7 +58,7 @@ class Guide:
                 self.pixel_ratio = _pixel_ratio(source, scene)
                 self._raster = self._stack.enter_context(_warped(source, scene, path))
             self._mean, self._deviation, self.coverage = self._measure(scene)
-        except RasterioError as error:
+        except RASTER_ERRORS as error:
             self._stack.close()
             raise UnreadableRaster(path=path, reason=short_message(error)) from error
         except BaseException:
@@ -82,7 +81,7 @@ class Guide:
         try:
             values = self._raster.read(self._bands, window=window).astype(np.float64)
             valid = read_valid(self._raster, self._bands, window, self._alpha)
-        except (RasterioError, OSError) as error:
+        except RASTER_ERRORS as error:
             raise UnreadableRaster(path=self.path, reason=short_message(error)) from error
         if not self._has_missing_marker:
             valid &= (values != 0).any(axis=0)  # 0 in all bands marks missing pixels, as in a scene
@@ -115,7 +114,7 @@ def _pixel_ratio(source: rasterio.DatasetReader, scene: Scene) -> float:
     y = [to_map.d * right + to_map.e * down + to_map.f for right, down in corners]
     try:
         x, y = transform(scene.grid.crs, source.crs, x, y)[:2]
-    except RasterioError:
+    except RASTER_ERRORS:
         return 1.0
     across, along = (x[1] - x[0], y[1] - y[0]), (x[2] - x[0], y[2] - y[0])
     area = abs(across[0] * along[1] - across[1] * along[0])
@@ -137,5 +136,5 @@ def _warped(source: rasterio.DatasetReader, scene: Scene, path: str) -> WarpedVR
             resampling=Resampling.bilinear,
             add_alpha=not has_missing_marker and ColorInterp.alpha not in source.colorinterp,
         )
-    except (RasterioError, ValueError) as error:
+    except (*RASTER_ERRORS, ValueError) as error:
         raise GridMismatch(path=path, reference=scene.paths[0], reason=short_message(error)) from error

@@ -13,14 +13,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..arrays import Mask
 from ..errors import GridMismatch, UnreadableRaster
 from .alpha import AlphaBands, read_valid
 from .grid import Grid, grid_of
-from .source import open_raster, short_message
+from .source import RASTER_ERRORS, open_raster, short_message
 
 
 class MaskRaster:
@@ -98,7 +97,7 @@ class MaskRaster:
         try:
             values = self._source.read(chosen, window=window)
             meaningful = read_valid(self._source, chosen, window, self._alpha)
-        except (RasterioError, OSError) as error:
+        except RASTER_ERRORS as error:
             raise UnreadableRaster(path=self.path, reason=short_message(error)) from error
         if values.dtype.kind in "fc":
             meaningful &= np.isfinite(values)

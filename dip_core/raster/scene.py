@@ -17,7 +17,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..errors import GridMismatch, UnreadableRaster
@@ -29,7 +28,7 @@ from .grid import grid_of
 from .missing_values import equals_any, without_repeats
 from .nodata import masks_differ, same, unused_value
 from .packed_mask import PackedMask
-from .source import open_raster, read_bands, read_tags, short_message
+from .source import RASTER_ERRORS, open_raster, read_bands, read_tags, short_message
 
 _BANDS_PER_READ = 64
 _Result = TypeVar("_Result")
@@ -281,5 +280,5 @@ class Scene:
         """What ``read`` returns; errors of rasterio become UnreadableRaster of file ``number``."""
         try:
             return read()
-        except (RasterioError, OSError) as error:
+        except RASTER_ERRORS as error:
             raise UnreadableRaster(path=self.paths[number], reason=short_message(error)) from error

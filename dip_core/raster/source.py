@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
@@ -19,8 +20,9 @@ from .file_view import Nodata, exact_nodata
 # Namespaces that describe the file itself, or hold a single text (see `text_domains`).
 _SKIPPED_NAMESPACES = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "COLOR_PROFILE", "xml:", "json:")
 _MAX_MESSAGE = 160
-# What rasterio raises if a file cannot be opened or read; some of its functions pass GDAL's own errors on.
-READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+_RAW_DRIVERS = ("ENVI", "EHdr")
+# What rasterio raises if a file cannot be opened, read or written; some of its functions pass GDAL's own errors on.
+RASTER_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def open_raster(path: str) -> rasterio.DatasetReader:
             raise UnreadableRaster(path=path, reason="there is no such file")
         try:
             source = _open(name)
-        except (*READ_ERRORS, IndexError):
+        except (*RASTER_ERRORS, IndexError):
             member = raster_names.name_in_archive(str(path))
             if member is None:
                 raise
@@ -66,7 +68,7 @@ def open_raster(path: str) -> rasterio.DatasetReader:
             source = _open(name)
     except raster_names.NoSingleRaster as error:
         raise UnreadableRaster(path=path, reason=error.reason, advice=error.advice) from error
-    except READ_ERRORS as error:
+    except RASTER_ERRORS as error:
         raise UnreadableRaster(path=path, reason=short_message(error)) from error
     except IndexError as error:  # raised by rasterio for a container without a raster band of its own
         raise UnreadableRaster(path=path, reason="it holds no raster, or several: choose one subdataset") from error
@@ -74,13 +76,30 @@ def open_raster(path: str) -> rasterio.DatasetReader:
         reason = "it holds several rasters: choose one subdataset" if source.subdatasets else "it has no band"
         source.close()
         raise UnreadableRaster(path=path, reason=reason)
+    _require_complete(path, source)
     return source
+
+
+def _require_complete(path: str, source: rasterio.DatasetReader) -> None:
+    """Raise UnreadableRaster for a file without compression that is too short; GDAL reads 0 beyond its end."""
+    tags = source.tags(ns="ENVI")
+    if source.driver not in _RAW_DRIVERS or "NBITS" in source.tags(1, ns="IMAGE_STRUCTURE"):
+        return
+    if tags.get("file_compression", "0") != "0" or not source.files or not os.path.isfile(source.files[0]):
+        return
+    offset = tags.get("header_offset", "0")
+    values = source.count * source.height * source.width
+    needed = (int(offset) if offset.isdecimal() else 0) + values * np.dtype(source.dtypes[0]).itemsize
+    size = os.path.getsize(source.files[0])
+    if size < needed:
+        source.close()
+        raise UnreadableRaster(path=path, reason=f"its data file has {size} bytes instead of {needed}")
 
 
 def _open_member(archive: str, name: str) -> rasterio.DatasetReader:
     try:
         return _open(name)
-    except (*READ_ERRORS, IndexError) as error:
+    except (*RASTER_ERRORS, IndexError) as error:
         reason = f"the raster in it, '{name}', cannot be opened"
         raise UnreadableRaster(path=archive, reason=reason, advice="Unpack the archive first.") from error
 
@@ -128,6 +147,8 @@ def read_tags(source: rasterio.DatasetReader, index: int = 0) -> dict[str, dict[
 def short_message(error: BaseException) -> str:
     """The message of a library's error on one line of at most 160 characters."""
     text = " ".join(str(error.__cause__ or error).split())
+    if "Cannot find coordinate operations" in text:  # followed by pages of PROJ's JSON
+        return "no transformation leads from the one CRS to the other"
     if len(text) > _MAX_MESSAGE:
         return text[: _MAX_MESSAGE - 3] + "..."
     return text.rstrip(".") or type(error).__name__

@@ -13,7 +13,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..errors import DiskFull, UnwritableOutput, output_error
@@ -27,7 +26,7 @@ from .metadata_check import colour_profile, describe, lost_metadata
 from .missing_values import can_hold
 from .nodata import same_in
 from .scene import Scene
-from .source import short_message
+from .source import RASTER_ERRORS, short_message
 
 _BEST_COMPRESSION = 0.02  # only almost empty files deflate to less than this share of their size
 _PREDICTOR = {"f": 3, "u": 2, "i": 2}
@@ -113,7 +112,7 @@ class RasterWriter:
 
     def __exit__(self, error_type: object, *_: object) -> None:
         if error_type is not None:
-            with contextlib.suppress(RasterioError, OSError):
+            with contextlib.suppress(*RASTER_ERRORS):
                 self._file.close()
             return
         with self._guard():
@@ -184,7 +183,7 @@ class RasterWriter:
             # Write the mask into the file: a separate .msk file would not be renamed with it.
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
                 yield
-        except (RasterioError, OSError) as error:
+        except RASTER_ERRORS as error:
             with contextlib.suppress(OSError):
                 atomic.check_disk_space(self.path, 1 << 20)
             known = output_error(self.path, error)
