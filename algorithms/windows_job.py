@@ -46,12 +46,9 @@ def end_with_this_process(process: subprocess.Popen[str], kernel: Any = None) ->
 
     ``kernel``: the library kernel32, for tests.
     """
-    if kernel is None:
-        if sys.platform != "win32":
-            return False
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel = kernel or _kernel()
     handle = getattr(process, "_handle", None)
-    if handle is None:
+    if kernel is None or handle is None:
         return False
     try:
         _declare(kernel)
@@ -63,6 +60,13 @@ def end_with_this_process(process: subprocess.Popen[str], kernel: Any = None) ->
         return bool(kernel.AssignProcessToJobObject(_jobs[0], int(handle)))
     except OSError:
         return False
+
+
+def _kernel() -> Any:
+    """The library kernel32; None on other systems."""
+    if sys.platform == "win32":
+        return ctypes.WinDLL("kernel32", use_last_error=True)
+    return None
 
 
 def _declare(kernel: Any) -> None:

@@ -61,8 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)
     if watchdog.PARENT_SIGNAL is not None:
-        parent = os.getppid()
-        signal.signal(watchdog.PARENT_SIGNAL, lambda *_: watchdog.has_parent_changed(parent) and _stop())
+        signal.signal(watchdog.PARENT_SIGNAL, partial(_on_parent_signal, os.getppid()))
     watchdog.start(partial(run_folders.clean_up_after_worker, options.job, atomic.token()), options.supervised)
     emit = _reserve_stdout_for_events()
     if options.supervised:
@@ -178,6 +177,11 @@ def _watch_stdin() -> None:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     _stop()
+
+
+def _on_parent_signal(parent: int, number: int, frame: FrameType | None) -> None:
+    if watchdog.has_parent_changed(parent):
+        _stop()
 
 
 def _stop() -> None:

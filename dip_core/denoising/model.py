@@ -112,7 +112,7 @@ def fit_model(
     """Fit the model to ``values`` ``(band, row, column)``; denoisers are validated on one crop of them.
 
     ``pixels``: rows times columns of the scene that the values are a sample of; None: they are the scene. Raises
-    ValueError if no pixel is observed in all bands.
+    NoCompletePixel if no pixel is observed in all bands.
     """
     set_torch_threads(options.threads)
     method = DENOISING_METHODS[options.method]

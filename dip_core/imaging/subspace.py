@@ -25,6 +25,10 @@ _MIN_VARIANCE_SHARE = 0.4  # of a band's noise variance that the leverage correc
 _MARGIN = 1.02  # eigenvalues of pure noise with estimated levels stay within 1 % of the edge
 
 
+class NoCompletePixel(ValueError):
+    """No pixel is observed in all bands."""
+
+
 @dataclass(frozen=True)
 class Subspace:
     """Mean spectrum and noise levels in the data's units ``(band,)``, and the basis E ``(band, rank)``.
@@ -144,11 +148,11 @@ def find_subspace(
     """The subspace of ``values`` ``(band, row, column)``, fitted to the pixels that are observed in all bands.
 
     ``sigma``: known noise levels ``(band,)``; None: they are estimated, starting from ``estimated`` if given (the
-    result of `noise.noise_levels`). Raises ValueError if no pixel is observed in all bands.
+    result of `noise.noise_levels`). Raises NoCompletePixel if no pixel is observed in all bands.
     """
     complete = np.asarray(observed.all(axis=0))
     if not complete.any():
-        raise ValueError("No pixel is observed in all bands.")
+        raise NoCompletePixel("No pixel is observed in all bands.")
     if sigma is not None:
         noise = np.asarray(sigma, np.float64)
     else:

@@ -19,6 +19,7 @@ from ..denoising.registry import DENOISERS, DENOISING_METHODS
 from ..denoising.tiles import denoise_tiles, plan_tiles
 from ..errors import NothingObserved
 from ..events import Result
+from ..imaging.subspace import NoCompletePixel
 from ..raster.band_selection import SelectedScene, select_bands
 from ..raster.magnitude import MAX_SQUARED_MAGNITUDE, require_computable
 from ..raster.open_scene import open_scene
@@ -80,7 +81,7 @@ def _fit_model(job: DenoiseJob, selected: SelectedScene, context: Context) -> tu
     progress = context.reporter("Validating on held-out values", keep_seconds=0.0)
     try:
         model = fit_model(values, observed, options, grid.width * grid.height, progress)
-    except ValueError as error:
+    except NoCompletePixel as error:
         reason = "no pixel is observed in all of its bands"
         raise NothingObserved(path=selected.scene.paths[0], reason=reason) from error
     for name in DENOISING_METHODS[job.method].denoisers:
