@@ -16,6 +16,7 @@ _MIN_LINES = 5
 _MAX_COPY_DIFFERENCE = 0.1  # of the typical difference between lines
 _MAX_COPIED_SHARE = 0.15  # of the lines; if more look copied, the raster has been enlarged
 _MAX_EQUAL_SHARE = 0.4  # of the lines; with more, the typical difference is that of the other lines
+_MIN_VARIATION = 2.0  # of a copied line, to its difference from the other one
 _DIP = 0.5  # of the differences beside it
 _DIP_REACH = 9  # lines; resampling by a factor below this leaves dips
 
@@ -58,6 +59,9 @@ def compare_lines(view: Plane, min_pixels: int) -> LineDifferences:
     difference = view[1:-1] - (view[:-2] + view[2:]) / 2
     bend[1:-1] = line_rms(difference, min_pixels)
     means = _vanishing(bend, _typical_difference(difference, min_pixels), quantum)
+    varied = _variation(view)  # flat lines, as in water or a masked area, are equal without being copies
+    pairs[1:count] &= _MIN_VARIATION * step[1:count] < np.minimum(varied[1:], varied[:-1])
+    means &= _MIN_VARIATION * bend < varied
     return LineDifferences(step, pairs, means, _dips(step), _dips(bend))
 
 
@@ -93,6 +97,14 @@ def exceeds_copied_share(copied: LineMask, lines: LineDifferences) -> bool:
     return bool(np.count_nonzero(copied) > max(2, _MAX_COPIED_SHARE * examined))
 
 
+def _variation(view: Plane) -> Profile:
+    """The standard deviation along each line; 0 for lines without pixels."""
+    finite = np.isfinite(view)
+    number = np.maximum(finite.sum(axis=1), 1)
+    mean = np.where(finite, view, 0.0).sum(axis=1, dtype=np.float64) / number
+    return np.nan_to_num(line_rms(view - mean[:, None], 1))
+
+
 def _typical_difference(difference: Plane, min_pixels: int) -> float:
     """The typical difference of neighbouring lines, without offsets of whole lines and stripes across them."""
     centred = difference - line_medians(difference, min_pixels)[0][:, None]
@@ -103,9 +115,8 @@ def _typical_difference(difference: Plane, min_pixels: int) -> float:
     equal = differences == 0
     if equal.sum() > _MAX_EQUAL_SHARE * known.sum() and (known & ~equal).any():
         differences, centred = differences[known & ~equal], centred[known & ~equal]
-    typical = float(np.nanmedian(differences))
-    spread = 1.4826 * float(np.nanmedian(np.abs(centred)))
-    return min(typical, spread) if spread > 0 or not equal.any() else typical
+    # In flat areas most pixels of neighbouring lines are equal: the second number is 0, and no line is a copy.
+    return min(float(np.nanmedian(differences)), 1.4826 * float(np.nanmedian(np.abs(centred))))
 
 
 def _vanishing(difference: Profile, typical: float, quantum: float) -> LineMask:

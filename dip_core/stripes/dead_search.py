@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..runtime.progress import ProgressReporter
 from .copied_lines import LineDifferences, compare_lines
 from .line_dropouts import LineRun, find_dropouts
-from .lines import Direction, LineMask
+from .lines import Direction, LineMask, runs
 from .resampling import Part, separate_copies
 from .state import DetectionState, line_parts, min_pixels
 from .stuck_lines import find_stuck_lines
@@ -55,6 +55,9 @@ def find_constant_lines(state: DetectionState, band: int, direction: Direction) 
         _record(state, band, direction, start, stop, lines, view)
     for start, stop in line_parts(direction)[1:]:
         lines = find_stuck_lines(view[:, start:stop], min_pixels(direction, stop - start))
+        for first, last in runs(lines):
+            if _is_exterior(state, direction, LineRun(first, start, stop, first, last)):
+                lines[first:last] = False
         _record(state, band, direction, start, stop, lines, view)
 
 
