@@ -48,6 +48,7 @@ class EngineAlgorithm(DeepPriorAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self.sources: dict[str, list[Source]] = {}
+        self.folder = ""  # for temporary files of the run
         self.task: RestorationTask | None = None
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> Job:
@@ -160,6 +161,7 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         outputs = Outputs(**{name.lower(): os.path.abspath(path) for name, path in destinations.items()})
         try:
             with RunFolder(STAGED_PREFIX) as folder:
+                self.folder = folder.path
                 result = self._run_with_staging(parameters, context, outputs, feedback, folder.path)
         except (errors.DeepPriorError, EngineError) as error:
             raise QgsProcessingException(str(error)) from error

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterFeatureSource,
+)
 
 from ..dip_core.job_fields import Outputs
 from ..dip_core.restoration_jobs import (
@@ -15,7 +22,9 @@ from ..dip_core.restoration_jobs import (
     QA_KINDS,
     GapFillJob,
 )
+from .algorithm import has_value
 from .methods import GAP_FILLING, MethodOptions
+from .polygons import crs_of, read_polygons
 from .restorer import Restorer
 
 
@@ -60,6 +69,12 @@ filled by all methods in use. The report compares their errors with that of GDAL
     GUIDE = "GUIDE"
     FILL_EXTERIOR = "FILL_EXTERIOR"
     NETWORK_INPUT = "NETWORK_INPUT"
+    MAX_DISTANCE = "MAX_DISTANCE"
+    EXTENT_MASK = "EXTENT_MASK"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.extent = ""  # GeoJSON
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add parameters and outputs, in the order of the dialog."""
@@ -130,10 +145,48 @@ filled by all methods in use. The report compares their errors with that of GDAL
             "Also fill the area outside the scene, where nothing was observed.",
             advanced=True,
         )
+        self.add_number(
+            self.MAX_DISTANCE,
+            "Largest distance to fill (pixels)",
+            "Gap pixels farther away from the nearest observed pixel of their band are not filled. Leave empty for no "
+            "limit.",
+            advanced=True,
+            minValue=1,
+        )
+        self.add(
+            QgsProcessingParameterFeatureSource(
+                self.EXTENT_MASK,
+                self.tr("Fill only inside these polygons"),
+                [QgsProcessing.SourceType.TypeVectorPolygon],
+                optional=True,
+            ),
+            "Only gap pixels whose centre lies inside a polygon are filled, also where the product takes them for the "
+            "area outside the scene. The layer may have any CRS.",
+            advanced=True,
+        )
         self.add_restorer_outputs("Filled")
+
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """On the main thread: convert the input layers to plain data."""
+        if not super().prepareAlgorithm(parameters, context, feedback):
+            return False
+        self.extent = ""
+        if has_value(parameters, self.EXTENT_MASK):
+            source = self.parameterAsSource(parameters, self.EXTENT_MASK, context)
+            if source is None:
+                raise QgsProcessingException(self.invalidSourceError(parameters, self.EXTENT_MASK))
+            layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
+            crs = crs_of(layer, self.path(self.INPUT) or "")
+            self.extent = read_polygons(self.EXTENT_MASK, source, crs, context)
+        return True
 
     def make_job(self, parameters: dict[str, Any], context: QgsProcessingContext, outputs: Outputs) -> GapFillJob:
         """The gap-fill job."""
+        extent = Path(self.folder) / "extent_mask.geojson" if self.extent else None
+        if extent:
+            extent.write_text(self.extent, encoding="utf-8")
         return GapFillJob(
             inputs=(*self.paths(self.INPUT), *self.paths(self.BANDS)),
             outputs=outputs,
@@ -146,6 +199,8 @@ filled by all methods in use. The report compares their errors with that of GDAL
             fill_exterior=self.parameterAsBool(parameters, self.FILL_EXTERIOR, context),
             method=self.parameterAsEnumString(parameters, self.METHOD, context),
             network_input=self.parameterAsEnumString(parameters, self.NETWORK_INPUT, context),
+            max_distance=self.optional_number(parameters, self.MAX_DISTANCE, context),
+            extent_mask=str(extent) if extent else None,
             compute=self.compute(parameters, context),
             nodata=self.nodata(parameters, context),
         )

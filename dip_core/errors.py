@@ -73,6 +73,15 @@ class BandCountMismatch(DeepPriorError):
     sentence = "{found} mask bands were given for {wanted} bands. Give one mask for all bands, or one mask per band."
 
 
+class UnusableExtent(DeepPriorError):
+    """A file of polygons cannot be read, or lies elsewhere."""
+
+    sentence = (
+        "Cannot use EXTENT_MASK '{path}': {reason}. Give a GeoJSON file with polygons over the scene, in its CRS or "
+        "with a 'crs' member."
+    )
+
+
 class NothingObserved(DeepPriorError):
     """A raster has no valid pixels."""
 

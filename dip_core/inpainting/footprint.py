@@ -39,4 +39,4 @@ def _are_cut_lanes(lines: np.ndarray, margins: tuple[int, int], others: tuple[in
     in the other direction (``others``).
     """
     runs = np.diff(lines) - 1
-    return [0 < margin and not any(others) and np.count_nonzero(runs >= margin) >= 2 for margin in margins]
+    return [0 < margin and not any(others) and int(np.count_nonzero(runs >= margin)) >= 2 for margin in margins]

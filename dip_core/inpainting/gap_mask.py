@@ -16,7 +16,8 @@ class GapMask:
     """Observed and target pixels of a whole scene, ``(band, row, column)``; one band if all bands are equal.
 
     ``bands``: of the scene. ``origin``: what marks the gaps, in words. ``exterior_pixels``: pixels outside the
-    footprint. ``empty_bands``: numbers of bands without observed pixels, which are not filled.
+    scene, which are not filled. ``distant_pixels``: gap pixels that are too far from observed pixels to be filled.
+    ``empty_bands``: numbers of bands without observed pixels, which are not filled.
     """
 
     observed: Mask
@@ -25,6 +26,7 @@ class GapMask:
     origin: str
     exterior_pixels: int = 0
     empty_bands: tuple[int, ...] = field(default=())
+    distant_pixels: int = 0
 
     def window(self, window: Window | None = None) -> tuple[Mask, Mask]:
         """Observed and target pixels of a window, with all bands (read-only views)."""

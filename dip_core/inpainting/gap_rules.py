@@ -13,10 +13,12 @@ import numpy as np
 from ..arrays import Mask
 from ..errors import NothingObserved
 from ..raster.missing_values import without_repeats
+from ..raster.polygons import read_extent
 from ..raster.scene import Scene
 from ..restoration_jobs import DEFAULT_QA_CLASSES, QA_KINDS, GapFillJob
 from ..runtime.context import Context
 from ..runtime.memory import require_scene_memory
+from .fill_limits import within_distance
 from .footprint import footprint
 from .gap_mask import GapMask, merge_equal_bands
 from .mask_files import read_gap_masks
@@ -38,6 +40,8 @@ class GapRules:
     qa: str | None = None
     qa_kind: str = QA_KINDS[0]
     qa_classes: tuple[str, ...] = DEFAULT_QA_CLASSES
+    max_distance: float | None = None
+    extent_mask: str | None = None
 
     @classmethod
     def of(cls, job: GapFillJob) -> GapRules:
@@ -49,6 +53,8 @@ class GapRules:
             qa=job.qa,
             qa_kind=job.qa_kind,
             qa_classes=job.qa_classes,
+            max_distance=job.max_distance,
+            extent_mask=job.extent_mask,
         )
 
 
@@ -68,8 +74,9 @@ class _Marks:
 def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context | None = None) -> GapMask:
     """The gap mask of a scene.
 
-    Without gap mask files, the invalid pixels of the scene are gaps. Pixels that QA names are gaps too. Raises
-    NothingObserved, GridMismatch, BandCountMismatch, InvalidJob, UnreadableRaster, OutOfMemory.
+    Without gap mask files, the invalid pixels of the scene are gaps. Pixels that QA names are gaps too. With an extent
+    mask, gaps are what is missing inside it, also outside the footprint. Raises NothingObserved, GridMismatch,
+    BandCountMismatch, InvalidJob, UnreadableRaster, UnusableExtent, OutOfMemory.
     """
     rules = rules or GapRules()
     context = context or Context()
@@ -81,16 +88,20 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
         raise NothingObserved(path=scene.paths[0], reason=f"all pixels are missing according to its {origin}")
     for number in empty:
         context.warn(f"{scene.names[number]} has no observed pixel and is copied unchanged.")
-    exterior = 0
-    if rules.fill_exterior:
-        target = candidates.copy()
-    else:
+    inside = np.ones(scene.grid.shape, bool)
+    if not rules.fill_exterior:
         inside = footprint(np.any(observed, axis=0) | marks.hidden)  # what holds data is not the exterior
-        target = candidates & inside
-        exterior = int(np.count_nonzero(~inside))
+    wanted = read_extent(rules.extent_mask, scene.grid, context) if rules.extent_mask else inside
+    target = candidates & wanted
+    exterior = int(np.count_nonzero(~inside & ~wanted))
     target[list(empty)] = False
     observed, target = merge_equal_bands(observed, target)
-    return GapMask(observed, target, scene.count, origin, exterior, empty)
+    distant = 0
+    if rules.max_distance is not None:
+        near = within_distance(observed, target, rules.max_distance)
+        distant = int(np.count_nonzero((target & ~near).any(axis=0)))
+        target = near
+    return GapMask(observed, target, scene.count, origin, exterior, empty, distant)
 
 
 def _find_marks(scene: Scene, rules: GapRules, context: Context) -> _Marks:

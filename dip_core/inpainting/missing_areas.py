@@ -82,7 +82,9 @@ class PixelMap:
             banks.append(counts[_OBSERVED])
         kinds[at] = _OPEN
         angle = np.degrees(np.arctan2(banks[2] + banks[3], banks[0] + banks[1]))
-        return Areas(places, numbers, np.bincount(numbers, minlength=count + 1), *edges[:_OWN], angle)
+        size = np.bincount(numbers, minlength=count + 1)
+        bank, filled, mouth, border, _ = edges
+        return Areas(places, numbers, size, bank, filled, mouth, border, angle)
 
     def fill(self, areas: Areas, chosen: Mask) -> None:
         """Mark the chosen areas as gaps."""

@@ -76,7 +76,7 @@ def run(
         tags = _provenance(job, plan, model, facts, classes, warning)
         changed, left = _write_outputs(job, problem, plan, model, options, tags, executor, classes, context)
     context.progress(0.96, "Writing the report")
-    result = replace(result, changed=changed, left=left)
+    result = replace(result, changed=changed, left=left + result.gaps.distant_pixels)
     report.write(result, context)
     return Result(job.outputs.requested(), report.numbers(result))
 

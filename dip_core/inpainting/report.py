@@ -141,7 +141,7 @@ class FillReport(RestorationReport):
             if not self.changed:
                 return "There was nothing to fill."
             return f"The offsets of {self.changed:,} pixels were corrected; there was nothing to fill."
-        filled = self.result.gaps.target_pixels - self.left
+        filled = self.result.gaps.target_pixels + self.result.gaps.distant_pixels - self.left
         text = f"{filled:,} pixels were filled with {_method_used(self.result.model)}"
         return f"{text}." if self.overall else f"{text}; there were too few observed pixels to validate the result."
 

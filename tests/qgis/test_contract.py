@@ -21,7 +21,15 @@ CONTRACT = {
     "gapfillslcoff": (
         [
             *("INPUT", "BANDS", "GAP_MASK", "QA", "GUIDE", *RESTORER),
-            *("MASK_POLARITY", "QA_KIND", "QA_CLASSES", "NETWORK_INPUT", "FILL_EXTERIOR"),
+            *(
+                "MASK_POLARITY",
+                "QA_KIND",
+                "QA_CLASSES",
+                "NETWORK_INPUT",
+                "FILL_EXTERIOR",
+                "MAX_DISTANCE",
+                "EXTENT_MASK",
+            ),
         ],
         [*RESTORER_OUTPUTS, *NUMBERS],
     ),
