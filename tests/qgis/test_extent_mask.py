@@ -1,127 +1,80 @@
-"""The polygons of EXTENT_MASK reach the worker as GeoJSON in the CRS of the scene."""
+"""EXTENT_MASK and MAX_DISTANCE with the real qgis_process and engine.
+
+QGIS 3.22 may crash when a Python process in which it has reprojected vectors ends, so these tests use qgis_process.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
+import numpy as np
 import pytest
+from qgis_helpers import read_pixels, run_qgis_process
 
-pytestmark = pytest.mark.qgis
+pytestmark = [pytest.mark.qgis, pytest.mark.usefixtures("real_engine")]
 
-# Keeps a copy of the polygons, which are removed with the run's temporary folder.
-KEEP_EXTENT = """
-    import shutil
-    shutil.copy(job["extent_mask"], os.path.join(os.path.dirname(sys.argv[0]), "extent.json"))
-    """
+LEFT, TOP, PIXEL = 500000, 9000000, 30  # of the test scenes, in EPSG:32622
 
 
-@pytest.fixture
-def layer(scene, provider, tmp_path):
-    """Makes a file of polygons whose corners are given as shares of the scene's width and height."""
-    from osgeo import gdal, ogr, osr
-
-    raster = gdal.Open(scene)
-    left, width, _, top, _, height = raster.GetGeoTransform()
-    reference = raster.GetSpatialRef()
-
-    def make(*polygons, crs=None):
-        target = osr.SpatialReference()
-        target.ImportFromEPSG(crs) if crs else target.ImportFromWkt(reference.ExportToWkt())
-        for each in (reference, target):
-            each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
-        path = str(tmp_path / "fields.gpkg")
-        file = ogr.GetDriverByName("GPKG").CreateDataSource(path)
-        table = file.CreateLayer("fields", target, ogr.wkbPolygon)
-        for corners in polygons:
-            places = [
-                (left + x * width * raster.RasterXSize, top + y * height * raster.RasterYSize) for x, y in corners
-            ]
-            shape = ogr.CreateGeometryFromWkt(f"POLYGON(({', '.join(f'{x!r} {y!r}' for x, y in places)}))")
-            shape.Transform(osr.CoordinateTransformation(reference, target))
-            feature = ogr.Feature(table.GetLayerDefn())
-            feature.SetGeometry(shape)
-            table.CreateFeature(feature)
-        file = table = None
-        return path
-
-    right, bottom = left + width * raster.RasterXSize, top + height * raster.RasterYSize
-    make.extent = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
-    return make
-
-
-@pytest.fixture
-def run(run_fake, scene, output, tmp_path):
-    def run(value, **options):
-        done = run_fake(
-            "gapfillslcoff", {"INPUT": scene, "EXTENT_MASK": value, "OUTPUT": output}, first=KEEP_EXTENT, **options
-        )
-        return done.job, json.loads((tmp_path / "extent.json").read_text(encoding="utf-8"))
-
-    return run
-
-
-def bounds(document):
-    points = [p for f in document["features"] for ring in f["geometry"]["coordinates"] for p in ring]
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-LEFT = ((0, 0), (0.4, 0), (0.4, 1), (0, 1), (0, 0))
-RIGHT = ((0.6, 0), (1, 0), (1, 1), (0.6, 1), (0.6, 0))
-BOW_TIE = ((0, 0), (1, 1), (1, 0), (0, 1), (0, 0))
-
-
-@pytest.mark.parametrize("crs", [None, 4326, 3857])
-def test_polygons_are_reprojected_to_the_scene(run, layer, crs):
-    job, document = run(layer(LEFT, RIGHT, crs=crs))
-    assert bounds(document) == pytest.approx(layer.extent, abs=0.01)
-    assert len(document["features"]) == 2 and "crs" not in document
-    assert job["extent_mask"].endswith("extent_mask.geojson") and job["max_distance"] is None
-
-
-def test_only_selected_features(run, layer):
-    from qgis.core import QgsProcessingFeatureSourceDefinition, QgsProject, QgsVectorLayer
-
-    fields = QgsVectorLayer(layer(LEFT, RIGHT), "fields")
-    QgsProject.instance().addMapLayer(fields)
-    fields.selectByIds([2])
-    try:
-        _, document = run(QgsProcessingFeatureSourceDefinition(fields.id(), selectedFeaturesOnly=True))
-    finally:
-        QgsProject.instance().removeMapLayer(fields.id())
-    assert len(document["features"]) == 1
-    assert bounds(document)[0] > (layer.extent[0] + layer.extent[2]) / 2
-
-
-def test_invalid_polygons_are_repaired(run, layer):
-    _, document = run(layer(BOW_TIE))
-    assert len(document["features"]) == 2  # two triangles
-
-
-def test_a_layer_without_polygons_is_an_error(run, layer, tmp_path):
-    from qgis.core import QgsProcessingException
-
-    with pytest.raises(QgsProcessingException):
-        run(layer())
-    assert not (tmp_path / "extent.json").exists()
-
-
-def test_max_distance_is_passed_on(run_fake, scene, output):
-    job = run_fake("gapfillslcoff", {"INPUT": scene, "MAX_DISTANCE": 12.5, "OUTPUT": output}).job
-    assert job["max_distance"] == 12.5 and job["extent_mask"] is None
-
-
-def test_the_engine_fills_only_inside(provider, real_engine, scene, layer, output, tmp_path):
-    """From a layer in another CRS to the filled raster."""
-    from osgeo import gdal
-    from qgis import processing
-
-    filled = str(tmp_path / "filled.tif")
-    fields = layer(LEFT, crs=4326)
-    processing.run(
-        "deepprior:gapfillslcoff",
-        {"INPUT": scene, "EXTENT_MASK": fields, "METHOD": "fast", "OUTPUT": output, "FILLED": filled},
+def write_polygons(folder, *polygons):
+    """A GeoJSON file with polygons given by columns and rows, in longitude and latitude."""
+    shapes = [[[[LEFT + PIXEL * x, TOP - PIXEL * y] for x, y in polygon]] for polygon in polygons]
+    code = (
+        "import json, sys; from rasterio.warp import transform_geom; "
+        "print(json.dumps(transform_geom('EPSG:32622', 'EPSG:4326', json.load(sys.stdin))))"
     )
-    changed = gdal.Open(filled).ReadAsArray()[0] > 0
-    edge = int(0.4 * changed.shape[1])
-    assert changed[:, : edge - 1].any() and not changed[:, edge + 2 :].any()
+    geometries = json.dumps([{"type": "Polygon", "coordinates": shape} for shape in shapes])
+    command = [os.environ["DEEP_PRIOR_PYTHON"], "-c", code]
+    moved = json.loads(subprocess.run(command, input=geometries, capture_output=True, text=True, check=True).stdout)
+    features = [{"type": "Feature", "properties": {}, "geometry": shape} for shape in moved]
+    path = folder / "fields.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    return str(path)
+
+
+def run(folder, scene, **parameters):
+    done = run_qgis_process(
+        "deepprior:gapfillslcoff", folder, INPUT=scene, METHOD="fast", OUTPUT="o.tif", FILLED="f.tif", **parameters
+    )
+    return done, (read_pixels(folder / "f.tif")[0] > 0 if done.returncode == 0 else None)
+
+
+def box(left, top, right, bottom):
+    return [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+
+
+def test_polygons_in_another_crs(tmp_path, scene):
+    missing = read_pixels(scene)[0] == 0
+    done, filled = run(tmp_path, scene, EXTENT_MASK=write_polygons(tmp_path, box(0, 0, 20, 1000)))
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(filled[:, :20], missing[:, :20])
+    assert not filled[:, 20:].any()
+
+
+def test_an_invalid_polygon_is_repaired(tmp_path, scene):
+    rows, columns = read_pixels(scene)[0].shape
+    bow_tie = [(0, 0), (columns, rows), (columns, 0), (0, rows), (0, 0)]
+    done, filled = run(tmp_path, scene, EXTENT_MASK=write_polygons(tmp_path, bow_tie))
+    assert done.returncode == 0, done.stderr
+    middle = columns // 2
+    assert filled[:, :3].any() and filled[:, -3:].any() and filled[: rows // 4, middle - 2 : middle + 2].sum() == 0
+
+
+def test_a_layer_without_polygons(tmp_path, scene):
+    done, _ = run(tmp_path, scene, EXTENT_MASK=write_polygons(tmp_path))
+    assert done.returncode == 1 and not (tmp_path / "o.tif").exists()
+    assert "EXTENT_MASK" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_polygons_elsewhere(tmp_path, scene):
+    done, _ = run(tmp_path, scene, EXTENT_MASK=write_polygons(tmp_path, box(2000, 2000, 2100, 2100)))
+    assert done.returncode == 1 and not (tmp_path / "o.tif").exists()
+    assert "no pixel centre of the scene lies inside its polygons" in done.stderr
+
+
+def test_max_distance(tmp_path, scene):
+    done, filled = run(tmp_path, scene, MAX_DISTANCE=1)
+    missing = read_pixels(scene)[0] == 0
+    assert done.returncode == 0 and 0 < filled.sum() < missing.sum()
