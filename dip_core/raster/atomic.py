@@ -171,7 +171,7 @@ def check_disk_space(target: str, needed: int) -> None:
     except OSError:  # some network drives
         return
     if free < needed:
-        raise DiskFull(path=target, reason=f"{free / 1e6:.0f} MB free, about {needed / 1e6:.0f} MB needed")
+        raise DiskFull(path=target, reason=f"{free / 1e6:.0f} MB free, at least {needed / 1e6:.0f} MB needed")
 
 
 def _is_mount_point(path: str) -> bool:
