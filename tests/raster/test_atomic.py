@@ -104,7 +104,7 @@ def test_the_token_comes_from_the_environment(tmp_path):
 def test_disk_space_is_checked(tmp_path):
     target = str(tmp_path / "o.tif")
     atomic.check_disk_space(target, 1)
-    with pytest.raises(DiskFull, match="MB free, about 1000000000000 MB needed"):
+    with pytest.raises(DiskFull, match="MB free, at least 1000000000000 MB needed"):
         atomic.check_disk_space(target, 10**18)
 
 
