@@ -6,6 +6,7 @@ Resampling makes such lines too. This module compares the lines of one view; `re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -26,15 +27,24 @@ class LineDifferences:
     """How much the lines of a view differ from their neighbours.
 
     ``step`` ``(line + 1,)``: the root mean square difference of lines j - 1 and j, NaN if unknown. ``pairs``: True
-    where it vanishes. ``means`` ``(line,)``: True for lines that are the mean of both neighbours. ``pair_dips`` and
-    ``mean_dips``: True where these differences are less than half as large as those beside them.
+    where it vanishes. ``bend`` ``(line,)``: that of a line and the mean of its neighbours. ``means``: True where it
+    vanishes.
     """
 
     step: Profile
+    bend: Profile
     pairs: LineMask
     means: LineMask
-    pair_dips: LineMask
-    mean_dips: LineMask
+
+    @cached_property
+    def pair_dips(self) -> LineMask:
+        """True where ``step`` is less than half as large as before and after."""
+        return _dips(self.step)
+
+    @cached_property
+    def mean_dips(self) -> LineMask:
+        """True where ``bend`` is less than half as large as before and after."""
+        return _dips(self.bend)
 
     @property
     def candidates(self) -> LineMask:
@@ -51,7 +61,7 @@ def compare_lines(view: Plane, min_pixels: int) -> LineDifferences:
     step, bend = np.full(count + 1, np.nan), np.full(count, np.nan)
     none = np.zeros(count + 1, bool)
     if count < _MIN_LINES:
-        return LineDifferences(step, none, none[1:], none, none[1:])
+        return LineDifferences(step, bend, none, none[1:])
     quantum = _quantum(view)
     difference = np.diff(view, axis=0)
     step[1:count] = line_rms(difference, min_pixels)
@@ -59,10 +69,11 @@ def compare_lines(view: Plane, min_pixels: int) -> LineDifferences:
     difference = view[1:-1] - (view[:-2] + view[2:]) / 2
     bend[1:-1] = line_rms(difference, min_pixels)
     means = _vanishing(bend, _typical_difference(difference, min_pixels), quantum)
-    varied = _variation(view)  # flat lines, as in water or a masked area, are equal without being copies
-    pairs[1:count] &= _MIN_VARIATION * step[1:count] < np.minimum(varied[1:], varied[:-1])
-    means &= _MIN_VARIATION * bend < varied
-    return LineDifferences(step, pairs, means, _dips(step), _dips(bend))
+    if pairs.any() or means.any():
+        varied = _variation(view)  # flat lines, as in water or a masked area, are equal without being copies
+        pairs[1:count] &= _MIN_VARIATION * step[1:count] < np.minimum(varied[1:], varied[:-1])
+        means &= _MIN_VARIATION * bend < varied
+    return LineDifferences(step, bend, pairs, means)
 
 
 def copied_lines(

@@ -40,8 +40,8 @@ class StripedLines:
     def mark_dead(self, image: Mask, rows: slice = slice(None), columns: slice = slice(None)) -> None:
         """Set the pixels of dead lines in ``image``, a window ``(row, column)``, to True."""
         if self.direction.tilted:
-            line, inside = self.locate(rows, columns)
-            image |= self.dead[line] & inside
+            line, between = self.locate(rows, columns)
+            image |= self.dead[line] & between
             return
         along, across = (rows, columns) if self.direction.orientation == "columns" else (columns, rows)
         position = np.arange(self.direction.length)[along]

@@ -34,6 +34,8 @@ def separate_copies(
     ``differences``: per part, one item per band.
     """
     bands = len(next(iter(differences.values())))
+    if not any(item.candidates.any() for items in differences.values() for item in items):
+        return {part: [np.zeros_like(item.means) for item in items] for part, items in differences.items()}, []
     shared = {part: _shared(items, bands) for part, items in differences.items()}
     whole = _whole_lines(differences)
     both_axes = all(
