@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..arrays import Mask
 from .box_filters import close_with_square, erode_with_square
@@ -33,6 +34,12 @@ MAX_ANGLE, MAX_ANGLE_OF_SHORT = 15.0, 30.0  # in degrees; the angle of a short b
 MAX_CUT_WIDTH, MAX_CUT_SHARE = 25, 0.25
 MIN_COVERED_SHARE = 0.5
 MIN_SLANTED_SHARE = 0.5  # of two adjacent sides that are missing beside a slanted outline
+# A raster this small, whose border the scene covers, may be a crop with one lane, which the corners cut as well.
+MAX_CROP = 100  # pixels of the shorter side
+MAX_CUT_LANE_RADIUS = 7
+MIN_ELONGATION_OF_CUT = 2.0  # of a lane that the border of a crop cuts
+MIN_RADIUS_OF_SINGLE = 2  # of a single lane; a column of one pixel says nothing about other gaps
+MIN_PART = 4  # pixels of height and width, of the observed parts that such a lane separates
 
 
 def find_gaps(observed: Mask, open_sides: Sides) -> Mask:
@@ -45,6 +52,8 @@ def find_gaps(observed: Mask, open_sides: Sides) -> Mask:
         return search.pixels.inside
     for radius in RADII:
         search.fill_lanes(radius)
+    if search.is_crop():
+        search.fill_separating_lanes()
     search.fill_pieces()
     if not search.fill_pockets():
         search.fill_cut_lanes()
@@ -56,6 +65,7 @@ class _Search:
 
     def __init__(self, observed: Mask, open_sides: Sides) -> None:
         self.pixels = PixelMap(observed, open_sides)
+        self.has_frame = any(open_sides)
         self.bank: list[float] = []
         self.radius: list[float] = []
         self.angle: list[float] = []
@@ -90,6 +100,25 @@ class _Search:
         self._note(areas, row, radius)
         self.pixels.fill(areas, lanes | row)
 
+    def is_crop(self) -> bool:
+        """Whether the raster may be a small part of a scene, of which no side is exterior."""
+        inside = self.pixels.inside
+        return not self.has_frame and min(inside.shape) <= MAX_CROP and _covered_share(inside) >= MIN_COVERED_SHARE
+
+    def fill_separating_lanes(self) -> None:
+        """Fill narrow areas that separate observed pixels, such as lanes that a corner of the raster cuts."""
+        missing = ~self.pixels.inside
+        areas = self.pixels.areas(missing)
+        parts, _ = ndimage.label(~missing, np.ones((3, 3)))
+        beside = np.zeros(len(areas.size), np.int64)
+        for part, place in enumerate(ndimage.find_objects(parts), 1):
+            if min(place[0].stop - place[0].start, place[1].stop - place[1].start) >= MIN_PART:
+                beside += areas.touching(ndimage.binary_dilation(parts == part))
+        deep = areas.touching(ndimage.minimum_filter(missing, 2 * MAX_CUT_LANE_RADIUS + 1, mode="constant"))
+        lanes = (beside >= 2) & ~deep & (areas.bank >= MIN_LENGTH)
+        self._note(areas, lanes, np.ceil(1.5 * areas.size / np.maximum(areas.bank, 1)))
+        self.pixels.fill(areas, lanes)
+
     def fill_pieces(self) -> None:
         """Fill shorter pieces of lanes, and slanted ends of lanes, which small squares do not close."""
         radius = self._lane_radius()
@@ -108,7 +137,8 @@ class _Search:
 
     def fill_cut_lanes(self) -> None:
         """Fill areas along a side that are no deeper than the lanes and have their direction."""
-        if len(self.bank) < MIN_LANES:
+        shows_lanes = len(self.bank) >= MIN_LANES or (self.is_crop() and self._lane_radius() >= MIN_RADIUS_OF_SINGLE)
+        if not shows_lanes:
             return
         missing = ~self.pixels.inside
         areas = self.pixels.areas(missing)
@@ -131,12 +161,13 @@ class _Search:
     def _may_be_cut(self, radius: int) -> bool:
         """Whether the border may cut gaps of this size."""
         inside = self.pixels.inside
-        border = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
         largest = max(MAX_CUT_WIDTH, MAX_CUT_SHARE * min(inside.shape))
-        return 2 * radius + 1 <= largest and border.mean() >= MIN_COVERED_SHARE
+        return 2 * radius + 1 <= largest and _covered_share(inside) >= MIN_COVERED_SHARE
 
     def _note_lanes(self, areas: Areas, chosen: Mask, radius: NDArray[np.float64] | int) -> None:
-        is_long = (areas.bank >= MIN_LENGTH) & (areas.elongation() >= MIN_ELONGATION)
+        is_cut = (areas.border > 0) & self.is_crop()
+        elongation = np.where(is_cut, MIN_ELONGATION_OF_CUT, MIN_ELONGATION)
+        is_long = (areas.bank >= MIN_LENGTH) & (areas.elongation() >= elongation)
         self._note(areas, chosen & is_long, radius)
 
     def _note(self, areas: Areas, lanes: Mask, radius: NDArray[np.float64] | int) -> None:
@@ -154,6 +185,11 @@ class _Search:
     def _has_lane_direction(self, areas: Areas) -> Mask:
         limit = np.where(areas.bank < MIN_LENGTH, MAX_ANGLE_OF_SHORT, MAX_ANGLE)
         return np.abs(areas.angle - np.average(self.angle, weights=self.bank)) <= limit
+
+
+def _covered_share(inside: Mask) -> float:
+    """The share of the raster's border that the scene covers."""
+    return float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
 
 
 def _common_direction(areas: Areas, pieces: Mask) -> Mask:
