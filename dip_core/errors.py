@@ -91,6 +91,15 @@ class NothingObserved(DeepPriorError):
     )
 
 
+class NoUsableBand(NothingObserved):
+    """No band of a raster can be restored."""
+
+    sentence = (
+        "No band of '{path}' can be restored: every band is flagged bad, empty or constant, or holds classes. Check "
+        "its bad-band list and its nodata value, or choose another raster."
+    )
+
+
 class ValuesOutOfRange(DeepPriorError):
     """A raster has values that single precision cannot compute with."""
 

@@ -25,7 +25,7 @@ RESTORERS = {
     "inpaint_stripes": lambda path, outputs: InpaintStripesJob(path, outputs, method="fast", compute=CPU),
     "superresolve": lambda path, outputs: SuperResolveJob(path, outputs, method="fast", compute=CPU),
 }
-REFUSALS = ("NothingObserved", "TooSmall", "UnreadableRaster")
+REFUSALS = ("NothingObserved", "NoUsableBand", "TooSmall", "UnreadableRaster")
 
 
 @st.composite

@@ -120,7 +120,7 @@ def _split_noise(values: NDArray, observed: Mask, subspace: Subspace, rng: np.ra
             denoise_nl_means(band, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True)
             for band, sigma in zip(noisier.astype(np.float64), harder.sigma)
         ]
-    )
+    ).reshape(values.shape)  # the function drops the axis of an image of one column
     return HeldOutData(
         noisier,
         observed,

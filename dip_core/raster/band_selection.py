@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..arrays import Mask
-from ..errors import InvalidJob, NothingObserved
+from ..errors import InvalidJob, NothingObserved, NoUsableBand
 from ..runtime.context import Context
 from . import metadata
 from .magnitude import require_computable
@@ -26,6 +26,7 @@ _MAX_WINDOWS = 16
 _MAX_WHOLE_PIXELS = 512 * 512  # up to this size the sample is the whole scene
 _MIN_OBSERVED_SHARE = 0.5  # of the scene's observed pixels, in a band that is restored with the others
 _MAX_LISTED_BANDS = 6
+_EMPTY = "no observed pixel"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class SelectedScene:
 def select_bands(scene: Scene, context: Context) -> SelectedScene:
     """Select the bands to restore and measure their ranges; reports the other bands to ``context``.
 
-    Raises NothingObserved if no band is left, InvalidJob if all bands hold classes, ValuesOutOfRange.
+    Raises NothingObserved or NoUsableBand if no band is left, InvalidJob if all bands hold classes, ValuesOutOfRange.
     """
     skipped = {number: "flagged bad" for number, info in enumerate(metadata.read_spectral_info(scene)) if info.is_bad}
     skipped |= dict.fromkeys(scene.categorical, "classes")
@@ -97,7 +98,7 @@ def select_bands(scene: Scene, context: Context) -> SelectedScene:
         observed_pixels += int(np.count_nonzero(observed.any(axis=0)))
     for place, number in enumerate(bands):
         if not count[place]:
-            skipped[number] = "no observed pixel"
+            skipped[number] = _EMPTY
         elif low[place] == high[place]:
             skipped[number] = "one single value"
         elif count[place] < _MIN_OBSERVED_SHARE * observed_pixels:
@@ -110,9 +111,9 @@ def select_bands(scene: Scene, context: Context) -> SelectedScene:
             "the pixel size of classes, warp them with nearest neighbour."
         )
     if not kept:
-        raise NothingObserved(
-            path=scene.paths[0], reason="every band is flagged bad, empty or constant, or holds classes"
-        )
+        if set(skipped.values()) == {_EMPTY}:
+            raise NothingObserved(path=scene.paths[0], reason="every pixel is missing")
+        raise NoUsableBand(path=scene.paths[0])
     _report_skipped(scene, skipped, context)
     selected = tuple(bands[place] for place in kept)
     require_computable(scene.paths[0], selected, low[kept], high[kept])

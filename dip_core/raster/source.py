@@ -96,14 +96,6 @@ def _require_complete(path: str, source: rasterio.DatasetReader) -> None:
         raise UnreadableRaster(path=path, reason=f"its data file has {size} bytes instead of {needed}")
 
 
-def _open_member(archive: str, name: str) -> rasterio.DatasetReader:
-    try:
-        return _open(name)
-    except (*RASTER_ERRORS, IndexError) as error:
-        reason = f"the raster in it, '{name}', cannot be opened"
-        raise UnreadableRaster(path=archive, reason=reason, advice="Unpack the archive first.") from error
-
-
 def _open(name: str) -> rasterio.DatasetReader:
     # By default GDAL writes a file with the decompressed size next to a .gz file.
     with rasterio.Env(CPL_VSIL_GZIP_WRITE_PROPERTIES="NO"):

@@ -42,7 +42,8 @@ class UntaggedCodes:
 
     ``doubtful``: values that may be codes but are left as data, with the highest share of a band. ``in_all_bands``:
     share of the pixels with a code in all bands. ``marked``: the metadata or NaN mark some pixel as missing.
-    ``zero``: 0 is within the range of all bands. ``frame``: a value that may fill a frame around the scene.
+    ``zero``: 0 is within the range of all bands, and not one of just two values. ``frame``: a value that may fill a
+    frame around the scene.
     """
 
     codes: dict[int, tuple[float, ...]]
@@ -65,6 +66,8 @@ def find_untagged_codes(scene: Scene, *, keep_damage: bool = False) -> UntaggedC
     size = scene.grid.width * scene.grid.height
     marked = any(values.pixels < size for values in surveyed)
     zero = all(len(band.values) and band.values[0] <= 0 <= band.values[-1] for band in surveyed)
+    if all(len(band.values) == 2 for band in surveyed):  # a mask, such as 0 and 1: without 0 nothing is left
+        zero = False
     candidates = {
         band: found
         for band, values in enumerate(surveyed)

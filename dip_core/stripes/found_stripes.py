@@ -45,9 +45,9 @@ class StripedLines:
             return
         along, across = (rows, columns) if self.direction.orientation == "columns" else (columns, rows)
         position = np.arange(self.direction.length)[along]
-        inside = np.flatnonzero((position >= self.start) & (position < self.stop))
+        places = np.flatnonzero((position >= self.start) & (position < self.stop))
         lines = np.flatnonzero(self.dead[across])
-        image[np.ix_(inside, lines) if self.direction.orientation == "columns" else np.ix_(lines, inside)] = True
+        image[np.ix_(places, lines) if self.direction.orientation == "columns" else np.ix_(lines, places)] = True
 
 
 @dataclass(frozen=True)

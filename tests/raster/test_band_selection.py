@@ -8,7 +8,7 @@ import rasterio
 from core_scenes import landscape, write
 from rasterio.windows import Window
 
-from dip_core.errors import NothingObserved
+from dip_core.errors import NothingObserved, NoUsableBand
 from dip_core.events import Message
 from dip_core.raster.band_selection import select_bands
 from dip_core.raster.open_scene import open_scene
@@ -44,9 +44,13 @@ def test_unusable_bands_are_skipped_with_their_reason(tmp_path):
     assert "Bands copied unchanged (flagged bad): Band 1." in messages and len(messages) == 4
 
 
-def test_a_scene_without_usable_bands_is_an_error(tmp_path):
-    with open_scene([write(tmp_path / "s.tif", np.ones((2, 5, 5), "u1"))]) as scene, pytest.raises(NothingObserved):
+@pytest.mark.parametrize(("value", "nodata", "error"), [(1, None, NoUsableBand), (7, 7, NothingObserved)])
+def test_a_scene_without_usable_bands_is_an_error(tmp_path, value, nodata, error):
+    """Only a scene whose pixels are all missing is said to have no observed pixel."""
+    path = write(tmp_path / "s.tif", np.full((2, 5, 5), value, "u1"), nodata=nodata)
+    with open_scene([path]) as scene, pytest.raises(NothingObserved) as caught:
         select_bands(scene, Context())
+    assert type(caught.value) is error
 
 
 def test_a_small_scene_is_its_own_sample(tmp_path):

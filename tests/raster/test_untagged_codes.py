@@ -273,6 +273,13 @@ def test_zeros_are_data_where_a_code_marks_what_is_missing(tmp_path):
     np.testing.assert_array_equal(valid[0], ~OUTSIDE)
 
 
+@pytest.mark.parametrize(("dtype", "other"), [("u1", 1), ("u1", 255), ("f4", 1), ("i2", 4)])
+def test_zeros_of_a_mask_are_data(tmp_path, dtype, other):
+    """Without them a single value would be left, so a fill would make the mask constant."""
+    valid, warnings = opened(tmp_path, np.where(CLOUD, other, 0)[None].astype(dtype))
+    assert valid.all() and not any("0 in all bands" in text for text in warnings)
+
+
 def test_a_scene_without_codes_keeps_its_file(tmp_path):
     path = write(tmp_path / "a.tif", values_in(20, 200, "u1"))
     with open_scene([path]) as scene, rasterio.open(path) as file:

@@ -30,7 +30,7 @@ _EARLIER = b"an earlier good file"
 _MAX_SECONDS = 240.0  # of one job
 _GONE_SECONDS = 8.0  # in which a worker must end after its parent was killed
 # Errors that a random raster may rightly cause.
-_REFUSALS = ("NothingObserved", "InvalidJob", "UnreadableRaster", "TooSmall")
+_REFUSALS = ("NothingObserved", "NoUsableBand", "InvalidJob", "UnreadableRaster", "TooSmall")
 
 
 @dataclass
