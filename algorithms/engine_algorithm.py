@@ -139,7 +139,8 @@ class EngineAlgorithm(DeepPriorAlgorithm):
         if not has_value(parameters, name):
             return f"{name} is missing: give it a value."
         if isinstance(definition, QgsProcessingParameterEnum):
-            return f"{name} '{value}' is unknown: use {', '.join(definition.options())}."
+            several = " Separate several by commas without spaces." if definition.allowMultiple() else ""
+            return f"{name} '{value}' is unknown: use {', '.join(definition.options())}.{several}"
         return f"{name} '{value}' cannot be used. {definition.help()}"
 
     def prepareAlgorithm(

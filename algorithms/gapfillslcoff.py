@@ -128,14 +128,7 @@ filled by all methods in use. The report compares their errors with that of GDAL
             "Classes of the quality band to fill",
             QA_CLASSES,
             DEFAULT_QA_CLASSES,
-            "The classes of QA that are gaps.",
-            advanced=True,
-        )
-        self.add_choice(
-            self.NETWORK_INPUT,
-            "Network input (paper methods)",
-            NETWORK_INPUTS,
-            "The input of the published network. noise: random numbers. meshgrid: a grid of coordinates.",
+            "The classes of QA that are gaps. In scripts, separate them by commas without spaces: fill,cloud.",
             advanced=True,
         )
         self.add_boolean(
@@ -148,8 +141,8 @@ filled by all methods in use. The report compares their errors with that of GDAL
         self.add_number(
             self.MAX_DISTANCE,
             "Largest distance to fill (pixels)",
-            "Gap pixels farther away from the nearest observed pixel of their band are not filled. Leave empty for no "
-            "limit.",
+            "At least 1. Gap pixels farther away from the nearest observed pixel of their band are not filled. Leave "
+            "empty for no limit.",
             advanced=True,
             minValue=1,
         )
@@ -160,8 +153,15 @@ filled by all methods in use. The report compares their errors with that of GDAL
                 [QgsProcessing.SourceType.TypeVectorPolygon],
                 optional=True,
             ),
-            "Only gap pixels whose centre lies inside a polygon are filled, also where the product takes them for the "
-            "area outside the scene. The layer may have any CRS.",
+            "A polygon layer in any CRS. Only missing pixels whose centre lies inside a polygon are filled, also those "
+            "outside the scene.",
+            advanced=True,
+        )
+        self.add_choice(
+            self.NETWORK_INPUT,
+            "Network input (paper methods)",
+            NETWORK_INPUTS,
+            "The input of the published network. noise: random numbers. meshgrid: a grid of coordinates.",
             advanced=True,
         )
         self.add_restorer_outputs("Filled")

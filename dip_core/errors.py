@@ -82,6 +82,12 @@ class UnusableExtent(DeepPriorError):
     )
 
 
+class ExtentElsewhere(UnusableExtent):
+    """Polygons cover no pixel of the scene. In QGIS they come from a layer, so the sentence names no file."""
+
+    sentence = "Cannot use EXTENT_MASK: {reason}. Give polygons over the scene, and check the CRS of both layers."
+
+
 class NothingObserved(DeepPriorError):
     """A raster has no valid pixels."""
 

@@ -13,7 +13,7 @@ from rasterio.features import is_valid_geom, rasterize
 from rasterio.warp import transform_geom
 
 from ..arrays import Mask
-from ..errors import UnusableExtent
+from ..errors import ExtentElsewhere, UnusableExtent
 from ..runtime.context import Context
 from .grid import Grid
 
@@ -41,7 +41,7 @@ def read_extent(path: str, grid: Grid, context: Context) -> Mask:
         reason = "no pixel centre of the scene lies inside its polygons"
         if grid.gcps and grid.transform.is_identity:
             reason += ", because the scene has control points only"
-        raise UnusableExtent(path=path, reason=reason)
+        raise ExtentElsewhere(reason=reason)
     return inside
 
 

@@ -23,6 +23,12 @@ pytestmark = pytest.mark.qgis
         ({"TILE_SIZE": 100, "OVERLAP": 60}, "OVERLAP 60 is too large"),
         ({"NODATA": "-9999, many"}, "NODATA 'many' is not a number: give numbers separated by commas"),
         ({"TIME_BUDGET": -3}, "TIME_BUDGET '-3' cannot be used. At least 1 s."),
+        (
+            {"QA_CLASSES": "fill, cloud"},
+            "dilated_cloud, cirrus, shadow, snow. Separate several by commas without spaces.",
+        ),
+        ({"MAX_DISTANCE": 0}, "MAX_DISTANCE '0' cannot be used. At least 1."),
+        ({"EXTENT_MASK": "/nowhere/area.gpkg"}, "EXTENT_MASK '/nowhere/area.gpkg' cannot be used. A polygon layer"),
         ({"INPUT": None}, "INPUT is missing: give it a value."),
         ({"INPUT": "/nowhere/a.tif"}, "INPUT '/nowhere/a.tif' is neither a raster file nor a raster layer"),
         ({"INPUT": __file__}, "is not a raster that can be read"),

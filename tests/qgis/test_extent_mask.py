@@ -71,7 +71,8 @@ def test_a_layer_without_polygons(tmp_path, scene):
 def test_polygons_elsewhere(tmp_path, scene):
     done, _ = run(tmp_path, scene, EXTENT_MASK=write_polygons(tmp_path, box(2000, 2000, 2100, 2100)))
     assert done.returncode == 1 and not (tmp_path / "o.tif").exists()
-    assert "no pixel centre of the scene lies inside its polygons" in done.stderr
+    assert "EXTENT_MASK: no pixel centre of the scene lies inside its polygons. Give polygons over" in done.stderr
+    assert "GeoJSON" not in done.stderr  # the user gave a layer; the worker's file is temporary
 
 
 def test_max_distance(tmp_path, scene):
