@@ -6,13 +6,14 @@ files are given, only the pixels that they mark are filled; other missing pixels
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Mask
 from ..errors import NothingObserved
-from ..raster.missing_values import without_repeats
+from ..raster.missing_values import can_hold, without_repeats
 from ..raster.polygons import read_extent
 from ..raster.scene import Scene
 from ..restoration_jobs import DEFAULT_QA_CLASSES, QA_KINDS, GapFillJob
@@ -155,4 +156,5 @@ def _origin(scene: Scene) -> str:
     if scene.fill_value is not None:
         return f"fill value {scene.fill_value:.10g}"
     codes = without_repeats(code for codes in scene.missing_codes.values() for code in codes)
-    return ", ".join(["nodata and masks", *(f"value {code:.10g}" for code in codes)])
+    marking = [code for code in codes if not math.isnan(code) and can_hold(scene.dtype, code)]
+    return ", ".join(["nodata and masks", *(f"value {code:.10g}" for code in marking)])

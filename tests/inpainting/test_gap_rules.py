@@ -9,6 +9,8 @@ from gap_cases import GAP, SHAPE, assert_masks, byte_scene, gap_mask_of
 from rasterio.windows import Window
 
 from dip_core.errors import NothingObserved
+from dip_core.inpainting.gap_rules import _origin
+from dip_core.raster.open_scene import open_scene
 
 
 @pytest.fixture
@@ -96,3 +98,9 @@ def test_a_single_observed_pixel_is_enough_to_fill_the_exterior(tmp_path):
     path = write(tmp_path / "a.tif", pixels, nodata=0)
     assert gap_mask_of(path)[0].target_pixels == 0
     assert gap_mask_of(path, fill_exterior=True)[0].target_pixels == 599
+
+
+def test_the_log_names_only_values_that_can_mark_a_pixel(tmp_path, values):
+    path = write(tmp_path / "a.tif", values)
+    with open_scene([path], (float("nan"), 0.5, -9999, 41)) as scene:
+        assert _origin(scene) == "nodata and masks, value 41"
