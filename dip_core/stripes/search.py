@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from numpy.typing import NDArray
 
-from ..arrays import Cube, Mask
+from ..arrays import Mask
 from ..runtime.progress import ProgressReporter
 from .band_residual import MIN_BANDS, compute_band_residual
 from .dead_search import find_dead_lines
-from .dense_striping import find_dense_striping
+from .dense_striping import find_dense_striping, measure_offsets
 from .found_stripes import DenseStriping
 from .noisy_lines import find_noisy_lines
 from .offset_lines import find_axis_offsets
 from .state import DetectionState
 from .tilted_lines import find_tilted_offsets
 
+_MIN_CONFIRMED_SHARE = 0.5  # of a strength, that remains without the striped bands as predictors
 _LARGE_SHARE = 0.5  # of a band's largest offset; larger stripes impair the regression
 
 
@@ -57,19 +59,27 @@ def search_stripes(
 
 
 def _find_dense_bands(state: DetectionState) -> list[DenseStriping]:
-    """The bands in which most lines have an offset; a second time without them as predictors, whose stripes leak."""
+    """The bands in which most lines have an offset.
 
-    def find(residual: Cube) -> list[DenseStriping]:
-        found = []
-        for band, image in enumerate(residual):
-            if state.noise[band] > 0:
-                views = [(direction, state.view(image, direction)) for direction in state.axes]
-                found.append(find_dense_striping(state.bands[band], views, float(state.noise[band])))
-        return [item for item in found if item is not None]
-
-    dense = find(state.residual.values)
-    excluded = [state.bands.index(item.band) for item in dense]
-    if excluded and state.residual.is_predicted and len(state.bands) - len(excluded) >= MIN_BANDS:
-        used = state.observed & ~state.dead
-        dense = find(compute_band_residual(state.corrected_values(), used, excluded).values)
-    return dense
+    Such stripes leak into the residuals of clean bands. They are therefore measured again with the strongest of these
+    bands excluded as predictors; a clean band then loses them.
+    """
+    found = []
+    for band, image in enumerate(state.residual.values):
+        if state.noise[band] > 0:
+            views = [(direction, state.view(image, direction)) for direction in state.axes]
+            found.append(find_dense_striping(state.bands[band], views, float(state.noise[band])))
+    dense = [item for item in found if item is not None]
+    if not dense or not state.residual.is_predicted:
+        return dense
+    strongest = sorted(dense, key=lambda item: -item.strength / item.noise)[: len(state.bands) - MIN_BANDS]
+    excluded = [state.bands.index(item.band) for item in strongest]
+    residual = compute_band_residual(state.corrected_values(), state.observed & ~state.dead, excluded)
+    confirmed = []
+    for item in dense:
+        direction = next(axis for axis in state.axes if axis.orientation == item.orientation)
+        image = residual.values[state.bands.index(item.band)]
+        strength, _ = measure_offsets(state.view(image, direction))
+        if strength >= _MIN_CONFIRMED_SHARE * item.strength:
+            confirmed.append(replace(item, strength=min(strength, item.strength)))
+    return confirmed
