@@ -131,6 +131,13 @@ filled by all methods in use. The report compares their errors with that of GDAL
             "The classes of QA that are gaps. In scripts, separate them by commas without spaces: fill,cloud.",
             advanced=True,
         )
+        self.add_choice(
+            self.NETWORK_INPUT,
+            "Network input (paper methods)",
+            NETWORK_INPUTS,
+            "The input of the published network. noise: random numbers. meshgrid: a grid of coordinates.",
+            advanced=True,
+        )
         self.add_boolean(
             self.FILL_EXTERIOR,
             "Fill the scene's exterior too",
@@ -155,13 +162,6 @@ filled by all methods in use. The report compares their errors with that of GDAL
             ),
             "A polygon layer in any CRS. Only missing pixels whose centre lies inside a polygon are filled, also those "
             "outside the scene.",
-            advanced=True,
-        )
-        self.add_choice(
-            self.NETWORK_INPUT,
-            "Network input (paper methods)",
-            NETWORK_INPUTS,
-            "The input of the published network. noise: random numbers. meshgrid: a grid of coordinates.",
             advanced=True,
         )
         self.add_restorer_outputs("Filled")
