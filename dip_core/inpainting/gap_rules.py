@@ -63,7 +63,8 @@ class GapRules:
 class _Marks:
     """Pixels by what marks them, ``(band, row, column)``.
 
-    ``hidden``: ``(row, column)``, pixels with data that a gap mask or QA marks as gaps. ``origin``: in words.
+    ``hidden``: ``(row, column)``, gaps that belong to the scene: pixels with data that a gap mask or QA marks, and
+    those whose class in QA is not fill. ``origin``: in words.
     """
 
     observed: Mask
@@ -91,7 +92,7 @@ def find_gap_mask(scene: Scene, rules: GapRules | None = None, context: Context 
         context.warn(f"{scene.names[number]} has no observed pixel and is copied unchanged.")
     inside = np.ones(scene.grid.shape, bool)
     if not rules.fill_exterior:
-        inside = footprint(np.any(observed, axis=0) | marks.hidden)  # what holds data is not the exterior
+        inside = footprint(np.any(observed, axis=0) | marks.hidden)  # these are not the exterior
     wanted = read_extent(rules.extent_mask, scene.grid, context) if rules.extent_mask else inside
     target = candidates & wanted
     exterior = int(np.count_nonzero(~inside & ~wanted))
@@ -120,8 +121,8 @@ def _find_marks(scene: Scene, rules: GapRules, context: Context) -> _Marks:
         origin = f"{origin}, and QA ({qa.text})"
     if rules.masks or rules.qa:
         hidden = _hidden_data(scene, valid, candidates, context)
-    if rules.qa:
-        hidden &= ~qa.fill
+    if rules.qa:  # a cloud is part of the scene, also where its pixels are nodata
+        hidden = (hidden | qa.gaps) & ~qa.fill
     return _Marks(valid & ~candidates, candidates, hidden, origin)
 
 

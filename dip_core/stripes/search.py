@@ -79,7 +79,7 @@ def _find_dense_bands(state: DetectionState) -> list[DenseStriping]:
     for item in dense:
         direction = next(axis for axis in state.axes if axis.orientation == item.orientation)
         image = residual.values[state.bands.index(item.band)]
-        strength, _ = measure_offsets(state.view(image, direction))
+        strength = measure_offsets(state.view(image, direction)).deviation
         if strength >= _MIN_CONFIRMED_SHARE * item.strength:
             confirmed.append(replace(item, strength=min(strength, item.strength)))
     return confirmed

@@ -205,6 +205,16 @@ def test_fill_outside_the_footprint_stays_exterior_and_clouds_at_the_border_do_n
     assert gaps.exterior_pixels == values[0, :, 60:].size
 
 
+def test_a_cloud_at_the_border_is_a_gap_where_its_pixels_are_nodata_too(tmp_path):
+    values = landscape(2, *SHAPE).astype("u2")
+    values[:, :, 60:] = values[:, :, :30] = 0
+    codes = np.full(SHAPE, 5440, "u2")
+    codes[:, 60:], codes[:, :30] = 1, 5896
+    qa = write(tmp_path / "QA_PIXEL.tif", codes[None])
+    gaps, _, _ = result_of(write(tmp_path / "scene.tif", values, nodata=0), qa=qa)
+    np.testing.assert_array_equal(gaps.target_any, np.arange(SHAPE[1])[None] < np.full((SHAPE[0], 1), 30))
+
+
 def test_masks_and_qa_are_both_gaps(tmp_path, scene):
     mask = write(tmp_path / "gaps.tif", (~GAP).astype("u1")[None])
     qa = write(tmp_path / "QA_PIXEL.tif", codes_of("landsat_c2")[None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from core_scenes import landscape
 from striped_scenes import SIGMA, cube
 
 from dip_core.stripes.detection import find_stripes
@@ -48,3 +49,10 @@ def test_clean_scenes_and_single_stripes_are_not_dense(bands, seed):
     image[0, :, [20, 33, 70]] += 30 * SIGMA
     image[0, 40] += 30 * SIGMA
     assert find_stripes(image).dense == ()
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_scene_that_varies_smoothly_from_line_to_line_is_not_striped(bands, seed):
+    """Waves along rows and columns change the medians of the lines as offsets would, but smoothly."""
+    assert find_stripes(landscape(bands, 60, 70, seed).astype(np.float32)).dense == ()
