@@ -24,6 +24,7 @@ _targets: dict[str, str] = {}  # final path by temporary path
 commit_lock = threading.Lock()
 
 _SYSTEM_FOLDERS = ("/dev/", "/proc/", "/sys/")
+_FOLDER_IN_MEMORY = "/dev/shm/"  # nosec B108: the user's own output there is allowed, nothing is created unasked
 _KEPT_ENDINGS = (".checkpoint",)  # of a training: replaced by the training itself
 
 
@@ -53,7 +54,7 @@ def check_target(target: str) -> None:
     """Raise UnwritableOutput if a file cannot be created or replaced at this path."""
     if target.startswith("/vsi"):
         raise UnwritableOutput(path=target, reason="it is a virtual file of GDAL, not a file on a disk")
-    if os.path.abspath(target).startswith(_SYSTEM_FOLDERS) and not target.startswith("/dev/shm/"):
+    if os.path.abspath(target).startswith(_SYSTEM_FOLDERS) and not target.startswith(_FOLDER_IN_MEMORY):
         raise UnwritableOutput(path=target, reason="it is a device, pipe or socket, not a file")
     final = temporary_files.resolve(target)
     try:

@@ -5,12 +5,11 @@ rasterio reads neither of them. GDAL copies both into the XML of a virtual raste
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-
 import rasterio
 from rasterio.errors import RasterioError
 
 from .file_view import virtual_raster
+from .xml_text import Element, ParseError
 
 _NAME_USAGE = "2"  # GFU_Name
 _MIN_NAMES = 2
@@ -30,15 +29,15 @@ def read_class_names(source: rasterio.DatasetReader) -> dict[int, list[str]]:
     return found
 
 
-def _band_elements(source: rasterio.DatasetReader) -> list[ElementTree.Element]:
+def _band_elements(source: rasterio.DatasetReader) -> list[Element]:
     """The bands of a virtual raster of the file."""
     try:
         return virtual_raster(source).findall("VRTRasterBand")
-    except (RasterioError, OSError, ElementTree.ParseError):
+    except (RasterioError, OSError, ParseError):
         return []  # a format that GDAL cannot wrap has no names that could be read in another way
 
 
-def _names_in_table(table: ElementTree.Element) -> list[str]:
+def _names_in_table(table: Element) -> list[str]:
     """The text of the column of names; tables without one hold histograms or statistics."""
     columns = [
         number

@@ -6,7 +6,6 @@ GDAL creates such a file as a copy of an empty virtual raster (VRT), in which th
 from __future__ import annotations
 
 import math
-from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 import rasterio
@@ -17,6 +16,7 @@ from .file_view import Nodata, declared_nodata
 from .missing_values import can_hold
 from .nodata import rasterio_can_write, same
 from .scene import Scene
+from .xml_text import Element, SubElement, tostring
 
 _GDAL_TYPES = {
     "uint8": "Byte",

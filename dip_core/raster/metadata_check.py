@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, ParseError, SubElement
 
 import rasterio
 from rasterio.enums import ColorInterp
@@ -19,6 +18,7 @@ from .file_view import virtual_raster
 from .scene import Scene
 from .source import Band
 from .text_domains import canonical, same_text, text_domains
+from .xml_text import Element, ParseError, SubElement
 
 _BAND_PARTS = {
     "CategoryNames": "category names",

@@ -6,9 +6,10 @@ import copy
 import os
 import re
 from collections.abc import Sequence
-from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, indent, parse, tostring
+from pathlib import Path
 
 from .metadata_check import NOT_WRITABLE, Loss
+from .xml_text import Element, ParseError, SubElement, indent, parse_xml, tostring
 
 ENDING = ".aux.xml"
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -40,10 +41,8 @@ def _is_writable(part: Element) -> bool:
     """False for text of an XML domain that would spoil the sidecar: no XML, or a document type within it."""
     if part.get("format") != "xml":
         return True
-    if "<!DOCTYPE" in (part.text or ""):
-        return False
     try:
-        fromstring(part.text or "")
+        parse_xml(part.text or "")
     except (ParseError, ValueError):
         return False
     return True
@@ -53,7 +52,7 @@ def _read(path: str) -> Element:
     """The existing sidecar that GDAL wrote, or an empty one."""
     if os.path.exists(path):
         try:
-            return parse(path).getroot()
+            return parse_xml(Path(path).read_text(encoding="utf-8"))
         except ParseError:
             pass
     return Element("PAMDataset")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import rasterio
+
+from .xml_text import Element, ParseError, parse_xml
 
 _THE_FILE_ITSELF = ("xml:VRT", "xml:gml.root-instance")  # sources of a VRT, position of a JPEG 2000 file
 
@@ -33,7 +34,7 @@ def same_text(one: Element, other: Element) -> bool:
     try:
         if one.get("format") == "json":
             return bool(json.loads(one.text or "") == json.loads(other.text or ""))
-        return canonical(fromstring(one.text or "")) == canonical(fromstring(other.text or ""))
+        return canonical(parse_xml(one.text or "")) == canonical(parse_xml(other.text or ""))
     except (ParseError, ValueError):
         return False
 

@@ -176,7 +176,7 @@ def test_help_button_opens_a_page_in_the_plugins_folder(create, name):
     address = urlsplit(create(name).helpUrl())
     page = Path(unquote(address.path))
     assert address.scheme == "file" and page.name == f"{name}.html"
-    words = set(re.findall(r"[A-Z0-9_]{3,}|R2", unescape(page.read_text(encoding="utf-8"))))
+    words = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", unescape(page.read_text(encoding="utf-8"))))
     inputs, outputs = CONTRACT[name]
     assert {*inputs, *outputs} - words == set()
 
