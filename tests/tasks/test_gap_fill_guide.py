@@ -77,7 +77,7 @@ def test_a_guide_that_does_not_overlap_is_not_used(tmp_path, scene, other_date):
     away = TRANSFORM @ rasterio.Affine.translation(5000, 0)
     path = write_guide(tmp_path / "g.tif", other_date, transform=away)
     result, _, events = run(tmp_path / "r", scene, guide=path)
-    assert warnings_of(events) == [f"GUIDE '{path}' does not overlap the scene and is not used."]
+    assert f"GUIDE '{path}' does not overlap the scene and is not used." in warnings_of(events)
     assert result.numbers["PIXELS_LEFT"] == 0
 
 

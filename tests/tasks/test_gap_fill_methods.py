@@ -14,7 +14,7 @@ from dip_core.events import Progress
 from dip_core.inpainting.methods import FILL_METHODS
 
 SHAPE = (40, 48)
-GAP = slanted_gaps(*SHAPE)
+GAP = slanted_gaps(*SHAPE, shift=8)  # no border row is missing completely, which would be exterior
 
 
 @pytest.fixture
