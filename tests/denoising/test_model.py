@@ -44,6 +44,7 @@ def test_weak_directions_improve_denoising():
     assert np.square(estimate - clean).mean() < 0.9 * np.square(simpler - clean).mean()
 
 
+@pytest.mark.slow
 def test_targets_outside_the_validated_window_keep_their_strength():
     """Another material at the edge only, outside the central window of 96 x 96 pixels."""
     rows, columns = 136, 136
