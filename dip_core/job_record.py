@@ -105,10 +105,10 @@ def _whole_number(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if type(value) not in (int, float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError
-    float(value)  # type: ignore[arg-type]  # raises OverflowError for an int beyond the range of floats
-    return value  # type: ignore[return-value]
+    float(value)  # raises OverflowError for an int beyond the range of floats
+    return value
 
 
 def _boolean(value: object) -> bool:

@@ -81,9 +81,10 @@ class ClassBands:
         out = RestoredWindow(
             pixels, pixels.copy(), np.zeros_like(target), observed, target, np.zeros(pixels.shape, np.float32)
         )
-        for item in fields(RestoredWindow):
-            if item.name not in ("pixels", "observed", "target"):
-                getattr(out, item.name)[self.measured] = getattr(restored, item.name)
+        measured = self.measured
+        out.values[measured] = restored.values
+        out.writable[measured] = restored.writable
+        out.deviation[measured] = restored.deviation
         for number, codes in self.codes.items():
             out.writable[number] = target[number]
             out.values[number] = codes[window.toslices()]

@@ -14,7 +14,7 @@ from scipy import ndimage
 from ..arrays import Mask
 from ..errors import BandCountMismatch, InvalidJob
 from ..raster.mask_raster import open_masks
-from ..raster.scene import Scene
+from ..raster.scene import Scene, join_names
 from ..runtime.context import Context
 from ..stripes.found_stripes import OFFSET
 from .footprint import footprint
@@ -70,7 +70,7 @@ def require_unmarked_pixels(path: str, scene: Scene, valid: Mask, target: Mask) 
     ]
     if lost:
         raise InvalidJob(
-            reason=f"The stripe mask '{path}' marks all observed pixels of {_shortened(lost)}, so nothing is left to "
+            reason=f"The stripe mask '{path}' marks all observed pixels of {join_names(lost)}, so nothing is left to "
             f"repair from. {_VALUES}: check whether the mask is inverted or has another meaning."
         )
 
@@ -126,12 +126,8 @@ def _warn_of_majority(scene: Scene, marked: Mask, context: Context) -> None:
     shares = marked.mean(axis=(1, 2))
     most = np.flatnonzero(shares > _MOSTLY)
     if most.size:
-        bands = _shortened([scene.names[number] for number in most]) if len(shares) > 1 else "all bands"
+        bands = join_names([scene.names[number] for number in most]) if len(shares) > 1 else "all bands"
         context.warn(
             f"The stripe mask marks most pixels of {bands} ({100 * shares[most].max():.0f} %), which are "
             f"replaced. {_VALUES}."
         )
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more bands" if len(names) > 4 else "")

@@ -19,13 +19,12 @@ from ..errors import InvalidJob, NothingObserved, NoUsableBand
 from ..runtime.context import Context
 from . import metadata
 from .magnitude import require_computable
-from .scene import Scene
+from .scene import Scene, join_names
 
 _WINDOW = 128
 _MAX_WINDOWS = 16
 _MAX_WHOLE_PIXELS = 512 * 512  # up to this size the sample is the whole scene
 _MIN_OBSERVED_SHARE = 0.5  # of the scene's observed pixels, in a band that is restored with the others
-_MAX_LISTED_BANDS = 6
 _EMPTY = "no observed pixel"
 
 
@@ -123,9 +122,7 @@ def select_bands(scene: Scene, context: Context) -> SelectedScene:
 def _report_skipped(scene: Scene, skipped: dict[int, str], context: Context) -> None:
     for reason in sorted(set(skipped.values())):
         names = [scene.names[number] for number in sorted(skipped) if skipped[number] == reason]
-        more = len(names) - _MAX_LISTED_BANDS
-        listed = ", ".join(names[:_MAX_LISTED_BANDS]) + (f" and {more} more" if more > 0 else "")
-        context.info(f"Bands copied unchanged ({reason}): {listed}.")
+        context.info(f"Bands copied unchanged ({reason}): {join_names(names)}.")
 
 
 def _read(scene: Scene, window: Window, bands: tuple[int, ...]) -> tuple[NDArray, Mask]:

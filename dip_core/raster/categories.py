@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Mask
 from ..runtime.context import Context
-from .scene import Scene
+from .scene import Scene, join_names
 
 _NAMES = re.compile(
     r"\b(b?qa(\d+)?|summary ?qa|detailed ?qa|scl|radsat|fmask\d*|class(es)?|classification|classified|lulc"
@@ -35,7 +35,6 @@ _SMALL_DIFFERENCE = 2
 _MIN_RAMP_VALUES = 24  # distinct values that are shaded by a ramp
 _MIN_RAMP_ENTRIES = 128  # colours besides black, of a table; a table of classes has one for each class
 _MAX_RAMP_STEP = 24  # median difference of the colours of neighbouring values, of 255
-_MAX_LISTED_BANDS = 6
 _MAX_TABLE = 1 << 16
 
 
@@ -46,8 +45,7 @@ def mark_categories(scene: Scene, context: Context) -> None:
     if not found:
         return
     names = [f"{_label(scene, number)} ({reason})" for number, reason in sorted(found.items())]
-    more = len(names) - _MAX_LISTED_BANDS
-    listed = ", ".join(names[:_MAX_LISTED_BANDS]) + (f" and {more} more" if more > 0 else "")
+    listed = join_names(names)
     context.warn(
         f"{'This band holds' if len(names) == 1 else 'These bands hold'} classes, not measurements: {listed}. Classes "
         "are filled with the nearest class or copied, never averaged, and other bands are not predicted from them. To "

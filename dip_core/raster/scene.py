@@ -31,6 +31,7 @@ from .packed_mask import PackedMask
 from .source import RASTER_ERRORS, open_raster, read_bands, read_tags, short_message
 
 _BANDS_PER_READ = 64
+_MAX_LISTED_BANDS = 6
 _Result = TypeVar("_Result")
 _Reader = Callable[[int, list[int]], NDArray]  # the number of a file and band indexes (from 1) to pixels
 
@@ -282,3 +283,9 @@ class Scene:
             return read()
         except RASTER_ERRORS as error:
             raise UnreadableRaster(path=self.paths[number], reason=short_message(error)) from error
+
+
+def join_names(names: Sequence[str]) -> str:
+    """The names of at most six bands, and how many more there are."""
+    more = len(names) - _MAX_LISTED_BANDS
+    return ", ".join(names[:_MAX_LISTED_BANDS]) + (f" and {more} more" if more > 0 else "")

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from processes import is_running, wait_until
 
 from algorithms.engine_builder import BuildOptions, build, remove
 from algorithms.engine_installer import BuildCancelled, BuildMonitor, Installer, explain_failure, remove_passwords
@@ -229,23 +230,6 @@ def can_build(folder, base) -> bool:
         build(folder, BuildOptions(base, "cpu"))
     except EngineError:
         return False
-    return True
-
-
-def is_running(pid: str) -> bool:
-    status = Path(f"/proc/{pid}/status")
-    try:
-        return "\nState:\tZ" not in status.read_text()
-    except OSError:
-        return False
-
-
-def wait_until(condition, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
     return True
 
 

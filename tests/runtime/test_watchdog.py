@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from core_scenes import ROOT
+from processes import is_running, wait_until
 
 from dip_core.job import to_json
 from dip_core.job_fields import Outputs
@@ -83,22 +84,6 @@ def start(tmp_path):
             except ProcessLookupError:
                 continue
         process.communicate()
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def wait_until(condition, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def watchdogs(worker: int) -> list[int]:

@@ -63,11 +63,8 @@ def run(folder: Path, make, method: str, seconds: float | None = 0.05):
         (gap_job, "deep_prior"),
         (gap_job, "paper_composite"),
         (gap_job, "paper_per_band"),
-        (stripe_job, "deep_prior"),
-        (stripe_job, "paper_2d"),
         (denoise_job, "deep_prior"),
         (denoise_job, "paper_2d"),
-        (enlarge_job, "paper_2d"),
     ],
 )
 def test_a_budget_that_is_too_short(tmp_path, make, method):
@@ -75,12 +72,23 @@ def test_a_budget_that_is_too_short(tmp_path, make, method):
     said = [text for text in warnings if text.startswith("TIME_BUDGET")]
     assert said
     assert said[0] in report["warnings"]
-    if numbers["HELDOUT_RMSE"] is None or numbers["HELDOUT_RMSE"] <= numbers["BASELINE_RMSE"]:
-        return  # the fit was cut short, but on a quick machine it is no worse than the baseline
+    assert numbers["HELDOUT_RMSE"] > numbers["BASELINE_RMSE"]
     assert f"TIME_BUDGET 1 s is too short for METHOD {method}" in said[0]
     with rasterio.open(output) as file:
         assert file.tags()["DEEP_PRIOR_WARNING"] == provenance_of(output)["warning"]
         assert file.tags()["DEEP_PRIOR_WARNING"] in said
+
+
+@pytest.mark.parametrize(("make", "method"), [(stripe_job, "deep_prior"), (stripe_job, "paper_2d")])
+def test_a_fit_that_was_cut_short_is_too_short_only_if_it_is_worse_than_the_baseline(tmp_path, make, method):
+    """How far these fits come depends on the machine."""
+    numbers, warnings, output, report = run(tmp_path, make, method)
+    is_worse = numbers["HELDOUT_RMSE"] > numbers["BASELINE_RMSE"] or numbers["HELDOUT_R2"] < 0
+    said = [text for text in warnings if text.startswith("TIME_BUDGET")]
+    assert said and said[0] in report["warnings"]
+    assert any("too short" in text for text in said) == is_worse
+    with rasterio.open(output) as file:
+        assert ("DEEP_PRIOR_WARNING" in file.tags()) == is_worse
 
 
 @pytest.mark.parametrize("make", [gap_job, stripe_job, denoise_job, enlarge_job])

@@ -83,14 +83,14 @@ def _changed_pixels(
     valid = before.read_masks(bands) > 0
     if old.dtype.kind == "f":
         valid &= np.isfinite(old)
-    if task == "gap_fill" and not job_marks_more(before) and (differs & valid).any():
+    if task == "gap_fill" and not _marks_by_values_only(before) and (differs & valid).any():
         broken.append(f"{np.count_nonzero(differs & valid)} observed values have changed")
     if task == "denoise" and (differs & ~valid).any():
         broken.append(f"{np.count_nonzero(differs & ~valid)} missing values have changed")
     return broken
 
 
-def job_marks_more(raster: rasterio.DatasetReader) -> bool:
+def _marks_by_values_only(raster: rasterio.DatasetReader) -> bool:
     """Whether missing pixels may be marked by values alone, so that the raster itself does not tell."""
     return all(flags == [rasterio.enums.MaskFlags.all_valid] for flags in raster.mask_flag_enums)
 
